@@ -1,0 +1,78 @@
+/** Ledger of the wire -> rows of the legend and segments of the bar. */
+
+import { inLedgerOrder } from "./phases";
+import type { Hook, Ledger, Report } from "./wire";
+
+export type Mode = "steady" | "whole";
+
+export interface Row {
+  phase: string;
+  seconds: number;
+  share: number;
+}
+
+/** A stretch of the bar: one phase, or all those too thin to see. */
+export interface Segment {
+  phases: string[];
+  seconds: number;
+  share: number;
+}
+
+/** Below this share a segment is thinner than its own border in a narrow window. */
+const THIN = 0.004;
+
+/** The ledger that `mode` asks for; the whole fit where there is no steady part yet. */
+export function ledgerOf(report: Report, mode: Mode): { ledger: Ledger; mode: Mode } {
+  return mode === "steady" && report.steady ? { ledger: report.steady, mode } : { ledger: report, mode: "whole" };
+}
+
+/** Phases that took time, in ledger order. */
+export function rowsOf(ledger: Ledger): Row[] {
+  return inLedgerOrder(ledger.phases).flatMap((phase) => {
+    const seconds = ledger.phases[phase];
+    if (typeof seconds !== "number" || !(seconds > 0)) return [];
+    return [{ phase, seconds, share: ledger.wall_s > 0 ? seconds / ledger.wall_s : 0 }];
+  });
+}
+
+/** Phases that were not measured, by reason: they are listed, and never drawn as 0. */
+export function missingOf(ledger: Ledger, reasons: Readonly<Record<string, string>>): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const phase of inLedgerOrder(ledger.phases)) {
+    if (ledger.phases[phase] !== null) continue;
+    const reason = reasons[phase] ?? "";
+    groups.set(reason, [...(groups.get(reason) ?? []), phase]);
+  }
+  return groups;
+}
+
+export function segmentsOf(rows: readonly Row[]): Segment[] {
+  const thick = rows.filter((row) => row.share >= THIN);
+  const thin = rows.filter((row) => row.share < THIN);
+  const segments = thick.map(({ phase, seconds, share }) => ({ phases: [phase], seconds, share }));
+  if (thin.length === 0) return segments;
+  return [...segments, { phases: thin.map((row) => row.phase), seconds: total(thin), share: sum(thin.map((row) => row.share)) }];
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
+
+export function total(rows: readonly { seconds: number }[]): number {
+  return sum(rows.map((row) => row.seconds));
+}
+
+/** The dearest hooks inside a phase. */
+export function hooksOf(hooks: readonly Hook[], phase: string, most = 3): Hook[] {
+  return hooks
+    .filter((hook) => hook.phase === phase && hook.total_s > 0)
+    .sort((a, b) => b.total_s - a.total_s)
+    .slice(0, most);
+}
+
+/** Shares of compute by part, where a deep sample has split it. */
+export function partsOf(parts: Readonly<Record<string, number | null>>): { name: string; share: number }[] {
+  const measured = Object.entries(parts).flatMap(([name, s]) => (s !== null && s > 0 ? [{ name, seconds: s }] : []));
+  const all = total(measured);
+  return measured.map(({ name, seconds }) => ({ name, share: seconds / all }));
+}

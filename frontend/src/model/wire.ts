@@ -1,0 +1,132 @@
+/** What the server sends, field for field. Units are in the names; `null` means not measured, never 0. */
+
+export type Status = "running" | "finished" | "interrupted";
+export type Seconds = number | null;
+export type Phases = Readonly<Record<string, Seconds>>;
+
+export interface FitRow {
+  fit: string;
+  index: number;
+  status: Status;
+  started_at_s: number;
+  updated_at_s: number;
+  steps: number;
+  wall_s: number;
+  backend: string;
+}
+
+export interface RunRow {
+  run: string;
+  /** Oldest first. */
+  fits: FitRow[];
+}
+
+export interface Runs {
+  version: string;
+  runs: RunRow[];
+  problems: { run: string; message: string }[];
+}
+
+export interface Range {
+  low: number;
+  expected: number;
+  high: number;
+}
+
+export interface Finding {
+  code: string;
+  name: string;
+  title: string;
+  message: string;
+  phase: string;
+  confidence: "certain" | "likely" | "hint";
+  evidence: Readonly<Record<string, string>>;
+  remedy: { text: string; code: string };
+  speedup: Range | null;
+  saves_s: Seconds;
+  changes_results: "no" | "rounding" | "training";
+  url: string;
+  more: string;
+}
+
+export interface Check {
+  code: string;
+  name: string;
+  outcome: "found" | "passed" | "not_applicable" | "not_measured" | "failed";
+  reason: string;
+}
+
+export interface Timeline {
+  steps_per_bucket: number;
+  first_step: number[];
+  steps: number[];
+  start_s: number[];
+  wall_s: number[];
+  slowest_step_s: Seconds[];
+  phases: Readonly<Record<string, Seconds[]>>;
+}
+
+export interface Marker {
+  kind: string;
+  step: number;
+  at_s: number;
+  duration_s: number;
+  label: string;
+}
+
+export interface Hook {
+  callback: string;
+  hook: string;
+  phase: string;
+  calls: number;
+  total_s: number;
+  max_s: number;
+}
+
+export interface Device {
+  kind: string;
+  name: string;
+  memory_bytes: number | null;
+}
+
+/** Seconds by phase over a stretch of training; they add up to `wall_s`. */
+export interface Ledger {
+  wall_s: number;
+  steps: number;
+  phases: Phases;
+}
+
+export interface Report extends Ledger {
+  schema: number;
+  run: string;
+  fit_id: string;
+  fit_index: number;
+  worker: number;
+  status: Status;
+  started_at_s: number;
+  updated_at_s: number;
+  backend: string;
+  versions: Readonly<Record<string, string>>;
+  devices: Device[];
+  cores: number | null;
+  epochs: number;
+  epochs_planned: number | null;
+  step_s: { p50: number; p95: number; p99: number } | null;
+  samples_per_s: number | null;
+  steps_per_s: number | null;
+  epoch_s: Seconds;
+  /** Everything after the first epoch. */
+  steady: (Ledger & { epochs: number }) | null;
+  compute_parts: { forward: Seconds; backward: Seconds; metrics: Seconds };
+  verdict: string;
+  headline: { text: string; strong?: boolean }[];
+  explanation: string;
+  findings: Finding[];
+  checks: Check[];
+  attainable: { speedup: Range } | null;
+  overhead: { share: number | null; foreground_s: number; background_s: number };
+  timeline: Timeline;
+  markers: Marker[];
+  hooks: Hook[];
+  not_measured: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,87 @@
+import type { ComponentChildren } from "preact";
+import { useEffect, useErrorBoundary, useState } from "preact/hooks";
+import { fitRow, newerThan, same, type Selection } from "../model/selection";
+import type { Session, State } from "../model/session";
+import { ledgerOf, rowsOf, type Mode } from "../model/ledger";
+import type { Report } from "../model/wire";
+import { Checks, Problems } from "./Checks";
+import { Findings } from "./Findings";
+import { Ledger } from "./Ledger";
+import { Banner, Broken, Loading, NoRuns, Notice, Starting, Unavailable } from "./States";
+import { Timeline } from "./Timeline";
+import { TopBar } from "./TopBar";
+import { Facts, Verdict } from "./Verdict";
+
+export interface Actions {
+  choose: (wanted: Partial<Selection>) => void;
+  setMode: (mode: Mode) => void;
+  retry: () => void;
+}
+
+export function App({ session, actions, theme }: { session: Session; actions: Actions; theme: string }) {
+  const [state, setState] = useState(session.state());
+  useEffect(() => {
+    // What happened between the first drawing and now.
+    setState(session.state());
+    return session.subscribe(setState);
+  }, [session]);
+  return <main>{page(state, actions, theme)}</main>;
+}
+
+function page(state: State, actions: Actions, theme: string) {
+  const { runs, selection, report, shown, trouble, reportTrouble } = state;
+  if (!runs) return trouble ? <Unavailable trouble={trouble} retry={actions.retry} /> : <Loading what="runs" />;
+  if (!selection) return <NoRuns problems={runs.problems} />;
+  const current = same(selection, shown);
+  const problem = trouble ?? reportTrouble;
+  return (
+    <>
+      <TopBar
+        runs={runs.runs}
+        selection={selection}
+        fit={fitRow(runs.runs, selection)}
+        report={report}
+        current={current}
+        newer={newerThan(runs.runs, selection)}
+        clock_offset_s={state.clock_offset_s}
+        choose={actions.choose}
+      />
+      {state.missing !== null && <Notice text={`The run “${state.missing}” of this link is not here (yet). This is the newest one instead.`} />}
+      {problem && current && <Banner trouble={problem} confirmed_ms={state.confirmed_ms} retry={actions.retry} />}
+      {problem && !current && <Unavailable trouble={problem} retry={actions.retry} />}
+      {!problem && !report && <Loading what="the report" />}
+      {report && (current || !problem) && (
+        <div class={current ? "report" : "report stale"} aria-busy={!current}>
+          <Guard key={`${shown?.run} ${shown?.fit}`} report={report}>
+            <Body report={report} mode={state.mode} setMode={actions.setMode} theme={theme} />
+          </Guard>
+        </div>
+      )}
+      <Problems problems={runs.problems} />
+    </>
+  );
+}
+
+/** A report that cannot be drawn must not take the run picker with it; the next one may be fine again. */
+function Guard({ report, children }: { report: Report; children: ComponentChildren }) {
+  const [error, reset] = useErrorBoundary() as [unknown, () => void];
+  useEffect(() => {
+    if (error !== undefined) reset();
+  }, [report]);
+  return error === undefined ? <>{children}</> : <Broken error={error} />;
+}
+
+function Body({ report, mode, setMode, theme }: { report: Report; mode: Mode; setMode: (mode: Mode) => void; theme: string }) {
+  const started = report.steps > 0;
+  const listed = rowsOf(ledgerOf(report, mode).ledger).map(({ phase }) => phase);
+  return (
+    <>
+      <Verdict report={report} />
+      <Facts report={report} />
+      <Ledger report={report} mode={mode} setMode={setMode} />
+      {report.timeline.first_step.length > 0 && <Timeline report={report} listed={listed} theme={theme} />}
+      {started ? <Findings report={report} /> : <Starting over={report.status !== "running"} />}
+      <Checks report={report} />
+    </>
+  );
+}

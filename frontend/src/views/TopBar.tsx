@@ -1,0 +1,90 @@
+import { useEffect, useState } from "preact/hooks";
+import { bytes, count, moment, plural } from "../model/format";
+import { livenessOf } from "../model/liveness";
+import type { Selection } from "../model/selection";
+import type { Device, FitRow, Report, RunRow } from "../model/wire";
+import { RunPicker } from "./RunPicker";
+
+interface Props {
+  runs: RunRow[];
+  selection: Selection | null;
+  fit: FitRow | null;
+  /** May still be the one of the previous selection, unless `current`. */
+  report: Report | null;
+  current: boolean;
+  newer: Selection | null;
+  clock_offset_s: number;
+  choose: (wanted: Partial<Selection>) => void;
+}
+
+export function TopBar({ runs, selection, fit, report, current, newer, clock_offset_s, choose }: Props) {
+  const fits = runs.find(({ run }) => run === selection?.run)?.fits ?? [];
+  return (
+    <header class="top">
+      <RunPicker runs={runs} selected={selection?.run ?? null} choose={(run) => { choose({ run }); }} />
+      {fits.length > 1 && selection && <FitPicker fits={fits} selection={selection} choose={choose} />}
+      {newer && (
+        <button type="button" class="pick" onClick={() => { choose(newer); }}>
+          show the newest fit
+        </button>
+      )}
+      {report && <span class="dim">{machine(report)}</span>}
+      {fit && <Live fit={fit} report={current ? report : null} clock_offset_s={clock_offset_s} />}
+    </header>
+  );
+}
+
+function FitPicker({ fits, selection, choose }: { fits: FitRow[]; selection: Selection; choose: Props["choose"] }) {
+  return (
+    <select class="pick" aria-label="fit" value={selection.fit} onChange={(event) => { choose({ run: selection.run, fit: event.currentTarget.value }); }}>
+      {fits.map((fit, i) => (
+        <option key={fit.fit} value={fit.fit}>
+          {`fit ${i + 1} of ${fits.length} · ${moment(fit.started_at_s)} · ${plural(fit.steps, "step")}`}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+const BACKENDS: Readonly<Record<string, string>> = { tensorflow: "TensorFlow", jax: "JAX", torch: "PyTorch" };
+
+/** TensorFlow 2.21.0 · Keras 3.15.1 · 1 × H200, 16 cores. */
+function machine(report: Report): string {
+  const version = report.versions[report.backend];
+  const backend = `${BACKENDS[report.backend] ?? report.backend} ${version ?? ""}`.trim();
+  const keras = report.versions.keras;
+  const cores = report.cores === null ? "" : `, ${Number(report.cores.toFixed(1))} ${report.cores === 1 ? "core" : "cores"}`;
+  return [backend, keras && `Keras ${keras}`, devices(report.devices) + cores].filter(Boolean).join(" · ");
+}
+
+function devices(all: readonly Device[]): string {
+  const accelerators = all.filter(({ kind }) => kind.toUpperCase() !== "CPU");
+  const counts = new Map<string, number>();
+  for (const { kind, name, memory_bytes } of accelerators) {
+    const label = `${name.startsWith("/") || name === "" ? kind : name}${memory_bytes === null ? "" : ` ${bytes(memory_bytes)}`}`;
+    counts.set(label, (counts.get(label) ?? 0) + 1);
+  }
+  return [...counts].map(([label, n]) => `${n} × ${label}`).join(", ") || "CPU only";
+}
+
+/** Its own clock: the age ticks without redrawing the rest. */
+function Live({ fit, report, clock_offset_s }: { fit: FitRow; report: Report | null; clock_offset_s: number }) {
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => { tick((n) => n + 1); }, 1_000);
+    return () => { clearInterval(timer); };
+  }, []);
+  const { tone, label, detail } = livenessOf(fit.status, fit.updated_at_s, Date.now() / 1000 + clock_offset_s);
+  const epoch = report && tone === "live" && report.epochs_planned !== null ? epochOf(report) : "";
+  return (
+    <span class={`age ${tone}`} title={`last record: ${moment(fit.updated_at_s)}`}>
+      <i class="dot" aria-hidden="true" />
+      {[label, detail, epoch].filter(Boolean).join(" · ")}
+    </span>
+  );
+}
+
+function epochOf({ epochs, epochs_planned }: Report): string {
+  const planned = epochs_planned ?? 0;
+  return `epoch ${count(Math.min(epochs + 1, planned))} of ${count(planned)}`;
+}

@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import { isRunning, livenessOf } from "../src/model/liveness";
+import { fitRow, latest, matching, newerThan, resolve } from "../src/model/selection";
+import { fit, run } from "./rows";
+
+const RUNS = [run("old", fit("1", 100), fit("2", 200)), run("new", fit("1", 900)), run("mid", fit("1", 500), fit("2", 400)), run("empty")];
+
+test("the newest fit is the one that was updated last", () => {
+  expect(latest(RUNS)).toEqual({ run: "new", fit: "1" });
+  expect(latest(RUNS, "mid")).toEqual({ run: "mid", fit: "1" });
+  expect(latest(RUNS, "empty")).toBeNull();
+  expect(latest([])).toBeNull();
+});
+
+test("what is wanted wins while it is there", () => {
+  expect(resolve(RUNS, { run: "old", fit: "1" })).toEqual({ run: "old", fit: "1" });
+  expect(resolve(RUNS, { run: "old" })).toEqual({ run: "old", fit: "2" });
+  expect(resolve(RUNS, { run: "old", fit: "gone" })).toEqual({ run: "old", fit: "2" });
+  expect(resolve(RUNS, { run: "gone", fit: "1" })).toEqual({ run: "new", fit: "1" });
+  expect(resolve(RUNS, null)).toEqual({ run: "new", fit: "1" });
+  expect(fitRow(RUNS, { run: "old", fit: "1" })?.updated_at_s).toBe(100);
+});
+
+test("only a fit that started later is offered", () => {
+  expect(newerThan(RUNS, { run: "old", fit: "2" })).toEqual({ run: "new", fit: "1" });
+  expect(newerThan(RUNS, { run: "new", fit: "1" })).toBeNull();
+  expect(newerThan(RUNS, null)).toBeNull();
+});
+
+test("every word of a search must occur, in any case; newest first", () => {
+  expect(matching(RUNS, "").map(({ run }) => run)).toEqual(["new", "mid", "old"]);
+  expect(matching(RUNS, " D  L").map(({ run }) => run)).toEqual(["old"]);
+  expect(matching(RUNS, "(")).toEqual([]);
+});
+
+test("thousands of runs are searched in no time", () => {
+  const many = Array.from({ length: 5_000 }, (_, i) => run(`sweep/trial-${i}`, fit("1", i)));
+  const start = performance.now();
+  expect(matching(many, "trial 4999")).toHaveLength(1);
+  expect(performance.now() - start).toBeLessThan(200);
+});
+
+test("silence turns live into a warning, and a warning into an end of polling", () => {
+  expect(livenessOf("running", 1000, 1004)).toEqual({ tone: "live", label: "live", detail: "4 s ago" });
+  expect(livenessOf("running", 1000, 1190)).toEqual({ tone: "warn", label: "last data 3 min ago", detail: "the process may have been killed" });
+  expect(livenessOf("running", 1000, 990).detail).toBe("just now");
+  expect(livenessOf("interrupted", 1000, 1060).label).toBe("interrupted");
+  expect(livenessOf("finished", 1000, 90_000).tone).toBe("done");
+  expect([1010, 5000].map((now_s) => isRunning("running", 1000, now_s))).toEqual([true, false]);
+  expect(isRunning("finished", 1000, 1001)).toBe(false);
+});

@@ -1,0 +1,19 @@
+import { expect, test } from "vitest";
+import { readHash, writeHash } from "../src/model/url";
+
+const HOSTILE = ["a/b", "<script>", "x&p.trainspeed.fit=1", "100 %", "a=b#c", "\u202egnp", "模型"];
+
+test.each(HOSTILE)("a run named %s survives the URL", (run) => {
+  expect(readHash(writeHash("#trainspeed", { run, fit: "1" }))).toEqual({ run, fit: "1" });
+});
+
+test("what is not ours stays as it is, what is ours is replaced", () => {
+  const hash = "#trainspeed&runSelectionState=e30%3D&p.other.run=x&p.trainspeed.run=old&p.trainspeed.ledger=whole";
+  expect(writeHash(hash, { run: "new" })).toBe("#trainspeed&runSelectionState=e30%3D&p.other.run=x&p.trainspeed.run=new");
+});
+
+test("broken and foreign parts are ignored", () => {
+  expect(readHash("#trainspeed&p.trainspeed.run=%E0%A4%A&p.trainspeed.nonsense=1&p.trainspeed.run")).toEqual({});
+  expect(readHash("")).toEqual({});
+  expect(writeHash("", {})).toBe("#");
+});

@@ -1,0 +1,140 @@
+// @vitest-environment happy-dom
+import { render } from "preact";
+import { act } from "preact/test-utils";
+import { beforeEach, expect, test, vi } from "vitest";
+import { ApiError } from "../src/model/api";
+import { INITIAL, type Session, type State } from "../src/model/session";
+import type { Report } from "../src/model/wire";
+import { App } from "../src/views/App";
+import { golden } from "./golden";
+import { fit, run } from "./rows";
+
+// The canvas is looked at in a browser.
+vi.mock("../src/views/chart", () => ({ createChart: () => ({ draw() {}, reset() {}, move() {}, destroy() {} }) }));
+
+vi.stubGlobal("fetch", () => Promise.reject(new Error("no network in tests")));
+
+let root: HTMLElement;
+
+beforeEach(() => {
+  document.body.replaceChildren();
+  root = document.body.appendChild(document.createElement("div"));
+});
+
+function fakeSession(first: Partial<State>) {
+  let state: State = { ...INITIAL, ...first };
+  let listener: (state: State) => void = () => undefined;
+  const session = { state: () => state, subscribe: (next: typeof listener) => ((listener = next), () => undefined) } as unknown as Session;
+  const change = (patch: Partial<State>) => act(() => {
+    state = { ...state, ...patch };
+    listener(state);
+  });
+  return { session, change };
+}
+
+async function show(first: Partial<State>) {
+  const { session, change } = fakeSession(first);
+  const actions = { choose: vi.fn(), setMode: vi.fn(), retry: vi.fn() };
+  await act(() => { render(<App session={session} actions={actions} theme="1" />, root); });
+  return { change, actions };
+}
+
+function showing(report: Report, name = "baseline"): Partial<State> {
+  const selection = { run: name, fit: "1" };
+  return { runs: { version: "1", runs: [run(name, fit("1", 10, report.status))], problems: [] }, selection, shown: selection, report: { ...report, run: name } };
+}
+
+const text = () => root.textContent;
+
+/** Everything that a report may lack, lacking. */
+function bare(): Report {
+  const report = golden();
+  const phases = Object.fromEntries(Object.keys(report.phases).map((phase) => [phase, null]));
+  return {
+    ...report,
+    ...{ steady: null, step_s: null, samples_per_s: null, steps_per_s: null, epoch_s: null, attainable: null, cores: null, epochs_planned: null },
+    ...{ phases, steps: 0, epochs: 0, wall_s: 0, headline: [], findings: [], checks: [], markers: [], hooks: [], devices: [], versions: {}, not_measured: {} },
+    overhead: { share: null, foreground_s: 0, background_s: 0 },
+    timeline: { steps_per_bucket: 1, first_step: [], steps: [], start_s: [], wall_s: [], slowest_step_s: [], phases: {} },
+    status: "running",
+  };
+}
+
+test.each([
+  ["the golden report", showing(golden()), "Waiting for data"],
+  ["a report that lacks everything", showing(bare()), "Waiting for the first step"],
+  ["a fit without findings", showing({ ...golden(), findings: [] }), "Nothing cheap to change was found"],
+  ["one epoch", showing({ ...golden(), steady: null }), "needs a second epoch"],
+  ["loading", {}, "Reading runs"],
+  ["no runs", { runs: { version: "1", runs: [], problems: [] } }, "pip install tb-trainspeed"],
+  ["a server that is gone", { trouble: new ApiError("unreachable", "TensorBoard does not answer.") }, "No answer from TensorBoard"],
+  ["old data", { ...showing(golden()), trouble: new ApiError("unreachable", "gone."), confirmed_ms: 1e12 }, "What you see is from"],
+  ["a refusal", { ...showing(golden()), shown: null, report: null, reportTrouble: new ApiError("refused", "No such fit.") }, "No such fit."],
+  ["a run that is not there", { ...showing(golden()), missing: "gone" }, "The run “gone” of this link is not here"],
+])("%s reads well", async (_, state, expected) => {
+  await show(state);
+  expect(text()).toContain(expected);
+  expect(text()).not.toMatch(/NaN|undefined|null|\[object|-0\b/);
+});
+
+test("a report that cannot be drawn leaves the run picker, and the next one is drawn again", async () => {
+  vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const broken = { ...golden(), timeline: null } as unknown as Report;
+  const { change } = await show(showing(broken));
+  expect(text()).toContain("This report cannot be drawn");
+  expect(root.querySelector(".picker")).not.toBeNull();
+  await change(showing(golden()));
+  expect(text()).toContain("Where the time went");
+});
+
+test("colours of the time line that the legend lacks are explained", async () => {
+  await show(showing(golden()));
+  expect(root.querySelector(".keys")?.textContent).toBe("Also in here:compilationgc pauses");
+  await show({ ...showing(golden()), mode: "whole" });
+  expect(root.querySelector(".keys")).toBeNull();
+});
+
+test("hostile names and messages stay text", async () => {
+  const evil = "<img src=x onerror=alert(1)>";
+  const report = golden();
+  const [finding] = report.findings;
+  if (finding) Object.assign(finding, { title: evil, message: `\`${evil}\``, url: "javascript:alert(1)", more: "Sources\njavascript:alert(1)" });
+  await show(showing({ ...report, explanation: evil }, evil));
+  expect(text()).toContain(evil);
+  expect(root.querySelectorAll("img, script")).toHaveLength(0);
+  expect([...root.querySelectorAll("a")].filter((a) => !/^https?:/.test(a.href))).toEqual([]);
+});
+
+test("an update keeps what is open and focused, even when cards change places", async () => {
+  const first = golden();
+  const { change } = await show(showing(first));
+  const details = root.querySelector<HTMLDetailsElement>(".finding details");
+  const button = root.querySelector<HTMLButtonElement>(".legend button");
+  if (!details || !button) throw new Error("not drawn");
+  details.open = true;
+  button.focus();
+  await change(showing({ ...first, samples_per_s: 4321, findings: [...first.findings].reverse() }));
+  expect(text()).toContain("4,321");
+  expect(details.isConnected && details.open).toBe(true);
+  expect([...root.querySelectorAll(".finding details")].at(-1)).toBe(details);
+  expect(document.activeElement).toBe(button);
+});
+
+test("the picker finds a run by keyboard and caps what it draws", async () => {
+  const runs = Array.from({ length: 1_000 }, (_, i) => run(`trial-${i}`, fit("1", 1_000 - i), fit("2", 5)));
+  const { actions } = await show({ runs: { version: "1", runs, problems: [] }, selection: { run: "trial-0", fit: "1" } });
+  await act(() => { root.querySelector<HTMLButtonElement>(".pick")?.click(); });
+  const input = root.querySelector<HTMLInputElement>("input");
+  if (!input) throw new Error("not open");
+  expect(root.querySelectorAll("[role=option]")).toHaveLength(200);
+  expect(text()).toContain("800 more");
+  await act(() => {
+    input.value = "trial 99";
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  const press = (key: string) => act(() => { input.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })); });
+  await press("ArrowDown");
+  await press("Enter");
+  expect(actions.choose).toHaveBeenCalledWith({ run: "trial-199" });
+  expect(root.querySelector("input")).toBeNull();
+});

@@ -1,0 +1,193 @@
+"""The routes of the plugin. Each parses its request and calls an `x_impl`, which knows nothing of HTTP."""
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from tensorboard import errors, plugin_util
+from tensorboard.backend import http_util
+from tensorboard.plugins import base_plugin
+from werkzeug import wrappers
+
+import tb_trainspeed
+from tb_trainspeed.plugin.lru import Lru
+from tb_trainspeed.plugin.static_files import fingerprint, load_files
+from tb_trainspeed.plugin.store import Store
+from tb_trainspeed.profile import Profile
+from tb_trainspeed.summary import PLUGIN_NAME
+
+#: Longer than any run name a file system allows; a longer parameter is a mistake or an attack.
+_MAX_PARAMETER = 4096
+#: What the list of runs says of a fit, all of it fields of `store.Fit`.
+_FIT_KEYS = ("fit", "index", "status", "started_at_s", "updated_at_s", "steps", "wall_s", "backend")
+_DAY_S = 24 * 60 * 60
+
+_logger = logging.getLogger("tensorboard")
+
+
+class Report(Protocol):
+    """What the routes need of a report."""
+
+    @property
+    def findings(self) -> Iterable[Any]:
+        """Each has a `code`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON."""
+
+    def what_if(self, codes: tuple[str, ...]) -> dict[str, Any]:
+        """What the remedies of these findings would give together, as JSON."""
+
+
+def _diagnose(profile: Profile) -> Report:
+    from tb_trainspeed.report import diagnose
+
+    return diagnose(profile)
+
+
+def _catalogue() -> Iterable[Any]:
+    from tb_trainspeed.rules import catalogue
+
+    return catalogue()
+
+
+class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
+    """The backend of the TrainSpeed tab. Its routes are in `get_plugin_apps`."""
+
+    plugin_name = PLUGIN_NAME
+
+    def __init__(
+        self,
+        context: base_plugin.TBContext,
+        diagnose: Callable[[Profile], Report] = _diagnose,
+        catalogue: Callable[[], Iterable[Any]] = _catalogue,
+    ) -> None:
+        self._store = Store(context.data_provider)
+        self._diagnose = diagnose
+        self._catalogue = catalogue
+        self._reports: Lru[Report] = Lru(32)
+        self._files = load_files()
+        self._fingerprint = fingerprint(self._files)
+
+    # TensorBoard's whole page breaks if one of the next three raises, so they compute nothing.
+
+    def data_plugin_names(self) -> tuple[str, ...]:
+        """The tab is active as soon as there is a record."""
+        return (PLUGIN_NAME,)
+
+    def is_active(self) -> bool:
+        """Only asked if there is no record."""
+        return False
+
+    def frontend_metadata(self) -> base_plugin.FrontendMetadata:
+        """Where the panel is."""
+        return base_plugin.FrontendMetadata(
+            es_module_path=f"/static/index.js?v={self._fingerprint}", tab_name="TrainSpeed"
+        )
+
+    def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
+        """The routes below /data/plugin/trainspeed."""
+        routes = {
+            "/runs": self._runs,
+            "/report": self._report,
+            "/whatif": self._whatif,
+            "/rules": self._rules,
+            "/static/*": self._static,
+        }
+        return {path: wrappers.Request.application(route) for path, route in routes.items()}
+
+    def runs_impl(self, ctx: Any, experiment_id: str) -> dict[str, Any]:
+        """All fits by run, and what could not be read."""
+        listing = self._store.listing(ctx, experiment_id)
+        runs: dict[str, list[dict[str, Any]]] = {}
+        for fit in listing.fits:
+            runs.setdefault(fit.run, []).append({key: getattr(fit, key) for key in _FIT_KEYS})
+        return {
+            "version": tb_trainspeed.__version__,
+            "runs": [{"run": run, "fits": fits} for run, fits in runs.items()],
+            "problems": [dataclasses.asdict(problem) for problem in listing.problems],
+        }
+
+    def report_impl(self, ctx: Any, experiment_id: str, run: str, fit: str) -> dict[str, Any]:
+        """The report on one fit."""
+        with _analysis():
+            return {**self._report_on(ctx, experiment_id, run, fit).to_dict(), "run": run}
+
+    def whatif_impl(self, ctx: Any, experiment_id: str, run: str, fit: str, codes: tuple[str, ...]) -> dict[str, Any]:
+        """What some of the remedies in a report would give together."""
+        with _analysis():
+            report = self._report_on(ctx, experiment_id, run, fit)
+            unknown = set(codes) - {finding.code for finding in report.findings}
+            if unknown:
+                raise errors.InvalidArgumentError(f"not among the findings of this fit: {', '.join(sorted(unknown))}")
+            return report.what_if(codes)
+
+    def rules_impl(self) -> list[dict[str, str]]:
+        """All rules, with the text of their pages."""
+        return [{key: getattr(rule, key) for key in ("code", "name", "summary", "doc")} for rule in self._catalogue()]
+
+    def _report_on(self, ctx: Any, experiment_id: str, run: str, fit: str) -> Report:
+        found = self._store.fit(ctx, experiment_id, run, fit)
+        profile = self._store.profile(ctx, experiment_id, found)
+        return self._reports.get((experiment_id, found.series), found.stamp, lambda: self._diagnose(profile))
+
+    def _runs(self, request: wrappers.Request) -> wrappers.Response:
+        return _json(request, self.runs_impl(*_scope(request)))
+
+    def _report(self, request: wrappers.Request) -> wrappers.Response:
+        run, fit_id = _parameter(request, "run"), _parameter(request, "fit")
+        return _json(request, self.report_impl(*_scope(request), run, fit_id))
+
+    def _whatif(self, request: wrappers.Request) -> wrappers.Response:
+        run, fit_id = _parameter(request, "run"), _parameter(request, "fit")
+        codes = tuple(dict.fromkeys(code for code in _parameter(request, "apply").split(",") if code))
+        return _json(request, self.whatif_impl(*_scope(request), run, fit_id, codes))
+
+    def _rules(self, request: wrappers.Request) -> wrappers.Response:
+        return _json(request, self.rules_impl())
+
+    def _static(self, request: wrappers.Request) -> wrappers.Response:
+        file = self._files.get(request.path.partition("/static/")[2])
+        if file is None:
+            raise errors.NotFoundError("the TrainSpeed tab has no such file")
+        expires = _DAY_S if request.args.get("v") == self._fingerprint else 0
+        return _respond(request, file.content, file.content_type, expires)
+
+
+@contextlib.contextmanager
+def _analysis() -> Iterator[None]:
+    """Turns a bug of ours, on an unforeseen record, into a sentence in the panel and a traceback in the log."""
+    try:
+        yield
+    except errors.PublicError:
+        raise
+    except Exception as error:
+        _logger.exception("TrainSpeed could not analyse a record.")
+        raise errors.InvalidArgumentError(
+            f"This record could not be analysed: {type(error).__name__}: {error}. "
+            "Please report this; the traceback is in TensorBoard's log."
+        ) from error
+
+
+def _scope(request: wrappers.Request) -> tuple[Any, str]:
+    return plugin_util.context(request.environ), plugin_util.experiment_id(request.environ)
+
+
+def _parameter(request: wrappers.Request, name: str) -> str:
+    values = request.args.getlist(name)
+    if len(values) != 1:
+        raise errors.InvalidArgumentError(f"give the parameter {name!r} once; it was given {len(values)} times")
+    if len(values[0]) > _MAX_PARAMETER:
+        raise errors.InvalidArgumentError(f"the parameter {name!r} is longer than {_MAX_PARAMETER} characters")
+    return values[0]
+
+
+def _json(request: wrappers.Request, body: Any) -> wrappers.Response:
+    return _respond(request, body, "application/json")
+
+
+def _respond(request: wrappers.Request, body: Any, content_type: str, expires: int = 0) -> wrappers.Response:
+    response: wrappers.Response = http_util.Respond(request, body, content_type, expires=expires)
+    return response

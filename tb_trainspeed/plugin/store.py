@@ -1,0 +1,194 @@
+"""Records in TensorBoard's data provider -> fits and profiles.
+
+Only the data provider is used, never a file: with the fast loader, or a data server elsewhere, there is nothing else.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tensorboard import errors
+from tensorboard.data import provider
+
+from tb_trainspeed.plugin.lru import Lru
+from tb_trainspeed.profile import Profile
+from tb_trainspeed.summary import PLUGIN_NAME, PROFILE_TAG, Problem, RecordError, decode, run_of
+
+#: Runs per read. TensorBoard walks all its metadata for each read, and the fast loader fails above 256 MiB per reply.
+_RUNS_PER_READ = 100
+
+_logger = logging.getLogger("tensorboard")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """One fit as the list of runs shows it, and where its record is: `series` is its run in TensorBoard's own terms."""
+
+    run: str
+    fit: str
+    index: int
+    status: str
+    started_at_s: float
+    updated_at_s: float
+    steps: int
+    wall_s: float
+    backend: str
+    series: str
+    stamp: object
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """All fits, those of a run together and the oldest first, and what could not be read."""
+
+    fits: tuple[Fit, ...]
+    problems: tuple[Problem, ...]
+
+
+class Store:
+    """Reads each record once: a record is known by the step and wall time of the last one of its series."""
+
+    def __init__(self, data_provider: provider.DataProvider) -> None:
+        self._provider = data_provider
+        # More than TensorBoard itself can show; one is a few hundred bytes.
+        self._listed: Lru[Fit | Problem] = Lru(20_000)
+        self._profiles: Lru[Profile] = Lru(32)
+
+    def listing(self, ctx: Any, experiment_id: str) -> Listing:
+        """Every fit the provider knows. Never raises for the sake of one bad record."""
+        stamps, problems = self._stamps(ctx, experiment_id)
+        listed = {series: self._listed.find((experiment_id, series), stamp) for series, stamp in stamps.items()}
+        unknown = [series for series, item in listed.items() if item is None]
+        for series, payload in self._payloads(ctx, experiment_id, unknown):
+            item = _listed(series, stamps[series], payload)
+            listed[series] = self._listed.keep((experiment_id, series), stamps[series], item)
+        fits = [item for item in listed.values() if isinstance(item, Fit)]
+        problems += [item for item in listed.values() if isinstance(item, Problem)]
+        fits.sort(key=lambda fit: (fit.run, fit.started_at_s, fit.index))
+        return Listing(tuple(fits), tuple(sorted(problems, key=dataclasses.astuple)))
+
+    def fit(self, ctx: Any, experiment_id: str, run: str, fit_id: str) -> Fit:
+        """The fit `fit_id` of `run`.
+
+        Raises:
+            NotFoundError: There is none, or its record cannot be read.
+        """
+        listing = self.listing(ctx, experiment_id)
+        found = [fit for fit in listing.fits if fit.run == run and fit.fit == fit_id]
+        if found:
+            return found[-1]
+        message = f"run {run!r} has no TrainSpeed record of a fit {fit_id!r}"
+        problems = [problem.message for problem in listing.problems if problem.run == run]
+        raise errors.NotFoundError("; ".join([message, *problems[:3]]))
+
+    def profile(self, ctx: Any, experiment_id: str, fit: Fit) -> Profile:
+        """What was measured of `fit`, as far as it has been recorded by now.
+
+        Raises:
+            NotFoundError: The record has gone since it was listed, or cannot be read any more.
+        """
+        key = (experiment_id, fit.series)
+        profile = self._profiles.find(key, fit.stamp)
+        if profile is not None:
+            return profile
+        try:
+            ((_, payload),) = self._payloads(ctx, experiment_id, [fit.series])
+            return self._profiles.keep(key, fit.stamp, _decoded(payload))
+        except RecordError as error:
+            raise errors.NotFoundError(f"fit {fit.fit!r} of run {fit.run!r}: {error}") from error
+
+    def _stamps(self, ctx: Any, experiment_id: str) -> tuple[dict[str, object], list[Problem]]:
+        """Series -> step and wall time of its last record."""
+        try:
+            return self._stamps_of(ctx, experiment_id, provider.RunTagFilter(tags=[PROFILE_TAG])), []
+        except errors.PublicError:
+            raise
+        except Exception:
+            # One series without data makes the Python loader fail for all (KeyError): find it, and show the others.
+            _logger.debug("TrainSpeed lists its runs one by one.", exc_info=True)
+        stamps: dict[str, object] = {}
+        problems: list[Problem] = []
+        try:
+            names = [run.run_name for run in self._provider.list_runs(ctx, experiment_id=experiment_id)]
+        except Exception as error:
+            return {}, [Problem(".", f"TensorBoard cannot list its runs ({_name(error)}).")]
+        for series in names:
+            try:
+                only = provider.RunTagFilter(runs=[series], tags=[PROFILE_TAG])
+                stamps |= self._stamps_of(ctx, experiment_id, only)
+            except Exception as error:
+                problems.append(_problem(series, f"TensorBoard cannot list this record ({_name(error)})."))
+        return stamps, problems
+
+    def _stamps_of(self, ctx: Any, experiment_id: str, which: provider.RunTagFilter) -> dict[str, object]:
+        listed = self._provider.list_tensors(
+            ctx, experiment_id=experiment_id, plugin_name=PLUGIN_NAME, run_tag_filter=which
+        )
+        return {
+            series: (tags[PROFILE_TAG].max_step, tags[PROFILE_TAG].max_wall_time)
+            for series, tags in listed.items()
+            if PROFILE_TAG in tags
+        }
+
+    def _payloads(self, ctx: Any, experiment_id: str, series: Sequence[str]) -> Iterator[tuple[str, object]]:
+        """The last record of each series: bytes, or whatever stands there, or the exception that reading it raised."""
+        for start in range(0, len(series), _RUNS_PER_READ):
+            chunk = series[start : start + _RUNS_PER_READ]
+            try:
+                yield from self._read(ctx, experiment_id, chunk)
+            except Exception as error:
+                if len(chunk) == 1:
+                    yield chunk[0], error
+                    continue
+                for name in chunk:
+                    yield from self._payloads(ctx, experiment_id, [name])
+
+    def _read(self, ctx: Any, experiment_id: str, series: Sequence[str]) -> list[tuple[str, object]]:
+        data = self._provider.read_tensors(
+            ctx,
+            experiment_id=experiment_id,
+            plugin_name=PLUGIN_NAME,
+            downsample=1,
+            run_tag_filter=provider.RunTagFilter(runs=series, tags=[PROFILE_TAG]),
+        )
+        return [(name, _last(data.get(name, {}).get(PROFILE_TAG, ()))) for name in series]
+
+
+def _last(data: Sequence[Any]) -> object:
+    """The content of the last datum; a record is a tensor with one string in it."""
+    return data[-1].numpy.reshape(-1)[0] if data and data[-1].numpy.size == 1 else None
+
+
+def _decoded(payload: object) -> Profile:
+    if isinstance(payload, Exception):
+        raise RecordError(f"TensorBoard cannot read this record ({_name(payload)}).") from payload
+    return decode(payload if isinstance(payload, bytes) else b"")
+
+
+def _listed(series: str, stamp: object, payload: object) -> Fit | Problem:
+    try:
+        profile = _decoded(payload)
+    except RecordError as error:
+        return _problem(series, str(error))
+    return Fit(
+        run=run_of(series),
+        fit=profile.fit_id,
+        index=profile.fit_index,
+        status=profile.status,
+        started_at_s=profile.started_at_s,
+        updated_at_s=profile.updated_at_s,
+        steps=profile.ledger.steps,
+        wall_s=profile.ledger.wall_s,
+        backend=profile.environment.backend,
+        series=series,
+        stamp=stamp,
+    )
+
+
+def _problem(series: str, message: str) -> Problem:
+    return Problem(run_of(series), f"{series}: {message}")
+
+
+def _name(error: Exception) -> str:
+    return type(error).__name__

@@ -1,0 +1,240 @@
+"""The objects of Keras' fit loop, and clocks around its callbacks.
+
+The only module that knows the private names of Keras' loop. Where they are not there, the caller gets `None` and the
+matching facts are *not measured*.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+from tb_trainspeed.recorder import FitRecorder, HookRow
+
+HOOKS = tuple(
+    f"on_{of}_{edge}"
+    for of in ("train", "train_batch", "epoch", "test", "test_batch", "batch")
+    for edge in ("begin", "end")
+)
+_ARGUMENTS = (
+    "validation_data", "validation_freq", "validation_steps", "validation_batch_size", "batch_size", "epochs",
+    "initial_epoch", "shuffle", "steps_per_epoch",
+)  # fmt: skip
+_MAX_FRAMES = 40
+
+
+@dataclasses.dataclass(frozen=True)
+class FitLoop:
+    """What a running `fit` holds in its local variables.
+
+    Its list of callbacks is not kept alive: when that dies, the fit is over.
+    """
+
+    callback_list: "weakref.ref[Any]"
+    callbacks: Iterable[Any]
+    epoch_iterator: Any
+    arguments: Mapping[str, Any]
+
+    @property
+    def adapter(self) -> Any:
+        return getattr(self.epoch_iterator, "data_adapter", None)
+
+
+class Undo:
+    """What has to be put back when the fit is over. Safe to run twice."""
+
+    def __init__(self) -> None:
+        self._actions: list[Callable[[], object]] = []
+
+    def add(self, action: Callable[[], object]) -> None:
+        self._actions.append(action)
+
+    def replace(self, owner: Any, name: str, value: Any) -> None:
+        """Sets an instance attribute until `run`, past `__setattr__`: Keras tracks what is assigned to a model."""
+        attributes = vars(owner)
+        missing = object()
+        before = attributes.get(name, missing)
+        attributes[name] = value
+
+        def restore() -> None:
+            if attributes.get(name) is value:  # else somebody replaced it after us, and it is theirs now
+                if before is missing:
+                    del attributes[name]
+                else:
+                    attributes[name] = before
+
+        self.add(restore)
+
+    def run(self) -> None:
+        while self._actions:
+            self._actions.pop()()
+
+
+def find_fit_loop() -> FitLoop | None:
+    """Finds the `fit` that is calling us, by walking the frames outwards from a callback's `on_train_begin`."""
+    frame: FrameType | None = sys._getframe(1)
+    found: Any = None
+    for _ in range(_MAX_FRAMES):
+        if frame is None:
+            return None
+        names = frame.f_locals
+        if frame.f_code.co_name == "on_train_begin" and hasattr(names.get("self"), "callbacks"):
+            found = names["self"]
+        elif {"callbacks", "epoch_iterator"} <= names.keys() and names["callbacks"] is found is not None:
+            arguments = {name: names.get(name) for name in _ARGUMENTS}
+            return FitLoop(weakref.ref(found), found.callbacks, names["epoch_iterator"], arguments)
+        frame = frame.f_back
+    return None
+
+
+def watch_end(loop: FitLoop, undo: Undo, ended: Callable[[str], None]) -> None:
+    """Calls `ended("finished")` after all callbacks have had their `on_train_end`, or `ended("interrupted")`.
+
+    A `fit` that raises never calls `on_train_end`. What raises among its steps passes through `catch_stop_iteration`,
+    what raises in hooks and validation through our clocks there; for the rest, and for a Ctrl-C between all these, the
+    list of callbacks dies with its `fit`.
+    """
+    callback_list: Any = loop.callback_list()
+    kind, replaced = type(callback_list), vars(callback_list).get("on_train_end")
+
+    def on_train_end(logs: Any = None) -> None:
+        status = "interrupted"
+        try:
+            if replaced:
+                replaced(logs)
+            else:  # not as a bound method, which would keep the list alive
+                kind.on_train_end(loop.callback_list(), logs)
+            status = "finished"
+        finally:
+            ended(status)
+
+    undo.replace(callback_list, "on_train_end", on_train_end)
+    finalizer = weakref.finalize(callback_list, ended, "interrupted")
+    undo.add(finalizer.detach)
+
+
+def watch_epochs(loop: FitLoop, undo: Undo, begin: Callable[[], None], failed: Callable[[], None]) -> None:
+    """Calls `begin` just before the first step of an epoch, and `failed` when an exception ends the loop over them."""
+    original = loop.epoch_iterator.catch_stop_iteration
+
+    @contextlib.contextmanager
+    def catch_stop_iteration() -> Iterator[None]:
+        begin()
+        try:
+            with original():
+                yield
+        except BaseException:
+            failed()
+            raise
+
+    undo.replace(loop.epoch_iterator, "catch_stop_iteration", catch_stop_iteration)
+
+
+def time_callbacks(callbacks: Iterable[Any], recorder: FitRecorder, undo: Undo, failed: Callable[[], None]) -> None:
+    """Puts a clock around every hook that the callbacks override, and gives each its row in the recorder.
+
+    An exception in a hook that Keras calls ends the fit: `failed` is called.
+    """
+    seen: dict[str, int] = {}
+    for callback in callbacks:
+        kind = type(callback).__name__
+        seen[kind] = seen.get(kind, 0) + 1
+        label = kind if seen[kind] == 1 else f"{kind} #{seen[kind]}"
+        for hook in HOOKS:
+            method = getattr(callback, hook, None)
+            if callable(method) and not getattr(method, "_is_default", False) and hasattr(callback, "__dict__"):
+                row = recorder.row(label, hook, _phase(callback, hook))
+                undo.replace(callback, hook, _timed_hook(method, row, recorder, failed))
+
+
+def saves_state(callback: Any) -> bool:
+    """Whether the callback writes checkpoints: Keras' own two, their subclasses, and others by their name."""
+    names = {kind.__name__ for kind in type(callback).__mro__}
+    return bool(names & {"ModelCheckpoint", "BackupAndRestore"}) or "Checkpoint" in type(callback).__name__
+
+
+def _phase(callback: Any, hook: str) -> str:
+    if hook.startswith("on_test"):
+        return "validation"
+    return "checkpointing" if saves_state(callback) else "callbacks"
+
+
+def _timed_hook(
+    method: Callable[..., Any], row: HookRow, recorder: FitRecorder, failed: Callable[[], None]
+) -> Callable[..., Any]:
+    clock, owner = recorder.clock, threading.get_ident()
+
+    @functools.wraps(method)
+    def hook(*args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != owner:
+            return method(*args, **kwargs)
+        outer, recorder.active_row = recorder.active_row, row
+        begin = clock.push(row)
+        try:
+            result = method(*args, **kwargs)
+        except BaseException:
+            recorder.leave(row, begin)
+            if outer is None:  # else the hook around it may catch the exception
+                failed()
+            raise
+        finally:
+            recorder.active_row = outer
+        recorder.leave(row, begin)
+        return result
+
+    return hook
+
+
+def time_nested_calls(model: Any, recorder: FitRecorder, undo: Undo, failed: Callable[[], None]) -> None:
+    """Counts `predict` and `evaluate` called from inside hooks. The `evaluate` of `fit` itself is none of them.
+
+    An exception in the latter ends the fit: `failed` is called.
+    """
+    for name in ("predict", "evaluate"):
+        undo.replace(model, name, _timed_nested(getattr(model, name), name, recorder, failed))
+
+
+def _timed_nested(
+    method: Callable[..., Any], name: str, recorder: FitRecorder, failed: Callable[[], None]
+) -> Callable[..., Any]:
+    owner = threading.get_ident()
+
+    @functools.wraps(method)
+    def nested(*args: Any, **kwargs: Any) -> Any:
+        row = recorder.active_row
+        if threading.get_ident() != owner:
+            return method(*args, **kwargs)
+        if row is None or row.hook.startswith("on_test"):
+            try:
+                return method(*args, **kwargs)
+            except BaseException:
+                if row is None:
+                    failed()
+                raise
+        begin = time.perf_counter_ns()
+        try:
+            return method(*args, **kwargs)
+        finally:
+            recorder.nested_call(row, name, time.perf_counter_ns() - begin)
+
+    return nested
+
+
+def time_validation_steps(model: Any, recorder: FitRecorder, undo: Undo) -> None:
+    """Puts a clock around the test function for the duration of a validation."""
+    original = model.test_function
+
+    @functools.wraps(original)
+    def test_function(iterator: Any) -> Any:
+        begin = time.perf_counter_ns()
+        result = original(iterator)
+        recorder.validation_call(time.perf_counter_ns() - begin)
+        return result
+
+    undo.replace(model, "test_function", test_function)

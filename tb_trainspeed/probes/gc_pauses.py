@@ -1,0 +1,33 @@
+"""Pauses of the garbage collector on the thread that runs the fit."""
+
+import gc
+import threading
+from typing import Any
+
+from tb_trainspeed.probes.fit_loop import Undo
+from tb_trainspeed.recorder import FitRecorder
+
+
+def time_gc(recorder: FitRecorder, undo: Undo) -> None:
+    """Charges collections that stop this thread to the phase `gc`."""
+    clock, owner = recorder.clock, threading.get_ident()
+    collecting = False
+
+    def on_gc(phase: str, info: dict[str, Any]) -> None:
+        nonlocal collecting
+        if threading.get_ident() != owner:
+            return
+        if phase == "start":
+            clock.push("gc")
+            collecting = True
+        elif collecting:
+            clock.pop()
+            collecting = False
+
+    gc.callbacks.append(on_gc)
+
+    def remove() -> None:
+        if on_gc in gc.callbacks:
+            gc.callbacks.remove(on_gc)
+
+    undo.add(remove)

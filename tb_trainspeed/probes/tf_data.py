@@ -1,0 +1,92 @@
+"""The stages of a tf.data pipeline, read from its graph without running it."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tb_trainspeed.profile import Stage
+
+_MAX_STAGES = 64
+_INTERESTING = 40
+
+
+def batch_of(dataset: Any) -> tuple[int | None, int | None, str | None]:
+    """Returns (samples, bytes, description) of the batches of a dataset; `None` where its shapes do not tell."""
+    specs = [spec for spec in tf.nest.flatten(dataset.element_spec) if isinstance(spec, tf.TensorSpec)]
+    text = ", ".join(f"{spec.dtype.name}{spec.shape}" for spec in specs)
+    sizes = [spec.shape[0] for spec in specs if spec.shape.rank]
+    return (sizes[0] if sizes else None), _bytes(specs), text or None
+
+
+def _bytes(specs: list[Any]) -> int | None:
+    total = 0
+    for spec in specs:
+        elements = spec.shape.num_elements()
+        if elements is None or spec.dtype in (tf.string, tf.variant, tf.resource):
+            return None
+        total += elements * spec.dtype.size
+    return total or None
+
+
+def stages(dataset: Any) -> tuple[Stage, ...]:
+    """Returns the stages from the source to the training step; branches follow each other, deepest first."""
+    found: list[Stage] = []
+    seen: set[int] = set()
+
+    def visit(node: Any, elements_per_batch: float | None) -> None:
+        if id(node) in seen or len(found) >= _MAX_STAGES:
+            return
+        seen.add(id(node))
+        kind = type(node).__name__.strip("_").removesuffix("Dataset")
+        size = _constant(getattr(node, "_batch_size", None))
+        below = elements_per_batch * size if size and elements_per_batch else elements_per_batch
+        for parent in node._inputs():
+            visit(parent, below)
+        if kind not in ("Options", "Model"):
+            found.append(_stage(node, kind, size, elements_per_batch))
+
+    visit(dataset, 1.0)
+    return tuple(found)
+
+
+def _stage(node: Any, kind: str, batch_size: int | None, elements_per_batch: float | None) -> Stage:
+    function = getattr(node, "_map_func", None)
+    graph = getattr(getattr(function, "function", None), "graph", None)
+    operations = list(graph.get_operations()) if graph is not None else []
+    kinds = list(dict.fromkeys(op.type for op in operations if op.type not in ("Placeholder", "Identity", "Const")))
+    stateful = list(dict.fromkeys(op.type for op in operations if op.op_def is not None and op.op_def.is_stateful))
+    python_function = getattr(function, "_func", None)
+    specs = [spec for spec in tf.nest.flatten(node.element_spec) if isinstance(spec, tf.TensorSpec)]
+    return Stage(
+        kind=kind,
+        parallelism=_constant(getattr(node, "_num_parallel_calls", None)),
+        buffer=_constant(getattr(node, "_buffer_size", None)),
+        batch_size=batch_size,
+        function=getattr(python_function, "__name__", None),
+        operations=tuple(kinds[:_INTERESTING]),
+        stateful_operations=tuple(stateful[:_INTERESTING]),
+        elements_per_batch=elements_per_batch,
+        output=", ".join(f"{spec.dtype.name}{spec.shape}" for spec in specs) or None,
+        output_bytes=_bytes(specs),
+    )
+
+
+def _constant(value: Any) -> int | None:
+    if value is None:
+        return None
+    constant = tf.get_static_value(value)
+    return None if constant is None else int(constant)
+
+
+def options(dataset: Any) -> dict[str, str]:
+    """The options of a dataset that switch its automatic speed-ups off or on, where they are set."""
+    chosen = dataset.options()
+    values = {
+        "autotune.enabled": chosen.autotune.enabled,
+        "apply_default_optimizations": chosen.experimental_optimization.apply_default_optimizations,
+        "map_parallelization": chosen.experimental_optimization.map_parallelization,
+        "inject_prefetch": chosen.experimental_optimization.inject_prefetch,
+        "deterministic": chosen.deterministic,
+        "private_threadpool_size": chosen.threading.private_threadpool_size,
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}

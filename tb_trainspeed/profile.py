@@ -1,0 +1,325 @@
+"""The waist: what was measured of one `fit`, as plain values.
+
+Everything left of this module measures a live process; everything right of it is a pure function of a `Profile`. Hence
+facts only: no severity, no advice, no threshold. Units are in the field names, and a field that could not be measured
+is `None`, never 0. Standard library only.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+SCHEMA = 1
+
+#: The exclusive phases of the ledger, in the order in which they are shown. They add up to the wall time of the fit.
+PHASES = (
+    "startup",
+    "compilation",
+    "input_wait",
+    "transfer",
+    "compute",
+    "optimizer",
+    "collectives",
+    "host_overhead",
+    "callbacks",
+    "checkpointing",
+    "validation",
+    "epoch_restart",
+    "gc",
+    "trainspeed",
+    "other",
+)
+
+#: Phases that a run pays for once; all others recur with every epoch and make up steady training.
+ONE_OFF_PHASES = ("startup", "compilation")
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """One device the backend can see."""
+
+    kind: str
+    name: str
+    memory_bytes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """Where the fit runs. `cores` is what this process may use: affinity and cgroup quota, so it can be a fraction."""
+
+    backend: str = ""
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    platform: str = ""
+    cores: float | None = None
+    memory_bytes: int | None = None
+    memory_available_bytes: int | None = None
+    devices: tuple[Device, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """Static facts of one layer."""
+
+    name: str
+    kind: str
+    parameters: int
+    trainable_parameters: int
+    output_shape: str | None = None
+    dtype: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """Static facts of the compiled model."""
+
+    name: str = ""
+    kind: str = ""
+    parameters: int | None = None
+    trainable_parameters: int | None = None
+    layers: tuple[Layer, ...] = ()
+    optimizer: str | None = None
+    optimizer_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    loss: str | None = None
+    dtype_policy: str | None = None
+    run_eagerly: bool | None = None
+    functions_run_eagerly: bool | None = None
+    jit_compile: bool | None = None
+    steps_per_execution: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stage of a tf.data pipeline, listed from the source to the training step."""
+
+    kind: str
+    parallelism: int | None = None
+    deterministic: bool | None = None
+    buffer: int | None = None
+    batch_size: int | None = None
+    function: str | None = None
+    operations: tuple[str, ...] = ()
+    stateful_operations: tuple[str, ...] = ()
+    elements_per_batch: float | None = None
+    output: str | None = None
+    output_bytes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class HotSpot:
+    """A share of the time spent in the Python code that makes batches, found by sampling its stack.
+
+    `function` and `line` are of the user's own code; `callee` is the library function below it, where there is one.
+    """
+
+    function: str
+    file: str
+    line: int
+    callee: str
+    library: str
+    share: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The Python code that makes batches: `PyDataset.__getitem__`, a generator's `next`, or a py_function."""
+
+    name: str
+    calls: int
+    wall_s: float
+    cpu_s: float
+    hot_spots: tuple[HotSpot, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """How the training data reaches the step."""
+
+    adapter: str = ""
+    kind: str = ""
+    batch_size: int | None = None
+    batch_bytes: int | None = None
+    batch: str | None = None
+    batches_per_epoch: int | None = None
+    workers: int | None = None
+    use_multiprocessing: bool | None = None
+    max_queue_size: int | None = None
+    source: Source | None = None
+    stages: tuple[Stage, ...] = ()
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """How validation inside `fit` was set up and what it did. `step_s` is the median of its steps."""
+
+    runs: int = 0
+    steps: int = 0
+    step_s: float | None = None
+    batch_size: int | None = None
+    frequency: int | None = None
+    max_steps: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantiles:
+    """Quantiles of a duration, from a sketch with a relative error of at most 1 %."""
+
+    count: int
+    mean_s: float
+    p05_s: float
+    p50_s: float
+    p95_s: float
+    p99_s: float
+    max_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """The training steps. One step is one optimizer update.
+
+    `step` is begin to begin, callbacks included, of the steps after the first epoch once there are such; `call` is the
+    time inside the train function without the fetch of the batch. Means per step: `gap` is what Keras does between two
+    calls outside callbacks; `wait` was measured on `sampled` of the steps; `dispatch` is the host's part of a step,
+    which is `gap`, the fetch of a batch that is ready, and the CPU time of the main thread inside the call; `cpu` is
+    the CPU time of the whole process.
+    """
+
+    count: int = 0
+    samples: int | None = None
+    step: Quantiles | None = None
+    call: Quantiles | None = None
+    gap_s: float | None = None
+    sampled: int = 0
+    wait_s: float | None = None
+    dispatch_s: float | None = None
+    compute_s: float | None = None
+    cpu_s: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Ledger:
+    """Exclusive phases that add up to `wall_s`. A phase that could not be told apart is `None`."""
+
+    wall_s: float = 0.0
+    steps: int = 0
+    epochs: int = 0
+    phases: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Hook:
+    """Time spent in one hook of one callback. `phase` is the phase of the ledger that holds it."""
+
+    callback: str
+    hook: str
+    phase: str
+    calls: int
+    total_s: float
+    max_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class CallbackFacts:
+    """A callback of the fit and those of its options that bear on speed."""
+
+    name: str
+    kind: str
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class NestedCall:
+    """`predict` or `evaluate` called on the model inside a hook of a callback."""
+
+    callback: str
+    hook: str
+    function: str
+    calls: int
+    total_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Compilation:
+    """Tracing and compiling. `retraces` counts traces after the first step."""
+
+    count: int | None = None
+    retraces: int | None = None
+    first_step_s: float | None = None
+    total_s: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Timeline:
+    """The run in a fixed number of buckets of equally many steps, which merge pairwise as the run grows.
+
+    All columns have one entry a bucket. `start_s` is seconds since the start of the fit, `phases[name]` seconds spent
+    in that phase in the bucket (`None` where not measured), `slowest_step_s` its slowest step.
+    """
+
+    steps_per_bucket: int = 1
+    first_step: tuple[int, ...] = ()
+    steps: tuple[int, ...] = ()
+    start_s: tuple[float, ...] = ()
+    wall_s: tuple[float, ...] = ()
+    slowest_step_s: tuple[float, ...] = ()
+    phases: Mapping[str, tuple[float | None, ...]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Marker:
+    """Something that happened once: an epoch, a validation, a checkpoint, a compilation, a gc pause."""
+
+    kind: str
+    step: int
+    at_s: float
+    duration_s: float
+    label: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Resources:
+    """What the process and the machine used over the fit."""
+
+    process_cpu_s: float | None = None
+    machine_cpu_s: float | None = None
+    memory_peak_bytes: int | None = None
+    gc_collections: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What TrainSpeed itself cost. `foreground_s` is the phase `trainspeed`; `background_s` CPU of its own thread."""
+
+    max_overhead: float = 0.0
+    foreground_s: float = 0.0
+    background_s: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """Everything measured of one call of `fit` in one process."""
+
+    schema: int = SCHEMA
+    fit_id: str = ""
+    fit_index: int = 1
+    worker: int = 0
+    status: str = "running"
+    started_at_s: float = 0.0
+    updated_at_s: float = 0.0
+    start_seen: str = "callbacks"
+    epochs_planned: int | None = None
+    environment: Environment = Environment()
+    model: Model = Model()
+    data: Data = Data()
+    validation: Validation | None = None
+    ledger: Ledger = Ledger()
+    steady: Ledger | None = None
+    steps: Steps = Steps()
+    hooks: tuple[Hook, ...] = ()
+    callbacks: tuple[CallbackFacts, ...] = ()
+    nested_calls: tuple[NestedCall, ...] = ()
+    compilation: Compilation = Compilation()
+    timeline: Timeline = Timeline()
+    markers: tuple[Marker, ...] = ()
+    resources: Resources = Resources()
+    cost: Cost = Cost()
+    not_measured: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -1,0 +1,12 @@
+"""Turns the stream of events of a running fit into a bounded value.
+
+In: clock transitions and step events, from one thread. Out: the dynamic parts of a `Profile`, at any time, from any
+thread. Memory does not grow with the length of the run.
+"""
+
+from tb_trainspeed.recorder.clock import PhaseClock
+from tb_trainspeed.recorder.fit import FitRecorder
+from tb_trainspeed.recorder.ledger import HookRow
+from tb_trainspeed.recorder.sketch import Sketch
+
+__all__ = ["FitRecorder", "HookRow", "PhaseClock", "Sketch"]

@@ -1,0 +1,66 @@
+"""A clock that charges every nanosecond of one thread to exactly one slot."""
+
+import collections
+import time
+from collections.abc import Callable, Hashable
+
+
+class PhaseClock:
+    """Charges elapsed time to the slot on top of a stack: the totals add up to the elapsed time by construction.
+
+    Args:
+        base: the slot that is charged while nothing is pushed; `switch` changes it.
+        now: the clock, nanoseconds. Tests pass a fake one.
+    """
+
+    def __init__(self, base: Hashable, now: Callable[[], int] = time.perf_counter_ns, start_ns: int | None = None):
+        self._now = now
+        self._stack: list[Hashable] = [base]
+        self.start_ns = self._last = now() if start_ns is None else start_ns
+        self.totals: collections.defaultdict[Hashable, int] = collections.defaultdict(int)
+        self.transitions = 0
+
+    def push(self, slot: Hashable) -> int:
+        """Charges to `slot` until `pop`; returns the time, ns."""
+        now = self._now()
+        self.totals[self._stack[-1]] += now - self._last
+        self._last = now
+        self._stack.append(slot)
+        self.transitions += 1
+        return now
+
+    def pop(self) -> int:
+        """Goes back to the slot that was charged before the last `push`; returns the time, ns."""
+        now = self._now()
+        self.totals[self._stack[-1]] += now - self._last
+        self._last = now
+        if len(self._stack) > 1:
+            self._stack.pop()
+        return now
+
+    def switch(self, slot: Hashable) -> int:
+        """Makes `slot` the one that is charged while nothing is pushed; returns the time, ns."""
+        now = self._now()
+        self.totals[self._stack[-1]] += now - self._last
+        self._last = now
+        self._stack[0] = slot
+        self.transitions += 1
+        return now
+
+    def move(self, source: Hashable, target: Hashable, amount_ns: int) -> None:
+        """Charges `amount_ns` of what `source` was charged to `target` instead."""
+        self.totals[source] -= amount_ns
+        self.totals[target] += amount_ns
+
+    def read(self) -> tuple[int, dict[Hashable, int]]:
+        """Returns the time and a copy of the totals up to it, consistent even when called from another thread.
+
+        A transition always changes `_last`, so an unchanged `_last` around the copy proves that none came between.
+        """
+        while True:
+            last, slot = self._last, self._stack[-1]
+            totals = dict(self.totals)
+            now = self._now()
+            if self._last == last:
+                totals[slot] = totals.get(slot, 0) + now - last
+                return now, totals

@@ -1,0 +1,351 @@
+"""The recorder of one fit: clock transitions and step events in, the dynamic part of a `Profile` out."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Hashable, Mapping
+
+from tb_trainspeed.profile import Hook, Marker, NestedCall, Profile, Steps, Validation
+from tb_trainspeed.recorder.clock import PhaseClock
+from tb_trainspeed.recorder.ledger import (
+    CALL,
+    FETCH,
+    FIRST_WAIT,
+    GAP,
+    HookRow,
+    Mark,
+    Scale,
+    ledger_between,
+    timeline_of,
+)
+from tb_trainspeed.recorder.sketch import Sketch
+
+BUCKETS = 128
+MARKERS_PER_KIND = 64
+
+
+class FitRecorder:
+    """Records one fit. All methods but `fill` must be called from the thread that runs the fit.
+
+    Args:
+        start_ns: when the fit started, on the clock `now`.
+        now: the clock, nanoseconds.
+        cpu_now: CPU time of the process, nanoseconds.
+        thread_now: CPU time of the calling thread, nanoseconds.
+    """
+
+    def __init__(
+        self,
+        start_ns: int | None = None,
+        now: Callable[[], int] = time.perf_counter_ns,
+        cpu_now: Callable[[], int] = time.process_time_ns,
+        thread_now: Callable[[], int] = time.thread_time_ns,
+    ):
+        self.clock = PhaseClock("startup", now, start_ns)
+        self.rows: list[HookRow] = []
+        self.nested: dict[tuple[HookRow, str], list[int]] = {}
+        self.active_row: HookRow | None = None
+        self.transition_cost_ns = 0.0
+        self.finished_ns: int | None = None
+        self._cpu_now, self._thread_now = cpu_now, thread_now
+        self._steps = self._first_steps = self._waits = 0
+        self._steps_per_call = 1
+        self._batches_per_epoch: int | None = None
+        self._wait_sum = 0
+        self._step, self._call = Sketch(), Sketch()
+        self._begin_ns = self._call_ns = self._slowest_ns = 0
+        self._totals_at_begin: dict[str, int] = {}
+        self._first_call_ns = 0
+        self._thread_begin = self._dispatch_ns = 0
+        self._traced_calls = self._traced_ns = 0
+        self._in_epoch = self._in_validation = False
+        self._step_of_epoch = 0
+        self._gap_before = 0
+        self._epochs = 0
+        self._first_epoch: Mark | None = None
+        self._last_epoch: Mark | None = None
+        self._stride = 1
+        self._buckets: list[Mark] = [self._mark(self.clock.start_ns)]
+        self._markers: dict[str, tuple[int, int, list[Marker]]] = {}
+        self._cpu_begin: tuple[int, int] | None = None
+        self._cpu_ns = self._cpu_steps = 0
+        self._validation_runs = self._validation_steps = 0
+        self._validation_calls = Sketch()
+        self._validation_begin_ns = self._validation_first_ns = 0
+
+    # --- steps
+
+    def step_begin(self, fetches: bool) -> int:
+        """The train function was called; `fetches` says that the batch is fetched apart. Returns the time, ns."""
+        now = self.clock.switch(FETCH if fetches else CALL)
+        if not self._steps:
+            self._buckets = [self._mark(now)]
+        if self._in_epoch:
+            self._end_step(now, now)
+            if not self._cpu_begin:
+                self._cpu_begin = self._cpu_now(), self._steps
+        self._in_epoch = True
+        self._begin_ns = self._call_ns = now
+        self._thread_begin = self._thread_now()
+        self._totals_at_begin = {slot: self.clock.totals[slot] for slot in (FETCH, CALL)}
+        return now
+
+    def fetched(self, fetch_ns: int, ready_ns: int) -> None:
+        """The batch is there. `ready_ns` is what a fetch costs when the batch is ready; twice that is still ready."""
+        self._call_ns = self.clock.switch(CALL)
+        # A pause of the garbage collector in the fetch was charged as such: it is no wait.
+        fetch_ns = min(fetch_ns, self.clock.totals[FETCH] - self._totals_at_begin[FETCH])
+        if fetch_ns > 2 * ready_ns:
+            wait_ns = fetch_ns - ready_ns
+            self.clock.move(FETCH, "input_wait" if self._step_of_epoch else FIRST_WAIT, wait_ns)
+            self._wait_sum += wait_ns
+        self._waits += 1
+        self._thread_begin = self._thread_now()
+
+    def step_end(self, traced: Callable[[], bool]) -> None:
+        """The train function returned. `traced` tells whether it traced; asked only after a suspiciously long call."""
+        now = self.clock.switch(GAP)
+        duration = now - self._call_ns
+        typical = self._call.total_ns / self._call.count if self._call.count else 0.0
+        if (self._steps < 4 or duration > 2 * typical) and traced():
+            self._traced_calls += 1
+            # Not the duration: what tracing leaves to the garbage collector was charged as such.
+            self._traced_ns += self.clock.totals[CALL] - self._totals_at_begin[CALL]
+            if not self._first_call_ns:
+                self._first_call_ns = duration
+            else:
+                self._marker("compilation", self._call_ns, duration)
+        else:
+            self._call.add(duration)
+            self._dispatch_ns += self._thread_now() - self._thread_begin
+        made = self._steps_per_call
+        if self._batches_per_epoch:  # the last call of an epoch may make fewer
+            made = max(1, min(made, self._batches_per_epoch - self._step_of_epoch))
+        if not self._step_of_epoch:
+            self._first_steps += 1
+        self._steps += made
+        self._step_of_epoch += made
+        self._gap_before = self.clock.totals[GAP]
+
+    def step_abort(self) -> None:
+        """The train function found no more data, or failed: what it took belongs to the end of the epoch."""
+        before = self._totals_at_begin
+        self.clock.switch("epoch_restart")
+        for slot in (FETCH, CALL):
+            self.clock.move(slot, "epoch_restart", self.clock.totals[slot] - before[slot])
+        self._in_epoch = False
+        self._close_cpu()
+
+    def _end_step(self, end_ns: int, now: int) -> None:
+        duration = end_ns - self._begin_ns
+        self._step.add(duration // self._steps_per_call)
+        if duration > self._slowest_ns:
+            self._slowest_ns = duration
+        if self._steps - self._buckets[-1].steps >= self._stride:
+            self._buckets.append(self._mark(now))
+            self._slowest_ns = 0
+            if len(self._buckets) > BUCKETS:
+                self._merge_buckets()
+
+    def _merge_buckets(self) -> None:
+        marks = self._buckets
+        kept = [marks[0]]
+        for left, right in zip(marks[1::2], marks[2::2], strict=False):
+            kept.append(dataclasses.replace(right, slowest_ns=max(left.slowest_ns, right.slowest_ns)))
+        self._buckets = kept
+        self._stride *= 2
+
+    # --- epochs and validation
+
+    def expect(self, steps_per_call: int, batches_per_epoch: int | None) -> None:
+        """One call of the train function makes this many steps; an epoch has this many batches, if that is known."""
+        self._steps_per_call, self._batches_per_epoch = max(1, steps_per_call), batches_per_epoch
+
+    def epoch_begin(self, epoch: int) -> None:
+        """An epoch starts: what came since the last one belongs to that one."""
+        self._leave_steps("epoch_restart")
+        if self._steps:
+            mark = self._mark(self.clock.switch("epoch_restart"))
+            if not self._first_epoch:
+                self._first_epoch, self._step = mark, Sketch()
+            self._last_epoch = mark
+            self._marker("epoch", mark.at_ns, 0, f"epoch {epoch + 1}")
+        self._step_of_epoch = 0
+
+    def epoch_end(self) -> None:
+        """The steps of an epoch are over."""
+        self._leave_steps("epoch_restart")
+        self._epochs += 1
+
+    def _leave_steps(self, phase: str) -> None:
+        """After the last step of an epoch: the gap since it was no gap between steps but the beginning of `phase`."""
+        if not self._in_epoch:
+            return
+        self._in_epoch = False
+        now = self.clock.switch(phase)
+        gap = self.clock.totals[GAP] - self._gap_before
+        self.clock.move(GAP, phase, gap)
+        self._end_step(now - gap, now)
+        self._close_cpu()
+
+    def _close_cpu(self) -> None:
+        if self._cpu_begin:
+            self._cpu_ns += self._cpu_now() - self._cpu_begin[0]
+            self._cpu_steps += self._steps - self._cpu_begin[1]
+            self._cpu_begin = None
+
+    def validation_begin(self) -> None:
+        self._leave_steps("validation")
+        self._validation_begin_ns = self.clock.switch("validation")
+        self._validation_first_ns = 0
+        self._validation_runs += 1
+        self._in_validation = True
+
+    def validation_call(self, duration_ns: int) -> None:
+        """One call of the test function. The first of a validation that traced is compilation, not validation."""
+        if self._validation_runs == 1 and not self._validation_first_ns:
+            self._validation_first_ns = duration_ns
+        else:
+            self._validation_calls.add(duration_ns)
+        self._validation_steps += self._steps_per_call
+
+    def validation_end(self) -> None:
+        now = self.clock.switch("epoch_restart")
+        if self._validation_first_ns and self._validation_calls.count:
+            excess = self._validation_first_ns - int(self._validation_calls.quantiles_ns(0.5)[0])
+            self.clock.move("validation", "compilation", max(0, excess))
+        self._in_validation = False
+        self._marker("validation", self._validation_begin_ns, now - self._validation_begin_ns)
+
+    def finish(self) -> None:
+        """The fit is over; what was recorded no longer changes."""
+        if self.finished_ns is None:
+            self._leave_steps("epoch_restart")
+            mark = self._mark(self.clock.switch("epoch_restart"))
+            if self._first_epoch:
+                self._last_epoch = mark
+            if mark.steps > self._buckets[-1].steps or mark.at_ns > self._buckets[-1].at_ns:
+                self._buckets.append(mark)
+            self.finished_ns = mark.at_ns
+
+    # --- callbacks
+
+    def row(self, callback: str, hook: str, phase: str) -> HookRow:
+        """Returns a new row of the table of callbacks."""
+        self.rows.append(HookRow(callback, hook, phase))
+        return self.rows[-1]
+
+    def leave(self, row: HookRow, begin_ns: int) -> None:
+        """A hook that was pushed at `begin_ns` returned."""
+        now = self.clock.pop()
+        row.calls += 1
+        if now - begin_ns > row.max_ns:
+            row.max_ns = now - begin_ns
+        if row.phase == "checkpointing" and now - begin_ns > 1_000_000:
+            self._marker("checkpoint", begin_ns, now - begin_ns, row.callback)
+
+    def nested_call(self, row: HookRow, function: str, duration_ns: int) -> None:
+        """`predict` or `evaluate` was called inside a hook."""
+        entry = self.nested.setdefault((row, function), [0, 0])
+        entry[0] += 1
+        entry[1] += duration_ns
+
+    # --- out
+
+    def _marker(self, kind: str, at_ns: int, duration_ns: int, label: str = "") -> None:
+        stride, seen, markers = self._markers.get(kind, (1, 0, []))
+        if seen % stride == 0:
+            markers = [*markers, Marker(kind, self._steps, self._since(at_ns), duration_ns * 1e-9, label)]
+            if len(markers) > MARKERS_PER_KIND:
+                markers, stride = markers[::2], stride * 2
+        self._markers[kind] = stride, seen + 1, markers
+
+    def _since(self, at_ns: int) -> float:
+        return (at_ns - self.clock.start_ns) * 1e-9
+
+    def _mark(self, at_ns: int, totals: Mapping[Hashable, int] | None = None) -> Mark:
+        return Mark(
+            at_ns,
+            self._steps,
+            self._first_steps,
+            self._waits,
+            self._traced_calls,
+            self._traced_ns,
+            self._slowest_ns,
+            dict(self.clock.totals) if totals is None else totals,
+        )
+
+    def _steps_facts(self, mark: Mark, wait_known: bool) -> Steps:
+        cpu_ns, cpu_steps = self._cpu_ns, self._cpu_steps
+        begin = self._cpu_begin
+        if begin:
+            cpu_ns, cpu_steps = cpu_ns + self._cpu_now() - begin[0], cpu_steps + mark.steps - begin[1]
+        per_call = self._steps_per_call
+        call = self._call.summary()
+        waits = max(1, mark.waits)
+        host_ns = mark.totals.get(GAP, 0) + mark.totals.get(FETCH, 0)
+        return Steps(
+            count=mark.steps,
+            step=self._step.summary(),
+            call=call,
+            gap_s=mark.totals.get(GAP, 0) / mark.steps * 1e-9 if mark.steps else None,
+            sampled=mark.waits,
+            wait_s=self._wait_sum / waits * 1e-9 if wait_known else None,
+            dispatch_s=(host_ns / mark.steps + self._dispatch_ns / call.count / per_call) * 1e-9 if call else None,
+            compute_s=call.p50_s / per_call if call and wait_known else None,
+            cpu_s=cpu_ns / cpu_steps * 1e-9 if cpu_steps > 0 else None,
+        )
+
+    def fill(self, profile: Profile) -> Profile:
+        """Returns `profile` with everything that was recorded so far. May be called from any thread."""
+        now, totals = self.clock.read()
+        mark = self._buckets[-1] if self.finished_ns is not None else self._mark(now, totals)
+        wait_known = mark.waits > 0
+        first_waits = totals.get(FIRST_WAIT, 0)
+        later_waits = mark.waits - mark.first_steps
+        scale = Scale(
+            self.clock.start_ns,
+            self._call.quantiles_ns(0.5)[0] if self._call.count else 0.0,
+            self.transition_cost_ns * self.clock.transitions / max(1, self._steps),
+            totals.get("input_wait", 0) / later_waits if later_waits > 0 else first_waits / max(1, mark.first_steps),
+            wait_known,
+        )
+        first, last = self._first_epoch, self._last_epoch
+        steady = None
+        if first and last and last.steps > first.steps:
+            steady = ledger_between(first, last, max(1, self._epochs - 1), scale)
+        hooks = tuple(
+            Hook(r.callback, r.hook, r.phase, r.calls, mark.totals.get(r, 0) * 1e-9, r.max_ns * 1e-9)
+            for r in list(self.rows)
+            if r.calls
+        )
+        nested = tuple(
+            NestedCall(row.callback, row.hook, function, calls, total * 1e-9)
+            for (row, function), (calls, total) in list(self.nested.items())
+        )
+        validation = profile.validation
+        if self._validation_runs:
+            per_call = self._validation_calls.quantiles_ns(0.5)[0] / self._steps_per_call * 1e-9
+            validation = dataclasses.replace(
+                validation or Validation(),
+                runs=self._validation_runs,
+                steps=self._validation_steps,
+                step_s=per_call or None,
+            )
+        ledger = ledger_between(None, mark, self._epochs, scale)
+        return dataclasses.replace(
+            profile,
+            validation=validation,
+            ledger=ledger,
+            steady=steady,
+            steps=self._steps_facts(mark, wait_known),
+            hooks=hooks,
+            nested_calls=nested,
+            compilation=dataclasses.replace(
+                profile.compilation,
+                first_step_s=self._first_call_ns * 1e-9 or None,
+                total_s=ledger.phases["compilation"] or 0.0,
+                retraces=max(0, self._traced_calls - 1),
+            ),
+            timeline=timeline_of(list(self._buckets), self._stride, self._steps_per_call, scale),
+            markers=tuple(marker for _, _, markers in list(self._markers.values()) for marker in markers),
+        )

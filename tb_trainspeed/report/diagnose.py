@@ -1,0 +1,114 @@
+"""Profile -> Report: run the rules, simulate their remedies, rank them, and say it in one sentence."""
+
+from tb_trainspeed import whatif
+from tb_trainspeed.profile import ONE_OFF_PHASES, Profile
+from tb_trainspeed.report.report import Finding, Part, Remedy, Report
+from tb_trainspeed.rules import Check, Found, check, words
+from tb_trainspeed.rules.facts import steady_of
+from tb_trainspeed.rules.rule import Range
+
+RULE_PAGES = "docs/rules"
+# A remedy whose expected gain is less than runs differ from each other is no finding.
+_WORTH = 1.05
+
+_BOUND = {
+    "input_wait": "Waiting for data",
+    "compute": "Computing",
+    "callbacks": "Callbacks",
+    "checkpointing": "Writing checkpoints",
+    "validation": "Validation",
+    "epoch_restart": "Restarting epochs",
+    "gc": "Collecting garbage",
+    "startup": "Starting up",
+    "compilation": "Compiling",
+    "trainspeed": "TrainSpeed itself",
+    "other": "Something that was not measured",
+}
+
+
+def diagnose(profile: Profile) -> Report:
+    """Says where the time of a fit went, why, and what to change.
+
+    Args:
+        profile: what was measured, also of a fit that still runs.
+
+    Returns:
+        The report. It depends on nothing but the profile.
+    """
+    model = whatif.baseline(profile)
+    checks = []
+    findings = []
+    for done in check(profile):
+        finding = _finding(done, done.found, profile, model) if done.found else None
+        if finding:
+            findings.append(finding)
+        if done.found and not finding:
+            reason = f"found, but its remedy would gain next to nothing here: {done.reason}"
+            checks.append(Check(done.rule, "passed", reason))
+        else:
+            checks.append(done)
+    findings.sort(key=lambda finding: (finding.confidence == "hint", -finding.saves_s))
+    safe = [finding for finding in findings if finding.changes_results == "no"]
+    attainable = whatif.speedup(model, [finding.change for finding in safe]) if model and safe else None
+    headline = _headline(profile, attainable, findings)
+    explanation = (safe or findings)[0].message if findings else _healthy(profile)
+    return Report(headline, explanation, tuple(findings), tuple(checks), attainable, profile)
+
+
+def _finding(done: Check, found: Found, profile: Profile, model: whatif.StepModel | None) -> Finding | None:
+    gain = whatif.speedup(model, [found.change]) if model else None
+    if gain and gain.expected < _WORTH:
+        return None
+    rule = done.rule
+    return Finding(
+        code=rule.code,
+        name=rule.name,
+        title=found.title,
+        message=found.message,
+        phase=found.phase,
+        evidence=found.evidence,
+        remedy=Remedy(found.remedy, found.code),
+        speedup=gain,
+        saves_s=_recurring_s(profile) * (1 - 1 / gain.expected) if gain else 0.0,
+        changes_results=found.changes_results,
+        confidence=found.confidence,
+        url=f"{RULE_PAGES}/{rule.code}.md",
+        more=rule.doc,
+        change=found.change,
+    )
+
+
+def _recurring_s(profile: Profile) -> float:
+    """Seconds of this fit that every epoch pays anew."""
+    ledger = profile.ledger
+    return ledger.wall_s - sum(ledger.phases.get(name) or 0.0 for name in ONE_OFF_PHASES)
+
+
+def _headline(profile: Profile, attainable: Range | None, findings: list[Finding]) -> tuple[Part, ...]:
+    ledger = profile.ledger
+    if not ledger.steps:
+        return (Part("No step has finished yet: the fit is starting and compiling."),)
+    steady = steady_of(profile)
+    once_s = sum(ledger.phases.get(name) or 0.0 for name in ONE_OFF_PHASES)
+    if steady is None or (once_s > ledger.wall_s / 2 and not findings):
+        once = words.share(once_s / ledger.wall_s) if ledger.wall_s else "all"
+        return (Part("Starting and compiling: "), Part(once, True), Part(" of this short fit."))
+    phases = steady.phases
+    name = max(phases, key=lambda phase: phases[phase])
+    share = phases[name] / (steady.epoch_s * steady.epochs)
+    bound = (Part(f"{_BOUND.get(name, name)}: "), Part(words.share(share), True), Part(" of training. "))
+    if attainable and attainable.expected >= _WORTH:
+        gain = Part(f"{words.times(attainable.expected)} faster", True)
+        return (*bound, Part("Safe fixes would make it "), gain, Part("."))
+    if findings and findings[0].speedup:
+        gain = Part(f"{words.times(findings[0].speedup.expected)} faster", True)
+        return (*bound, Part("A fix that changes training would make it "), gain, Part("."))
+    return (*bound, Part("Nothing cheap to fix was found."))
+
+
+def _healthy(profile: Profile) -> str:
+    if not profile.ledger.steps:
+        return "The first numbers come with the first steps."
+    layers = sorted(profile.model.layers, key=lambda layer: -layer.parameters)[:1]
+    largest = f" The largest layer is `{layers[0].name}` with {layers[0].parameters:,} parameters." if layers else ""
+    return f"The next lever is the model itself, or faster hardware.{largest}"

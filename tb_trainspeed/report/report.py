@@ -1,0 +1,214 @@
+"""What is said about a fit."""
+
+import dataclasses
+import html
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tb_trainspeed import whatif
+from tb_trainspeed.profile import PHASES, Profile
+from tb_trainspeed.rules import Check
+from tb_trainspeed.rules.facts import steady_of
+from tb_trainspeed.rules.rule import Change, Range
+
+SCHEMA = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Remedy:
+    """What to change: a sentence, and code for this model and pipeline. Lines of code start with `- ` or `+ `."""
+
+    text: str
+    code: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One cause of slow training that was found in a fit.
+
+    Attributes:
+        code: the rule's stable code, such as `IP01`.
+        name: the rule's name, such as `pydataset-serial`.
+        title: the cause in a few words.
+        message: the cause in this fit, with numbers.
+        phase: the phase of the ledger that it costs.
+        evidence: what was measured, label to value.
+        remedy: what to change.
+        speedup: predicted, old time over new time of a steady epoch: at least, probably, at best.
+        saves_s: seconds that the remedy would have saved in this very fit.
+        changes_results: whether the remedy changes what is trained: `no`, `rounding` or `training`.
+        confidence: `certain`, `likely` or `hint`.
+        url: the rule's page, in the repository.
+        more: the text of that page.
+    """
+
+    code: str
+    name: str
+    title: str
+    message: str
+    phase: str
+    evidence: Mapping[str, str]
+    remedy: Remedy
+    speedup: Range | None
+    saves_s: float
+    changes_results: str
+    confidence: str
+    url: str
+    more: str
+    change: Change = dataclasses.field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the finding as JSON values."""
+        values = dataclasses.asdict(self)
+        del values["change"]
+        return values
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A piece of the verdict; `strong` ones carry the numbers."""
+
+    text: str
+    strong: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Where the time of a fit went, why, and what to change.
+
+    Attributes:
+        verdict: the answer in one sentence.
+        explanation: one more sentence, on the first finding.
+        phases: phase name to seconds, or `None` where not measured; adds up to `wall_s`.
+        findings: ranked by the seconds they would have saved.
+        checks: every rule with its outcome.
+        attainable: predicted speed-up of all findings together that leave results unchanged.
+        profile: what was measured.
+    """
+
+    headline: tuple[Part, ...]
+    explanation: str
+    findings: tuple[Finding, ...]
+    checks: tuple[Check, ...]
+    attainable: Range | None
+    profile: Profile
+
+    @property
+    def verdict(self) -> str:
+        return "".join(part.text for part in self.headline)
+
+    @property
+    def wall_s(self) -> float:
+        return self.profile.ledger.wall_s
+
+    @property
+    def phases(self) -> dict[str, float | None]:
+        return {name: self.profile.ledger.phases.get(name) for name in PHASES}
+
+    @property
+    def epoch_s(self) -> float | None:
+        """Seconds of a steady epoch."""
+        steady = steady_of(self.profile)
+        return steady.epoch_s if steady else None
+
+    @property
+    def steps_per_s(self) -> float | None:
+        """Steps a second over a steady epoch."""
+        steady = steady_of(self.profile)
+        return steady.steps_per_epoch / steady.epoch_s if steady and steady.epoch_s > 0 else None
+
+    def what_if(self, codes: Iterable[str]) -> dict[str, Any]:
+        """Simulates the remedies of some findings together.
+
+        Args:
+            codes: codes of findings of this report.
+
+        Returns:
+            `before_s` and `after_s`, the time of an epoch, and `speedup`, each of the latter with three ends.
+        """
+        wanted = set(codes)
+        changes = [finding.change for finding in self.findings if finding.code in wanted]
+        model = whatif.baseline(self.profile)
+        if model is None:
+            return {"apply": sorted(wanted), "before_s": None, "after_s": None, "speedup": None}
+        gain = whatif.speedup(model, changes)
+        before_s = model.epoch_s(1.0)
+        after_s = Range(before_s / gain.low, before_s / gain.expected, before_s / gain.high)
+        return {
+            "apply": sorted(wanted),
+            "before_s": before_s,
+            "after_s": dataclasses.asdict(after_s),
+            "speedup": dataclasses.asdict(gain),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the report as JSON values."""
+        profile = self.profile
+        ledger, steady, steps, cost = profile.ledger, profile.steady, profile.steps, profile.cost
+        steps_per_s = self.steps_per_s
+        batch = profile.data.batch_size
+        step = steps.step
+        return {
+            "schema": SCHEMA,
+            "fit_id": profile.fit_id,
+            "fit_index": profile.fit_index,
+            "worker": profile.worker,
+            "status": profile.status,
+            "started_at_s": profile.started_at_s,
+            "updated_at_s": profile.updated_at_s,
+            "backend": profile.environment.backend,
+            "versions": dict(profile.environment.versions),
+            "devices": [dataclasses.asdict(device) for device in profile.environment.devices],
+            "cores": profile.environment.cores,
+            "wall_s": self.wall_s,
+            "steps": ledger.steps,
+            "epochs": ledger.epochs,
+            "epochs_planned": profile.epochs_planned,
+            "step_s": {"p50": step.p50_s, "p95": step.p95_s, "p99": step.p99_s} if step else None,
+            "samples_per_s": steps_per_s * batch if steps_per_s and batch else None,
+            "steps_per_s": steps_per_s,
+            "epoch_s": self.epoch_s,
+            "phases": self.phases,
+            "steady": {
+                "wall_s": steady.wall_s,
+                "steps": steady.steps,
+                "epochs": steady.epochs,
+                "phases": {name: steady.phases.get(name) for name in PHASES},
+            }
+            if steady
+            else None,
+            "compute_parts": {"forward": None, "backward": None, "metrics": None},
+            "verdict": self.verdict,
+            "headline": [{"text": part.text, **({"strong": True} if part.strong else {})} for part in self.headline],
+            "explanation": self.explanation,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "checks": [
+                {"code": done.rule.code, "name": done.rule.name, "outcome": done.outcome, "reason": done.reason}
+                for done in self.checks
+            ],
+            "attainable": {"speedup": dataclasses.asdict(self.attainable)} if self.attainable else None,
+            "overhead": {
+                "share": cost.foreground_s / self.wall_s if self.wall_s else 0.0,
+                "foreground_s": cost.foreground_s,
+                "background_s": cost.background_s,
+            },
+            "timeline": dataclasses.asdict(profile.timeline),
+            "markers": [dataclasses.asdict(marker) for marker in profile.markers],
+            "hooks": [dataclasses.asdict(row) for row in profile.hooks],
+            "data": dataclasses.asdict(profile.data),
+            "model": dataclasses.asdict(profile.model),
+            "not_measured": dict(profile.not_measured),
+        }
+
+    def to_json(self) -> str:
+        """Returns the report as JSON text."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    def __str__(self) -> str:
+        from tb_trainspeed.report.terminal import render
+
+        return render(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"

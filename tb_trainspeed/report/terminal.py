@@ -1,0 +1,113 @@
+"""The report for a terminal: one screen, 80 columns, readable without colour and in a file."""
+
+import io
+import sys
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.text import Text
+
+from tb_trainspeed.profile import PHASES
+from tb_trainspeed.report.report import Finding, Report
+from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import steady_of
+
+WIDTH = 80
+_BAR = 34
+_SHOWN_FINDINGS = 3
+_COLOURS = {
+    "input_wait": "dark_orange", "compute": "blue", "callbacks": "magenta", "checkpointing": "magenta",
+    "validation": "green", "compilation": "grey50", "startup": "grey50", "epoch_restart": "yellow",
+}  # fmt: skip
+
+
+def render(report: Report, log_dir: str | None = None, colour: bool | None = None) -> str:
+    """Returns the report as text.
+
+    Args:
+        report: what to say.
+        log_dir: the log directory, for the line that says how to open the tab.
+        colour: whether to use colour. Defaults to whether standard output is a terminal.
+    """
+    colour = sys.stdout.isatty() if colour is None else colour
+    console = Console(
+        file=io.StringIO(), width=WIDTH, force_terminal=colour, highlight=False, emoji=False, markup=False
+    )
+    for line in _lines(report, log_dir):
+        console.print(line, soft_wrap=False)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def _lines(report: Report, log_dir: str | None) -> Iterable[Text]:
+    profile = report.profile
+    yield Text()
+    title = f"TrainSpeed {'─' * (WIDTH - 11)}"
+    yield Text(title, style="bold")
+    yield Text.assemble(*((part.text, "bold" if part.strong else "") for part in report.headline))
+    yield Text()
+    yield from _ledger(report)
+    facts = [f"{words.number(profile.ledger.steps)} steps"]
+    if profile.steps.step:
+        facts.append(f"step {words.seconds(profile.steps.step.p50_s)} (p95 {words.seconds(profile.steps.step.p95_s)})")
+    if report.epoch_s:
+        facts.append(f"epoch {words.seconds(report.epoch_s)}")
+    if report.wall_s:
+        facts.append(f"TrainSpeed cost {words.share(profile.cost.foreground_s / report.wall_s)}")
+    yield Text(" · ".join(facts), style="dim")
+    for number, finding in enumerate(report.findings[:_SHOWN_FINDINGS], 1):
+        yield from _finding(number, finding, brief=number > 1)
+    if len(report.findings) > _SHOWN_FINDINGS:
+        yield Text(f"… and {len(report.findings) - _SHOWN_FINDINGS} more in the tab.", style="dim")
+    if not report.findings:
+        yield Text()
+        yield Text(report.explanation.replace("`", ""))
+    for what, reason in list(profile.not_measured.items())[:2]:
+        yield Text(f"Not measured: {what.replace('_', ' ')} ({reason}).", style="dim")
+    yield Text()
+    if log_dir is not None:
+        yield Text("All of it, and how it went over time, in the TrainSpeed tab:", style="dim")
+        yield Text(f"  tensorboard --logdir {log_dir}", style="dim", no_wrap=True, overflow="ignore")
+    yield Text("─" * WIDTH, style="bold")
+
+
+def _ledger(report: Report) -> Iterable[Text]:
+    rows = [(name, value) for name in PHASES if (value := report.phases[name]) and value >= 0.005 * report.wall_s]
+    rest = report.wall_s - sum(value for _, value in rows)
+    for name, value in [*rows, *([("everything else", rest)] if rest > 0.0005 * report.wall_s else [])]:
+        share = value / report.wall_s
+        line = Text(f"{name.replace('_', ' '):>16} ")
+        line.append(f"{words.seconds(value):>12} {words.share(share):>6}  ")
+        line.append("█" * max(1, round(share * _BAR)), style=_COLOURS.get(name, "grey50"))
+        yield line
+    unmeasured = [name.replace("_", " ") for name in PHASES if report.phases[name] is None]
+    hidden = [name for name in unmeasured if name != "input wait"]
+    if "input wait" in unmeasured:
+        yield Text(f"{'input wait':>16} not measured; it is part of compute", style="dim")
+    elif hidden and steady_of(report.profile) is None:
+        yield Text()
+
+
+def _finding(number: int, finding: Finding, brief: bool) -> Iterable[Text]:
+    yield Text()
+    yield Text.assemble((f"{number}. {finding.title}", "bold"), (f"  {finding.code}", "dim"))
+    if finding.speedup:
+        gain = finding.speedup
+        effect = {"no": "results unchanged", "rounding": "rounding changes", "training": "changes training"}
+        yield Text(
+            f"   {words.times(gain.expected)} faster ({words.times_range(gain.low, gain.high)}), "
+            f"saves {words.seconds(finding.saves_s)} of this fit; {effect[finding.changes_results]}",
+            style="green",
+        )
+    if not brief:
+        yield _indented(finding.message.replace("`", ""))
+        yield _indented(finding.remedy.text.replace("`", ""))
+    for line in finding.remedy.code.splitlines():
+        yield Text(f"     {line}", style="red" if line.startswith("-") else "cyan" if line.startswith("+") else "")
+
+
+def _indented(text: str) -> Text:
+    console = Console(width=WIDTH - 3)
+    lines = Text(text).wrap(console, WIDTH - 3)
+    return Text("\n").join(Text("   ") + line for line in lines)

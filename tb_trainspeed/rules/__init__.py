@@ -1,0 +1,75 @@
+"""Profile -> outcomes. One file per family of causes; a new rule is one function in one of them, and rows in its test.
+
+In: a `Profile`. Out: for every rule of the catalogue whether its cause was found, with what evidence and what remedy.
+Nothing here computes a speed-up: a rule says what its remedy changes in the step, `whatif` what that gives.
+"""
+
+import dataclasses
+import logging
+import re
+from typing import Literal
+
+from tb_trainspeed.profile import Profile
+from tb_trainspeed.rules import callbacks, framework, input_pipeline, model_compute
+from tb_trainspeed.rules.facts import FACTS
+from tb_trainspeed.rules.missing import Missing, MissingFactError
+from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, Rule
+
+log = logging.getLogger("tb_trainspeed")
+
+CheckOutcome = Literal["found", "passed", "not_applicable", "not_measured", "failed"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """What became of one rule."""
+
+    rule: Rule
+    outcome: CheckOutcome
+    reason: str
+    found: Found | None = None
+
+
+def catalogue() -> tuple[Rule, ...]:
+    """Returns all rules, by family."""
+    return input_pipeline.RULES + model_compute.RULES + framework.RULES + callbacks.RULES
+
+
+def page(rule: Rule) -> str:
+    """Returns the page of a rule as Markdown."""
+    text = re.sub(
+        rf"^({'|'.join(HEADINGS)}): (.)",
+        lambda match: f"## {match[1]}\n\n{match[2].upper()}",
+        rule.doc,
+        flags=re.MULTILINE,
+    )
+    return f"# {rule.code} {rule.name}\n\n{text}\n"
+
+
+def check(profile: Profile, rules: tuple[Rule, ...] | None = None) -> tuple[Check, ...]:
+    """Runs the rules. One that fails is an outcome like the others; it never takes the report with it."""
+    checks = [_check(rule, profile) for rule in rules or catalogue()]
+    silenced = {code: done.rule.code for done in checks if done.found for code in done.rule.silences}
+    return tuple(
+        Check(done.rule, "not_applicable", f"a symptom of {silenced[done.rule.code]}, which was found")
+        if done.found and done.rule.code in silenced
+        else done
+        for done in checks
+    )
+
+
+def _check(rule: Rule, profile: Profile) -> Check:
+    try:
+        values = {name: FACTS[name](profile) for name in rule.needs}
+        outcome = rule(**{name: Missing(name) if value is None else value for name, value in values.items()})
+    except MissingFactError as error:
+        return Check(rule, "not_measured", f"not known: {error}")
+    except Exception as error:
+        log.warning("Rule %s failed on this record.", rule.code, exc_info=True)
+        return Check(rule, "failed", f"{type(error).__name__}: {error}")
+    if isinstance(outcome, Found):
+        return Check(rule, "found", outcome.title, outcome)
+    return Check(rule, "passed" if isinstance(outcome, Passed) else "not_applicable", outcome.reason)
+
+
+__all__ = ["Check", "Found", "NotApplicable", "Passed", "Rule", "catalogue", "check", "page"]

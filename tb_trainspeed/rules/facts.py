@@ -1,0 +1,251 @@
+"""The facts that rules ask for by name, each derived from a `Profile`. `None` means: not measured."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from tb_trainspeed.profile import CallbackFacts, Hook, Ledger, NestedCall, Profile, Source, Stage
+
+FACTS: dict[str, Callable[[Profile], Any]] = {}
+
+# Per-step hooks; all others run once an epoch or more seldom.
+BATCH_HOOKS = frozenset({"on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"})
+#: A fit shorter than this many steady steps is too short to say anything about its steps.
+MIN_STEPS = 10
+
+
+def fact(function: Callable[[Profile], Any]) -> Callable[[Profile], Any]:
+    """Makes a function of a profile a fact that rules can ask for by its name."""
+    FACTS[function.__name__] = function
+    return function
+
+
+@dataclasses.dataclass(frozen=True)
+class Steady:
+    """Training as it recurs: the ledger after the first epoch, or without the one-off phases if there is just one."""
+
+    epoch_s: float
+    epochs: float
+    steps_per_epoch: float
+    phases: dict[str, float]
+
+    def per_step(self, phase: str) -> float:
+        """Seconds a step in a phase."""
+        return self.phases.get(phase, 0.0) / (self.steps_per_epoch * self.epochs)
+
+
+def steady_of(profile: Profile) -> Steady | None:
+    """Returns steady training, or `None` when there are too few steps to tell."""
+    ledger: Ledger = profile.steady or profile.ledger
+    phases = {name: value for name, value in ledger.phases.items() if value is not None}
+    one_off = sum(phases.pop(name, 0.0) for name in ("startup", "compilation"))
+    epochs = max(1, ledger.epochs)
+    if ledger.steps < MIN_STEPS or ledger.wall_s <= one_off:
+        return None
+    return Steady((ledger.wall_s - one_off) / epochs, epochs, ledger.steps / epochs, phases)
+
+
+def _share(profile: Profile, *phases: str) -> float | None:
+    steady = steady_of(profile)
+    if steady is None or any(profile.ledger.phases.get(phase) is None for phase in phases):
+        return None
+    return sum(steady.phases.get(phase, 0.0) for phase in phases) / (steady.epoch_s * steady.epochs)
+
+
+@fact
+def steady(profile: Profile) -> Steady | None:
+    return steady_of(profile)
+
+
+@fact
+def input_share(profile: Profile) -> float | None:
+    """Share of steady training spent waiting for batches, 0 to 1."""
+    return _share(profile, "input_wait")
+
+
+@fact
+def wait_s(profile: Profile) -> float | None:
+    """Mean wait of a steady step for its batch, seconds."""
+    steady = steady_of(profile)
+    return steady.per_step("input_wait") if steady and profile.steps.wait_s is not None else None
+
+
+@fact
+def step_s(profile: Profile) -> float | None:
+    """Mean time of a steady step, seconds: its share of everything that recurs with each step."""
+    steady = steady_of(profile)
+    if steady is None:
+        return None
+    per_step = ("input_wait", "transfer", "compute", "optimizer", "collectives", "host_overhead", "gc", "trainspeed")
+    return sum(steady.per_step(phase) for phase in per_step) + _batch_hooks_s(profile) / max(1, profile.steps.count)
+
+
+def _batch_hooks_s(profile: Profile) -> float:
+    return sum(row.total_s for row in profile.hooks if row.hook in BATCH_HOOKS)
+
+
+@fact
+def dispatch_share(profile: Profile) -> float | None:
+    """Share of the step that is the host's dispatch, 0 to 1."""
+    steady, dispatch = steady_of(profile), profile.steps.dispatch_s
+    if steady is None or dispatch is None:
+        return None
+    step = steady.per_step("compute") + steady.per_step("input_wait")
+    return min(1.0, dispatch / step) if step else None
+
+
+@fact
+def dispatch_s(profile: Profile) -> float | None:
+    return profile.steps.dispatch_s
+
+
+@fact
+def compute_s(profile: Profile) -> float | None:
+    steady = steady_of(profile)
+    return steady.per_step("compute") if steady else None
+
+
+@fact
+def busy_cores(profile: Profile) -> float | None:
+    """Cores this process keeps busy during the steps."""
+    step = step_s(profile)
+    return profile.steps.cpu_s / step if step and profile.steps.cpu_s is not None else None
+
+
+@fact
+def cores(profile: Profile) -> float | None:
+    return profile.environment.cores
+
+
+@fact
+def adapter(profile: Profile) -> str | None:
+    return profile.data.adapter or None
+
+
+@fact
+def data_kind(profile: Profile) -> str:
+    return profile.data.kind
+
+
+@fact
+def workers(profile: Profile) -> int:
+    return profile.data.workers or 1
+
+
+@fact
+def multiprocessing(profile: Profile) -> bool:
+    return bool(profile.data.use_multiprocessing)
+
+
+@fact
+def source(profile: Profile) -> Source | None:
+    return profile.data.source
+
+
+@fact
+def stages(profile: Profile) -> tuple[Stage, ...]:
+    return profile.data.stages
+
+
+@fact
+def batch_size(profile: Profile) -> int | None:
+    return profile.data.batch_size
+
+
+@fact
+def epoch_bytes(profile: Profile) -> int | None:
+    """Bytes of one epoch of batches as they reach the step."""
+    data = profile.data
+    if data.batch_bytes is None or data.batches_per_epoch is None:
+        return None
+    return data.batch_bytes * data.batches_per_epoch
+
+
+@fact
+def memory_available_bytes(profile: Profile) -> int | None:
+    return profile.environment.memory_available_bytes
+
+
+@fact
+def epochs_planned(profile: Profile) -> int:
+    return profile.epochs_planned or 1
+
+
+@fact
+def run_eagerly(profile: Profile) -> bool | None:
+    return profile.model.run_eagerly
+
+
+@fact
+def functions_run_eagerly(profile: Profile) -> bool:
+    return bool(profile.model.functions_run_eagerly)
+
+
+@fact
+def steps_per_execution(profile: Profile) -> int | None:
+    return profile.model.steps_per_execution
+
+
+@fact
+def hooks(profile: Profile) -> tuple[Hook, ...]:
+    return profile.hooks
+
+
+@fact
+def nested_calls(profile: Profile) -> tuple[NestedCall, ...]:
+    return profile.nested_calls
+
+
+@fact
+def callbacks(profile: Profile) -> tuple[CallbackFacts, ...]:
+    return profile.callbacks
+
+
+@fact
+def steps(profile: Profile) -> int:
+    return profile.steps.count
+
+
+@fact
+def epochs(profile: Profile) -> int:
+    return max(1, profile.ledger.epochs)
+
+
+@fact
+def checkpoint_share(profile: Profile) -> float | None:
+    return _share(profile, "checkpointing")
+
+
+@fact
+def validation_share(profile: Profile) -> float | None:
+    return _share(profile, "validation")
+
+
+@fact
+def validation_runs(profile: Profile) -> int:
+    return profile.validation.runs if profile.validation else 0
+
+
+@fact
+def validation_frequency(profile: Profile) -> int:
+    return (profile.validation and profile.validation.frequency) or 1
+
+
+@fact
+def sample_flops(profile: Profile) -> float | None:
+    """Floating-point operations of one sample, forward and backward, from the shapes of the layers.
+
+    Two for every weight at every position of the output, and twice that again for the backward pass: the count of
+    Kaplan et al., "Scaling Laws for Neural Language Models", 2020, section 2.1. Recurrent layers are counted for one
+    position.
+    """
+    if not profile.model.layers:
+        return None
+    total = 0.0
+    for layer in profile.model.layers:
+        dimensions = [int(size) for size in re.findall(r"\d+", layer.output_shape or "")]
+        positions = math.prod(dimensions[:-1]) if layer.kind.startswith(("Conv", "Depthwise", "Separable")) else 1
+        total += 6.0 * layer.parameters * positions
+    return total

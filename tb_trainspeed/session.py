@@ -1,0 +1,323 @@
+"""One fit under observation: probes in place, recorder running, snapshots written, and everything put back at the end.
+
+Nothing here may raise into `fit`: whatever fails is noted as not measured, with its reason, and the fit goes on.
+"""
+
+import dataclasses
+import gc
+import itertools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from tb_trainspeed.probes import facts, fit_loop, gc_pauses, source
+from tb_trainspeed.profile import Cost, Profile, Resources
+from tb_trainspeed.recorder import FitRecorder, PhaseClock
+from tb_trainspeed.summary import EventFile, encode, fit_directory
+
+log = logging.getLogger("tb_trainspeed")
+
+FLUSH_FIRST_S, FLUSH_EVERY_S = 1.0, 10.0
+_CLOSE_TIMEOUT_S = 10.0
+_CALIBRATION_ROUNDS = 200
+_fits_of_process = itertools.count(1)
+_GUARDED = (
+    "step_begin", "fetched", "step_end", "step_abort", "epoch_begin", "epoch_end", "validation_begin",
+    "validation_call", "validation_end", "leave", "nested_call",
+)  # fmt: skip
+
+
+class FitSession:
+    """Observes one call of `fit` from `on_train_begin` to `on_train_end`.
+
+    Args:
+        model: the Keras model.
+        log_dir: where records go, or `None` for nowhere.
+        start_ns: `time.perf_counter_ns()` at the earliest moment of this fit that was seen.
+        start_seen: what that moment was, `"fit"` or `"callbacks"`.
+        fit_index: which fit of this callback it is, from 1.
+        max_overhead: the share of the run that measuring may cost.
+    """
+
+    def __init__(
+        self, model: Any, log_dir: str | None, start_ns: int, start_seen: str, fit_index: int, max_overhead: float
+    ):
+        started_at_s = time.time() - (time.perf_counter_ns() - start_ns) * 1e-9
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(started_at_s))
+        self.fit_id = f"{stamp}-{os.getpid()}-{next(_fits_of_process)}"
+        self.max_overhead = max_overhead
+        self.recorder = FitRecorder(start_ns)
+        self._model = model
+        self._log_dir = log_dir
+        self._undo, self._validation_undo, self._watch = fit_loop.Undo(), fit_loop.Undo(), fit_loop.Undo()
+        self._static = Profile(
+            fit_id=self.fit_id, fit_index=fit_index, started_at_s=started_at_s, start_seen=start_seen
+        )
+        self._not_measured: dict[str, str] = {}
+        self._status = "running"
+        self.sees_end = False
+        self._source: source.SourceClock | None = None
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._background_ns: dict[int, int] = {}
+        self._gc_before = _collections()
+        self._process_cpu_before, self._machine_cpu_before = time.process_time(), _machine_cpu_s()
+        self._loop: fit_loop.FitLoop | None = None
+        self._facts_ready = False
+        self._warned = False
+
+    # --- life
+
+    def start(self, ended: Callable[[str], None]) -> None:
+        """Puts the probes in place. `ended` is called with the status, perhaps more than once, when the fit is over."""
+
+        def failed() -> None:
+            ended("interrupted")
+
+        recorder, model = self.recorder, self._model
+        recorder.clock.push("trainspeed")
+        for name in _GUARDED:
+            setattr(recorder, name, self._guarded(getattr(recorder, name)))
+        self._try("callbacks", self._find_loop)
+        loop = self._loop
+        recorder.transition_cost_ns = _transition_cost_ns()
+        if loop:
+            batches = getattr(loop.epoch_iterator, "num_batches", None)
+            recorder.expect(model.steps_per_execution, batches if isinstance(batches, int) else None)
+            others = [callback for callback in loop.callbacks if not hasattr(callback, "_trainspeed")]
+            self._try("the end", lambda: self._watch_end(loop, ended))
+            self._try("interruptions", lambda: fit_loop.watch_epochs(loop, self._watch, self.epoch_steps_begin, failed))
+            self._try("callbacks", lambda: fit_loop.time_callbacks(others, recorder, self._undo, failed))
+            self._try("nested calls", lambda: fit_loop.time_nested_calls(model, recorder, self._undo, failed))
+            self._try("source", self._time_source)
+        else:
+            recorder.expect(model.steps_per_execution, None)
+            reason = "this version of Keras keeps its fit loop where TrainSpeed cannot see it"
+            self._not_measured.setdefault("callbacks", reason)
+        self._try("gc", lambda: gc_pauses.time_gc(recorder, self._undo))
+        self._try("compute", self._time_steps)
+        self._spawn("trainspeed-writer", self._write_snapshots)
+        if self._source and self.max_overhead > 0:
+            clock = self._source
+            self._spawn("trainspeed-sampler", lambda: source.sample_source(clock, self._stop))
+        recorder.clock.pop()
+
+    def _find_loop(self) -> None:
+        self._loop = fit_loop.find_fit_loop()
+
+    def _watch_end(self, loop: fit_loop.FitLoop, ended: Callable[[str], None]) -> None:
+        fit_loop.watch_end(loop, self._watch, ended)
+        self.sees_end = True
+
+    def _time_steps(self) -> None:
+        from tb_trainspeed.probes import tensorflow
+
+        reason = "max_overhead=0 switches it off" if not self.max_overhead else None
+        reason = reason or tensorflow.fetches_can_be_timed(self._model)
+        if reason:
+            self._not_measured["input_wait"] = reason
+        timed = tensorflow.time_steps(self._model.train_function, self.recorder, reason is None)
+        self._undo.replace(self._model, "train_function", timed)
+        self._timed_function = timed
+
+    def _time_source(self) -> None:
+        if self._loop and self._loop.adapter is not None:
+            self._source = source.time_source(self._loop.adapter, self._undo)
+
+    def epoch_steps_begin(self) -> None:
+        """Puts the clocks around a train function that was made during the fit, as for unfreezing layers."""
+        current = self._model.train_function
+        if current is not None and current is not getattr(self, "_timed_function", current):
+            self._try("compute", self._time_steps)
+
+    def validation_begin(self) -> None:
+        self.recorder.validation_begin()
+        undo, model = self._validation_undo, self._model
+        self._try("validation steps", lambda: fit_loop.time_validation_steps(model, self.recorder, undo))
+
+    def validation_end(self) -> None:
+        self._validation_undo.run()
+        self.recorder.validation_end()
+
+    def stop(self, status: str) -> None:
+        """Puts everything back and writes the last record."""
+        if self._status != "running":
+            return
+        self._status = status
+        self._watch.run()
+        self._stop_measuring()
+        self._stop.set()
+        for thread in self._threads:
+            if thread is not threading.current_thread():  # which has just collected the garbage of this fit
+                thread.join(_CLOSE_TIMEOUT_S)
+        self._loop = None  # it holds the user's data
+
+    def give_up(self, error: Exception) -> None:
+        """Takes all clocks out after a failure of ours. What was recorded until now stays."""
+        self._stop_measuring()
+        self._note("everything after the failure", error)
+
+    def _stop_measuring(self) -> None:
+        self._try("the end", self.recorder.finish)
+        for name in _GUARDED:  # for the hooks and steps that are still on the stack
+            setattr(self.recorder, name, _ignore)
+        self._validation_undo.run()
+        self._undo.run()
+
+    # --- guards
+
+    def _guarded(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*args: Any) -> Any:
+            try:
+                return method(*args)
+            except Exception as error:
+                self.give_up(error)
+
+        return guarded
+
+    def _try(self, what: str, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:
+            self._note(what, error)
+
+    def _note(self, what: str, error: Exception) -> None:
+        self._not_measured[what] = f"{type(error).__name__}: {error}"
+        if not self._warned:
+            self._warned = True
+            log.warning("TrainSpeed does not measure %s of this fit: %r. Training is not affected.", what, error)
+
+    # --- snapshots
+
+    def profile(self) -> Profile:
+        """Everything known so far, from any thread."""
+        if not self._facts_ready:
+            self._collect_facts()
+        profile = self.recorder.fill(self._static)
+        own_s = profile.ledger.phases.get("trainspeed") or 0.0
+        data = profile.data
+        if self._source and self._source.calls:
+            made = self._source
+            data = dataclasses.replace(
+                data,
+                source=made.facts(),
+                batch_size=data.batch_size or made.batch_size,
+                batch_bytes=data.batch_bytes or made.batch_bytes,
+            )
+        steps = profile.steps
+        batch_size = data.batch_size
+        return dataclasses.replace(
+            profile,
+            status=self._status,
+            updated_at_s=time.time(),
+            data=data,
+            steps=dataclasses.replace(steps, samples=steps.count * batch_size if batch_size else None),
+            resources=Resources(
+                process_cpu_s=time.process_time() - self._process_cpu_before,
+                machine_cpu_s=_machine_cpu_s() - self._machine_cpu_before,
+                memory_peak_bytes=_peak_memory_bytes(),
+                gc_collections=_collections() - self._gc_before,
+            ),
+            cost=Cost(self.max_overhead, own_s, sum(self._background_ns.values()) * 1e-9),
+            not_measured=dict(self._not_measured),
+        )
+
+    def _collect_facts(self) -> None:
+        self._facts_ready = True
+        parts: dict[str, Any] = {}
+
+        def collect(name: str, make: Callable[[], Any]) -> None:
+            def assign() -> None:
+                parts[name] = make()
+
+            self._try(name, assign)
+
+        from tb_trainspeed.probes import tensorflow
+
+        collect("environment", lambda: facts.environment("tensorflow", tensorflow.devices()))
+        collect("model", lambda: tensorflow.model_facts(self._model))
+        loop = self._loop
+        if loop:
+            collect("data", lambda: tensorflow.data_facts(loop))
+            collect("validation", lambda: facts.validation_facts(loop.arguments))
+            collect("callbacks", lambda: facts.callback_facts(loop.callbacks))
+            parts["epochs_planned"] = loop.arguments.get("epochs")
+        self._static = dataclasses.replace(self._static, **parts)
+
+    def _spawn(self, name: str, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=lambda: self._counted(target), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _counted(self, target: Callable[[], None]) -> None:
+        try:
+            target()
+        except Exception as error:
+            self._note(threading.current_thread().name, error)
+
+    def _write_snapshots(self) -> None:
+        file = EventFile(fit_directory(self._log_dir, self.fit_id)) if self._log_dir else None
+        interval_s = FLUSH_FIRST_S
+        while True:
+            stopping = self._stop.wait(interval_s)
+            begin = time.thread_time_ns()
+            profile = self.profile()
+            if file:
+                scalars = _scalars(profile)
+                file.write(profile.steps.count, profile.updated_at_s, {"profile": encode(profile), **scalars})
+            self._background_ns[threading.get_ident()] = (
+                self._background_ns.get(threading.get_ident(), 0) + time.thread_time_ns() - begin
+            )
+            if stopping:
+                break
+            interval_s = min(FLUSH_EVERY_S, interval_s * 2)
+        if file:
+            file.close()
+
+
+def _scalars(profile: Profile) -> dict[str, float]:
+    """The main phases so far as shares of the wall time, and the step time, for the Scalars tab."""
+    wall_s = profile.ledger.wall_s or 1.0
+    values = {f"share/{name}": value / wall_s for name, value in profile.ledger.phases.items() if value}
+    if profile.steps.step:
+        values["step_s"] = profile.steps.step.p50_s
+    return values
+
+
+def _transition_cost_ns() -> float:
+    """What one transition of the clock costs on this machine, ns."""
+    scratch = PhaseClock("compute")
+    begin = time.perf_counter_ns()
+    for _ in range(_CALIBRATION_ROUNDS):
+        scratch.push("gc")
+        scratch.pop()
+    return (time.perf_counter_ns() - begin) / (2 * _CALIBRATION_ROUNDS)
+
+
+def _ignore(*args: Any) -> None:
+    pass
+
+
+def _collections() -> int:
+    return sum(generation["collections"] for generation in gc.get_stats())
+
+
+def _machine_cpu_s() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
+
+
+def _peak_memory_bytes() -> int | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

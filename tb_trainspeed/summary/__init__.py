@@ -1,0 +1,27 @@
+"""In: a `Profile`. Out: the same `Profile`, from an event file in a TensorBoard log directory, perhaps years later.
+
+`encode` and `decode` (codec.py, messages.py, trainspeed.proto) turn it into a few kilobytes and back; `EventFile`
+(writer.py) and `read_log` (reader.py) bring those to disk and back; layout.py says where they lie.
+"""
+
+from tb_trainspeed.summary.codec import decode, encode
+from tb_trainspeed.summary.layout import PLUGIN_NAME, PROFILE, PROFILE_TAG, fit_directory, run_of
+from tb_trainspeed.summary.messages import RecordError
+from tb_trainspeed.summary.reader import Fit, Log, Problem, read_log
+from tb_trainspeed.summary.writer import EventFile
+
+__all__ = [
+    "PLUGIN_NAME",
+    "PROFILE",
+    "PROFILE_TAG",
+    "EventFile",
+    "Fit",
+    "Log",
+    "Problem",
+    "RecordError",
+    "decode",
+    "encode",
+    "fit_directory",
+    "read_log",
+    "run_of",
+]

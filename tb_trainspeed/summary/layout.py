@@ -1,0 +1,26 @@
+"""Where records lie in a log directory: the names on which writer, reader and TensorBoard plugin agree.
+
+Every fit is a run of its own, `<log_dir>/trainspeed/<fit_id>`. It never shares a directory with the user's own event
+files, because TensorBoard's Python loader follows only the newest file of a directory.
+"""
+
+import re
+
+#: Name of the TensorBoard plugin and prefix of all tags.
+PLUGIN_NAME = "trainspeed"
+PROFILE = "profile"
+PROFILE_TAG = f"{PLUGIN_NAME}/{PROFILE}"
+
+# TensorBoard names runs by their path, on Windows with backslashes.
+_FIT = re.compile(rf"(?:(?P<run>.*)[/\\])?{PLUGIN_NAME}[/\\][^/\\]+", re.DOTALL)
+
+
+def fit_directory(log_dir: str, fit_id: str) -> str:
+    """The directory for the event file of one fit; `log_dir` may have a scheme (`gs://...`)."""
+    return f"{log_dir.rstrip('/')}/{PLUGIN_NAME}/{fit_id}"
+
+
+def run_of(name: str) -> str:
+    """The run to which the fit in `name` belongs: "a/trainspeed/<fit_id>" -> "a", "trainspeed/<fit_id>" -> "."."""
+    match = _FIT.fullmatch(name)
+    return (match["run"] or ".") if match else name

@@ -1,0 +1,117 @@
+"""Reads the profiles below a log directory, without a TensorBoard server."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+
+from google.protobuf.message import DecodeError
+
+from tb_trainspeed.profile import Profile
+from tb_trainspeed.summary import event_pb2
+from tb_trainspeed.summary.codec import decode
+from tb_trainspeed.summary.framing import frames, read_frame
+from tb_trainspeed.summary.layout import PLUGIN_NAME, PROFILE_TAG, run_of
+from tb_trainspeed.summary.messages import RecordError
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """The last record of one fit, and the run it belongs to ("." for the log directory itself)."""
+
+    run: str
+    profile: Profile
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """Something in a run that could not be read, as a sentence."""
+
+    run: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Log:
+    """What a log directory holds: fits by run, the oldest first."""
+
+    fits: tuple[Fit, ...]
+    problems: tuple[Problem, ...]
+
+
+def read_log(log_dir: str | os.PathLike[str]) -> Log:
+    """Reads the last good record of every fit below a directory.
+
+    Args:
+        log_dir: A local directory: a log directory, one run in it, or the directory of one fit.
+
+    Returns:
+        The fits, and what could not be read. A file that is still being written is fine.
+
+    Raises:
+        FileNotFoundError: There is no such directory.
+    """
+    root = os.fspath(log_dir)
+    if not os.path.isdir(root):
+        raise FileNotFoundError(f"{root} is not a local directory: give the log_dir of TrainSpeedCallback.")
+    fits, problems = [], []
+    for directory, files in _fit_directories(root):
+        run = run_of(os.path.relpath(directory, root))
+        profile, messages = _last_profile(files)
+        problems += [Problem(run, message) for message in messages]
+        if profile is not None:
+            fits.append(Fit(run, profile))
+    fits.sort(key=lambda fit: (fit.run, fit.profile.started_at_s, fit.profile.fit_index))
+    return Log(tuple(fits), tuple(problems))
+
+
+def _fit_directories(root: str) -> Iterator[tuple[str, list[str]]]:
+    """Directories of fits with their event files, the newest file first. Other event files are not ours to open."""
+    for directory, folders, names in os.walk(root):
+        folders.sort()
+        if os.path.basename(os.path.dirname(os.path.abspath(directory))) == PLUGIN_NAME:
+            files = [os.path.join(directory, name) for name in sorted(names, reverse=True) if "tfevents" in name]
+            if files:
+                yield directory, files
+
+
+def _last_profile(files: list[str]) -> tuple[Profile | None, list[str]]:
+    """The newest readable profile, and one sentence for every newer file that is damaged or unreadable."""
+    messages = []
+    for path in files:
+        profile, message = _last_profile_of(path)
+        if message:
+            messages.append(f"{os.path.basename(path)}: {message}")
+        if profile is not None:
+            return profile, messages
+    return None, messages
+
+
+def _last_profile_of(path: str) -> tuple[Profile | None, str]:
+    message = ""
+    offsets: list[int] = []
+    try:
+        with open(path, "rb") as file:
+            try:
+                offsets.extend(frames(file))
+            except ValueError as error:
+                message = f"{error}; what follows is lost."
+            for offset in reversed(offsets):
+                try:
+                    payload = _payload(read_frame(file, offset))
+                    if payload is not None:
+                        return decode(payload), message
+                except RecordError as error:
+                    message = message or str(error)
+    except OSError as error:
+        message = f"it cannot be read: {error.strerror}."
+    return None, message
+
+
+def _payload(data: bytes | None) -> bytes | None:
+    """The encoded profile in an event, None if it holds none, as the events of scalars."""
+    try:
+        event = event_pb2.Event.FromString(data or b"")
+    except (DecodeError, UnicodeDecodeError):
+        return None
+    tensors = [value.tensor for value in event.summary.values if value.tag == PROFILE_TAG]
+    return next((tensor.string_val[0] for tensor in tensors if tensor.string_val), None)

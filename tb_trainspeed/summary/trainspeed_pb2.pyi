@@ -1,0 +1,455 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Number(_message.Message):
+    __slots__ = ("value",)
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    value: float
+    def __init__(self, value: _Optional[float] = ...) -> None: ...
+
+class Column(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class Device(_message.Message):
+    __slots__ = ("kind", "name", "memory_bytes")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    name: str
+    memory_bytes: int
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+
+class Environment(_message.Message):
+    __slots__ = ("backend", "versions", "platform", "cores", "memory_bytes", "memory_available_bytes", "devices")
+    class VersionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    BACKEND_FIELD_NUMBER: _ClassVar[int]
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    PLATFORM_FIELD_NUMBER: _ClassVar[int]
+    CORES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_AVAILABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    backend: str
+    versions: _containers.ScalarMap[str, str]
+    platform: str
+    cores: float
+    memory_bytes: int
+    memory_available_bytes: int
+    devices: _containers.RepeatedCompositeFieldContainer[Device]
+    def __init__(self, backend: _Optional[str] = ..., versions: _Optional[_Mapping[str, str]] = ..., platform: _Optional[str] = ..., cores: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., memory_available_bytes: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ...) -> None: ...
+
+class Layer(_message.Message):
+    __slots__ = ("name", "kind", "parameters", "trainable_parameters", "output_shape", "dtype")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    TRAINABLE_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_SHAPE_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    parameters: int
+    trainable_parameters: int
+    output_shape: str
+    dtype: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., parameters: _Optional[int] = ..., trainable_parameters: _Optional[int] = ..., output_shape: _Optional[str] = ..., dtype: _Optional[str] = ...) -> None: ...
+
+class Model(_message.Message):
+    __slots__ = ("name", "kind", "parameters", "trainable_parameters", "layers", "optimizer", "optimizer_options", "loss", "dtype_policy", "run_eagerly", "functions_run_eagerly", "jit_compile", "steps_per_execution")
+    class OptimizerOptionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    TRAINABLE_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZER_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    LOSS_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_POLICY_FIELD_NUMBER: _ClassVar[int]
+    RUN_EAGERLY_FIELD_NUMBER: _ClassVar[int]
+    FUNCTIONS_RUN_EAGERLY_FIELD_NUMBER: _ClassVar[int]
+    JIT_COMPILE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_PER_EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    parameters: int
+    trainable_parameters: int
+    layers: _containers.RepeatedCompositeFieldContainer[Layer]
+    optimizer: str
+    optimizer_options: _containers.ScalarMap[str, str]
+    loss: str
+    dtype_policy: str
+    run_eagerly: bool
+    functions_run_eagerly: bool
+    jit_compile: bool
+    steps_per_execution: int
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., parameters: _Optional[int] = ..., trainable_parameters: _Optional[int] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., optimizer: _Optional[str] = ..., optimizer_options: _Optional[_Mapping[str, str]] = ..., loss: _Optional[str] = ..., dtype_policy: _Optional[str] = ..., run_eagerly: bool = ..., functions_run_eagerly: bool = ..., jit_compile: bool = ..., steps_per_execution: _Optional[int] = ...) -> None: ...
+
+class Stage(_message.Message):
+    __slots__ = ("kind", "parallelism", "deterministic", "buffer", "batch_size", "function", "operations", "stateful_operations", "elements_per_batch", "output", "output_bytes")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PARALLELISM_FIELD_NUMBER: _ClassVar[int]
+    DETERMINISTIC_FIELD_NUMBER: _ClassVar[int]
+    BUFFER_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    STATEFUL_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    ELEMENTS_PER_BATCH_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    parallelism: int
+    deterministic: bool
+    buffer: int
+    batch_size: int
+    function: str
+    operations: _containers.RepeatedScalarFieldContainer[str]
+    stateful_operations: _containers.RepeatedScalarFieldContainer[str]
+    elements_per_batch: float
+    output: str
+    output_bytes: int
+    def __init__(self, kind: _Optional[str] = ..., parallelism: _Optional[int] = ..., deterministic: bool = ..., buffer: _Optional[int] = ..., batch_size: _Optional[int] = ..., function: _Optional[str] = ..., operations: _Optional[_Iterable[str]] = ..., stateful_operations: _Optional[_Iterable[str]] = ..., elements_per_batch: _Optional[float] = ..., output: _Optional[str] = ..., output_bytes: _Optional[int] = ...) -> None: ...
+
+class HotSpot(_message.Message):
+    __slots__ = ("function", "file", "line", "callee", "library", "share")
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    CALLEE_FIELD_NUMBER: _ClassVar[int]
+    LIBRARY_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    function: str
+    file: str
+    line: int
+    callee: str
+    library: str
+    share: float
+    def __init__(self, function: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., callee: _Optional[str] = ..., library: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
+
+class Source(_message.Message):
+    __slots__ = ("name", "calls", "wall_s", "cpu_s", "hot_spots")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    WALL_S_FIELD_NUMBER: _ClassVar[int]
+    CPU_S_FIELD_NUMBER: _ClassVar[int]
+    HOT_SPOTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    calls: int
+    wall_s: float
+    cpu_s: float
+    hot_spots: _containers.RepeatedCompositeFieldContainer[HotSpot]
+    def __init__(self, name: _Optional[str] = ..., calls: _Optional[int] = ..., wall_s: _Optional[float] = ..., cpu_s: _Optional[float] = ..., hot_spots: _Optional[_Iterable[_Union[HotSpot, _Mapping]]] = ...) -> None: ...
+
+class Data(_message.Message):
+    __slots__ = ("adapter", "kind", "batch_size", "batch_bytes", "batch", "batches_per_epoch", "workers", "use_multiprocessing", "max_queue_size", "source", "stages", "options")
+    class OptionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ADAPTER_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    BATCH_BYTES_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    BATCHES_PER_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    USE_MULTIPROCESSING_FIELD_NUMBER: _ClassVar[int]
+    MAX_QUEUE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    adapter: str
+    kind: str
+    batch_size: int
+    batch_bytes: int
+    batch: str
+    batches_per_epoch: int
+    workers: int
+    use_multiprocessing: bool
+    max_queue_size: int
+    source: Source
+    stages: _containers.RepeatedCompositeFieldContainer[Stage]
+    options: _containers.ScalarMap[str, str]
+    def __init__(self, adapter: _Optional[str] = ..., kind: _Optional[str] = ..., batch_size: _Optional[int] = ..., batch_bytes: _Optional[int] = ..., batch: _Optional[str] = ..., batches_per_epoch: _Optional[int] = ..., workers: _Optional[int] = ..., use_multiprocessing: bool = ..., max_queue_size: _Optional[int] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., options: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Validation(_message.Message):
+    __slots__ = ("runs", "steps", "step_s", "batch_size", "frequency", "max_steps")
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    STEP_S_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    FREQUENCY_FIELD_NUMBER: _ClassVar[int]
+    MAX_STEPS_FIELD_NUMBER: _ClassVar[int]
+    runs: int
+    steps: int
+    step_s: float
+    batch_size: int
+    frequency: int
+    max_steps: int
+    def __init__(self, runs: _Optional[int] = ..., steps: _Optional[int] = ..., step_s: _Optional[float] = ..., batch_size: _Optional[int] = ..., frequency: _Optional[int] = ..., max_steps: _Optional[int] = ...) -> None: ...
+
+class Quantiles(_message.Message):
+    __slots__ = ("count", "mean_s", "p05_s", "p50_s", "p95_s", "p99_s", "max_s")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEAN_S_FIELD_NUMBER: _ClassVar[int]
+    P05_S_FIELD_NUMBER: _ClassVar[int]
+    P50_S_FIELD_NUMBER: _ClassVar[int]
+    P95_S_FIELD_NUMBER: _ClassVar[int]
+    P99_S_FIELD_NUMBER: _ClassVar[int]
+    MAX_S_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    mean_s: float
+    p05_s: float
+    p50_s: float
+    p95_s: float
+    p99_s: float
+    max_s: float
+    def __init__(self, count: _Optional[int] = ..., mean_s: _Optional[float] = ..., p05_s: _Optional[float] = ..., p50_s: _Optional[float] = ..., p95_s: _Optional[float] = ..., p99_s: _Optional[float] = ..., max_s: _Optional[float] = ...) -> None: ...
+
+class Steps(_message.Message):
+    __slots__ = ("count", "samples", "step", "call", "gap_s", "sampled", "wait_s", "dispatch_s", "compute_s", "cpu_s")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    GAP_S_FIELD_NUMBER: _ClassVar[int]
+    SAMPLED_FIELD_NUMBER: _ClassVar[int]
+    WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    DISPATCH_S_FIELD_NUMBER: _ClassVar[int]
+    COMPUTE_S_FIELD_NUMBER: _ClassVar[int]
+    CPU_S_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    samples: int
+    step: Quantiles
+    call: Quantiles
+    gap_s: float
+    sampled: int
+    wait_s: float
+    dispatch_s: float
+    compute_s: float
+    cpu_s: float
+    def __init__(self, count: _Optional[int] = ..., samples: _Optional[int] = ..., step: _Optional[_Union[Quantiles, _Mapping]] = ..., call: _Optional[_Union[Quantiles, _Mapping]] = ..., gap_s: _Optional[float] = ..., sampled: _Optional[int] = ..., wait_s: _Optional[float] = ..., dispatch_s: _Optional[float] = ..., compute_s: _Optional[float] = ..., cpu_s: _Optional[float] = ...) -> None: ...
+
+class Ledger(_message.Message):
+    __slots__ = ("wall_s", "steps", "epochs", "phases")
+    class PhasesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Number
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Number, _Mapping]] = ...) -> None: ...
+    WALL_S_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    PHASES_FIELD_NUMBER: _ClassVar[int]
+    wall_s: float
+    steps: int
+    epochs: int
+    phases: _containers.MessageMap[str, Number]
+    def __init__(self, wall_s: _Optional[float] = ..., steps: _Optional[int] = ..., epochs: _Optional[int] = ..., phases: _Optional[_Mapping[str, Number]] = ...) -> None: ...
+
+class Hook(_message.Message):
+    __slots__ = ("callback", "hook", "phase", "calls", "total_s", "max_s")
+    CALLBACK_FIELD_NUMBER: _ClassVar[int]
+    HOOK_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_S_FIELD_NUMBER: _ClassVar[int]
+    MAX_S_FIELD_NUMBER: _ClassVar[int]
+    callback: str
+    hook: str
+    phase: str
+    calls: int
+    total_s: float
+    max_s: float
+    def __init__(self, callback: _Optional[str] = ..., hook: _Optional[str] = ..., phase: _Optional[str] = ..., calls: _Optional[int] = ..., total_s: _Optional[float] = ..., max_s: _Optional[float] = ...) -> None: ...
+
+class CallbackFacts(_message.Message):
+    __slots__ = ("name", "kind", "options")
+    class OptionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    options: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., options: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class NestedCall(_message.Message):
+    __slots__ = ("callback", "hook", "function", "calls", "total_s")
+    CALLBACK_FIELD_NUMBER: _ClassVar[int]
+    HOOK_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_S_FIELD_NUMBER: _ClassVar[int]
+    callback: str
+    hook: str
+    function: str
+    calls: int
+    total_s: float
+    def __init__(self, callback: _Optional[str] = ..., hook: _Optional[str] = ..., function: _Optional[str] = ..., calls: _Optional[int] = ..., total_s: _Optional[float] = ...) -> None: ...
+
+class Compilation(_message.Message):
+    __slots__ = ("count", "retraces", "first_step_s", "total_s")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    RETRACES_FIELD_NUMBER: _ClassVar[int]
+    FIRST_STEP_S_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_S_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    retraces: int
+    first_step_s: float
+    total_s: float
+    def __init__(self, count: _Optional[int] = ..., retraces: _Optional[int] = ..., first_step_s: _Optional[float] = ..., total_s: _Optional[float] = ...) -> None: ...
+
+class Timeline(_message.Message):
+    __slots__ = ("steps_per_bucket", "first_step", "steps", "start_s", "wall_s", "slowest_step_s", "phases")
+    class PhasesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Column
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Column, _Mapping]] = ...) -> None: ...
+    STEPS_PER_BUCKET_FIELD_NUMBER: _ClassVar[int]
+    FIRST_STEP_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    START_S_FIELD_NUMBER: _ClassVar[int]
+    WALL_S_FIELD_NUMBER: _ClassVar[int]
+    SLOWEST_STEP_S_FIELD_NUMBER: _ClassVar[int]
+    PHASES_FIELD_NUMBER: _ClassVar[int]
+    steps_per_bucket: int
+    first_step: _containers.RepeatedScalarFieldContainer[int]
+    steps: _containers.RepeatedScalarFieldContainer[int]
+    start_s: _containers.RepeatedScalarFieldContainer[float]
+    wall_s: _containers.RepeatedScalarFieldContainer[float]
+    slowest_step_s: _containers.RepeatedScalarFieldContainer[float]
+    phases: _containers.MessageMap[str, Column]
+    def __init__(self, steps_per_bucket: _Optional[int] = ..., first_step: _Optional[_Iterable[int]] = ..., steps: _Optional[_Iterable[int]] = ..., start_s: _Optional[_Iterable[float]] = ..., wall_s: _Optional[_Iterable[float]] = ..., slowest_step_s: _Optional[_Iterable[float]] = ..., phases: _Optional[_Mapping[str, Column]] = ...) -> None: ...
+
+class Marker(_message.Message):
+    __slots__ = ("kind", "step", "at_s", "duration_s", "label")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    AT_S_FIELD_NUMBER: _ClassVar[int]
+    DURATION_S_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    step: int
+    at_s: float
+    duration_s: float
+    label: str
+    def __init__(self, kind: _Optional[str] = ..., step: _Optional[int] = ..., at_s: _Optional[float] = ..., duration_s: _Optional[float] = ..., label: _Optional[str] = ...) -> None: ...
+
+class Resources(_message.Message):
+    __slots__ = ("process_cpu_s", "machine_cpu_s", "memory_peak_bytes", "gc_collections")
+    PROCESS_CPU_S_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_CPU_S_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    GC_COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
+    process_cpu_s: float
+    machine_cpu_s: float
+    memory_peak_bytes: int
+    gc_collections: int
+    def __init__(self, process_cpu_s: _Optional[float] = ..., machine_cpu_s: _Optional[float] = ..., memory_peak_bytes: _Optional[int] = ..., gc_collections: _Optional[int] = ...) -> None: ...
+
+class Cost(_message.Message):
+    __slots__ = ("max_overhead", "foreground_s", "background_s")
+    MAX_OVERHEAD_FIELD_NUMBER: _ClassVar[int]
+    FOREGROUND_S_FIELD_NUMBER: _ClassVar[int]
+    BACKGROUND_S_FIELD_NUMBER: _ClassVar[int]
+    max_overhead: float
+    foreground_s: float
+    background_s: float
+    def __init__(self, max_overhead: _Optional[float] = ..., foreground_s: _Optional[float] = ..., background_s: _Optional[float] = ...) -> None: ...
+
+class Profile(_message.Message):
+    __slots__ = ("schema", "fit_id", "fit_index", "worker", "status", "started_at_s", "updated_at_s", "start_seen", "epochs_planned", "environment", "model", "data", "validation", "ledger", "steady", "steps", "hooks", "callbacks", "nested_calls", "compilation", "timeline", "markers", "resources", "cost", "not_measured")
+    class NotMeasuredEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    FIT_ID_FIELD_NUMBER: _ClassVar[int]
+    FIT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    START_SEEN_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_PLANNED_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_FIELD_NUMBER: _ClassVar[int]
+    STEADY_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    HOOKS_FIELD_NUMBER: _ClassVar[int]
+    CALLBACKS_FIELD_NUMBER: _ClassVar[int]
+    NESTED_CALLS_FIELD_NUMBER: _ClassVar[int]
+    COMPILATION_FIELD_NUMBER: _ClassVar[int]
+    TIMELINE_FIELD_NUMBER: _ClassVar[int]
+    MARKERS_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    NOT_MEASURED_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    fit_id: str
+    fit_index: int
+    worker: int
+    status: str
+    started_at_s: float
+    updated_at_s: float
+    start_seen: str
+    epochs_planned: int
+    environment: Environment
+    model: Model
+    data: Data
+    validation: Validation
+    ledger: Ledger
+    steady: Ledger
+    steps: Steps
+    hooks: _containers.RepeatedCompositeFieldContainer[Hook]
+    callbacks: _containers.RepeatedCompositeFieldContainer[CallbackFacts]
+    nested_calls: _containers.RepeatedCompositeFieldContainer[NestedCall]
+    compilation: Compilation
+    timeline: Timeline
+    markers: _containers.RepeatedCompositeFieldContainer[Marker]
+    resources: Resources
+    cost: Cost
+    not_measured: _containers.ScalarMap[str, str]
+    def __init__(self, schema: _Optional[int] = ..., fit_id: _Optional[str] = ..., fit_index: _Optional[int] = ..., worker: _Optional[int] = ..., status: _Optional[str] = ..., started_at_s: _Optional[float] = ..., updated_at_s: _Optional[float] = ..., start_seen: _Optional[str] = ..., epochs_planned: _Optional[int] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., data: _Optional[_Union[Data, _Mapping]] = ..., validation: _Optional[_Union[Validation, _Mapping]] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., steady: _Optional[_Union[Ledger, _Mapping]] = ..., steps: _Optional[_Union[Steps, _Mapping]] = ..., hooks: _Optional[_Iterable[_Union[Hook, _Mapping]]] = ..., callbacks: _Optional[_Iterable[_Union[CallbackFacts, _Mapping]]] = ..., nested_calls: _Optional[_Iterable[_Union[NestedCall, _Mapping]]] = ..., compilation: _Optional[_Union[Compilation, _Mapping]] = ..., timeline: _Optional[_Union[Timeline, _Mapping]] = ..., markers: _Optional[_Iterable[_Union[Marker, _Mapping]]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., not_measured: _Optional[_Mapping[str, str]] = ...) -> None: ...

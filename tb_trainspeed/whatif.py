@@ -1,0 +1,166 @@
+"""The step-time model: what would an epoch take if some remedies were applied?
+
+An epoch is `steps` steps and what is done once an epoch. A step takes as long as the slower of two things that run side
+by side: the thread that trains (compute and the callbacks of the batch) and the supply of batches; and never less than
+its CPU time spread over all cores. Remedies change quantities of this model, alone or together, at three ends:
+pessimistic, expected, optimistic. This is the bottleneck law of operational analysis (Denning and Buzen, "The
+Operational Analysis of Queueing Network Models", ACM Computing Surveys 1978) with the machine's cores as a third
+server.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Literal
+
+from tb_trainspeed.profile import Profile
+from tb_trainspeed.rules.facts import BATCH_HOOKS, steady_of
+from tb_trainspeed.rules.rule import Change, Range
+
+End = Literal["low", "expected", "high"]
+ENDS: tuple[End, ...] = ("low", "expected", "high")
+
+# How well pipeline and step use the cores together when both run flat out: CPU time over cores times wall time,
+# pessimistic, expected, optimistic. An assumption, not a measurement.
+_CORE_USE = Range(0.8, 0.9, 1.0)
+# Computing slows down while the source of the batches uses the same cores: by none, half or all of the share of the
+# cores that the source takes. Six runs of the demo on two cores gave between 0.33 and 0.8 of it.
+_CONTENTION = Range(0.0, 0.5, 1.0)
+# From this share of waiting on, it is the supply that sets the pace.
+_STARVED = 0.15
+# Old and new fit differ a little anyway. An assumption; repeated runs on a shared machine differ by far more.
+_SPREAD = Range(1.06, 1.0, 0.96)
+
+
+@dataclasses.dataclass(frozen=True)
+class StepModel:
+    """One steady epoch. Times of a step, but for the last four, which are times of an epoch; seconds.
+
+    Attributes:
+        steps: steps an epoch.
+        supply_s: time between two batches when the step takes them as fast as they come.
+        source_cpu_s: CPU time of the code that makes a batch.
+        dispatch_s: the host's part of computing.
+        device_s: the rest of computing.
+        batch_callbacks_s: callbacks of a batch.
+        cpu_s: CPU time of the whole process a step, at its `source_cpu_s`.
+        cores: cores that the process may use.
+    """
+
+    steps: float
+    supply_s: float
+    source_cpu_s: float
+    dispatch_s: float
+    device_s: float
+    batch_callbacks_s: float
+    other_step_s: float
+    cpu_s: float
+    cores: float
+    epoch_callbacks_s: float
+    checkpointing_s: float
+    validation_s: float
+    rest_s: float
+
+    def busy_s(self) -> float:
+        """What the thread that trains does for one step."""
+        return self.dispatch_s + self.device_s + self.batch_callbacks_s + self.other_step_s
+
+    def step_s(self, core_use: float) -> float:
+        """Time of one step."""
+        return max(self.busy_s(), self.supply_s, self.cpu_s / (self.cores * core_use))
+
+    def epoch_s(self, core_use: float) -> float:
+        """Time of one epoch."""
+        once = self.epoch_callbacks_s + self.checkpointing_s + self.validation_s + self.rest_s
+        return self.steps * self.step_s(core_use) + once
+
+
+def baseline(profile: Profile) -> StepModel | None:
+    """Returns the model of the fit as it is, or `None` when too little of it was measured.
+
+    The supply is set so that the model reproduces the measured step: where the step waits, the supply is what it waits
+    for; where it does not, the supply is somewhere below the step, and what is known of the source says where.
+    """
+    steady = steady_of(profile)
+    if steady is None:
+        return None
+    step = {name: steady.per_step(name) for name in steady.phases}
+    compute_s = sum(
+        step.get(name, 0.0) for name in ("compute", "optimizer", "transfer", "collectives", "host_overhead")
+    )
+    # Rows of callbacks are sums over the whole fit; the ledger says how much of them is steady.
+    batch_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks" and row.hook in BATCH_HOOKS)
+    all_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks")
+    batch_callbacks_s = step.get("callbacks", 0.0) * (batch_rows / all_rows if all_rows else 0.0)
+    other_s = step.get("gc", 0.0) + step.get("trainspeed", 0.0)
+    wait_s = step.get("input_wait", 0.0)
+    # Checkpoints after a batch are in the critical path like those after an epoch, but hardly any epoch needs two
+    # kinds: both are counted per epoch.
+    busy_s = compute_s + batch_callbacks_s + other_s
+    cpu_s = min(profile.steps.cpu_s or 0.0, (busy_s + wait_s) * (profile.environment.cores or 1.0))
+    source = profile.data.source
+    source_s = source.wall_s / source.calls if source and source.calls else 0.0
+    # Of a tf.data pipeline only the sum is known: what the process computes beyond one core of the thread that trains.
+    source_cpu_s = source.cpu_s / source.calls if source and source.calls else max(0.0, cpu_s - busy_s)
+    if wait_s >= _STARVED * (busy_s + wait_s):
+        supply_s = busy_s + wait_s
+    else:  # now and then a batch is late; that stays, and how fast the supply could be is not known
+        supply_s, other_s = min(source_s, busy_s), other_s + wait_s
+    dispatch_s = min(profile.steps.dispatch_s or 0.0, compute_s)
+    per_epoch = {name: value / steady.epochs for name, value in steady.phases.items()}
+    return StepModel(
+        steps=steady.steps_per_epoch,
+        supply_s=supply_s,
+        source_cpu_s=source_cpu_s,
+        dispatch_s=dispatch_s,
+        device_s=compute_s - dispatch_s,
+        batch_callbacks_s=batch_callbacks_s,
+        other_step_s=other_s,
+        cpu_s=cpu_s,
+        cores=profile.environment.cores or 1.0,
+        epoch_callbacks_s=per_epoch.get("callbacks", 0.0) - batch_callbacks_s * steady.steps_per_epoch,
+        checkpointing_s=per_epoch.get("checkpointing", 0.0),
+        validation_s=per_epoch.get("validation", 0.0),
+        rest_s=per_epoch.get("epoch_restart", 0.0) + per_epoch.get("other", 0.0),
+    )
+
+
+def apply(model: StepModel, changes: Iterable[Change], end: End) -> StepModel:
+    """Returns the model with all `changes` made, each at the given end of its range."""
+    before = model
+    values = dataclasses.asdict(model)
+    changes = tuple(changes)
+    for change in changes:
+        for name, replacement in change.sets.items():
+            values[name] = min(values[name], getattr(replacement, end))
+    for change in changes:
+        for name, amount in change.removes.items():
+            removed = min(values[name], getattr(amount, end))
+            values[name] -= removed
+            if name == "batch_callbacks_s":  # callbacks use as many cores as the rest of the step
+                values["cpu_s"] -= removed * before.cpu_s / before.step_s(1.0)
+    for change in changes:
+        for name, factor in change.factors.items():
+            values[name] *= getattr(factor, end)
+    # What the source and the dispatch no longer compute, the process no longer computes.
+    scale = values["cpu_s"] / before.cpu_s if before.cpu_s else 1.0
+    saved = before.source_cpu_s * scale - values["source_cpu_s"] + before.dispatch_s * scale - values["dispatch_s"]
+    values["cpu_s"] = max(0.0, values["cpu_s"] - max(0.0, saved))
+    released = max(0.0, before.source_cpu_s - values["source_cpu_s"]) / (before.step_s(1.0) * before.cores)
+    values["device_s"] *= 1 - getattr(_CONTENTION, end) * min(1.0, released)
+    return StepModel(**values)
+
+
+def speedup(model: StepModel, changes: Iterable[Change]) -> Range:
+    """Returns old over new epoch time for all `changes` together."""
+    changes = tuple(changes)
+    ratios = {}
+    for end in ENDS:
+        core_use = min(1.0, max(getattr(_CORE_USE, end), _core_use_now(model)))
+        new_s = apply(model, changes, end).epoch_s(core_use) * getattr(_SPREAD, end)
+        ratios[end] = model.epoch_s(1.0) / max(1e-9, new_s)
+    low, expected, high = ratios["low"], ratios["expected"], ratios["high"]
+    return Range(max(1.0, min(low, expected)), max(1.0, expected), max(1.0, expected, high))
+
+
+def _core_use_now(model: StepModel) -> float:
+    return model.cpu_s / (model.cores * model.step_s(1.0)) if model.step_s(1.0) else 0.0

@@ -1,0 +1,115 @@
+"""A real fit in a log folder, real TensorBoards that read it, and a real Chromium that looks at them."""
+
+import dataclasses
+import os
+import time
+
+import pytest
+
+from tb_trainspeed.report import diagnose
+from tb_trainspeed.summary import EventFile, encode, fit_directory, read_log
+from tests.browser.drive import MissingError, Server, Tab, chromium, write
+
+HOSTILE_RUN = "<img src=x onerror=alert(1)> &amp; \u202etxt"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    try:
+        with chromium() as browser:
+            yield browser
+    except MissingError as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing), pytrace=False)
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def log_dir(tmp_path_factory, browser):
+    """A real fit in the run `slow`, the same under a hostile name, and a broken record."""
+    import keras
+    import numpy as np
+
+    from tb_trainspeed import TrainSpeedCallback
+
+    class Slow(keras.utils.PyDataset):
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, index):
+            time.sleep(0.01)
+            return np.zeros((8, 4), "float32"), np.zeros((8, 1), "float32")
+
+    folder = tmp_path_factory.mktemp("logs")
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(Slow(), epochs=3, verbose=0, callbacks=[TrainSpeedCallback(str(folder / "slow"), verbose=0)])
+    (fit,) = read_log(folder).fits
+    write(folder / HOSTILE_RUN, fit.profile, fit_id="hostile", updated_at_s=fit.profile.updated_at_s - 1000)
+    broken = EventFile(fit_directory(str(folder / "broken"), "broken"))
+    broken.write(0, time.time(), {"profile": b"not a record"})
+    broken.close()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def profile(log_dir):
+    return next(fit.profile for fit in read_log(log_dir).fits if fit.run == "slow")
+
+
+@pytest.fixture(scope="session")
+def report(profile):
+    return diagnose(profile).to_dict()
+
+
+class RunningFit:
+    """A fit that never ends, in the run `running`."""
+
+    def __init__(self, log_dir, profile):
+        self._profile = profile
+        self._events = EventFile(fit_directory(str(log_dir / "running"), "running"))
+        self.write(1234)
+
+    def write(self, steps):
+        self.steps = steps
+        now = time.time()
+        ledger = dataclasses.replace(self._profile.ledger, steps=steps)
+        changes = {"fit_id": "running", "status": "running", "ledger": ledger, "updated_at_s": now}
+        self._events.write(steps, now, {"profile": encode(dataclasses.replace(self._profile, **changes))})
+
+    def close(self):
+        self._events.close()
+
+
+@pytest.fixture(scope="session")
+def running_fit(log_dir, profile):
+    fit = RunningFit(log_dir, profile)
+    yield fit
+    fit.close()
+
+
+@pytest.fixture(scope="session")
+def empty_log_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("empty")
+
+
+@pytest.fixture(scope="session")
+def tabs(browser, log_dir, running_fit, empty_log_dir):
+    """By name: a server with the fast loader, one with the Python loader and a prefix, one without records."""
+    servers = {
+        "fast": Server(log_dir, "--load_fast=true"),
+        "prefix": Server(log_dir, "--load_fast=false", "--path_prefix=/a/b"),
+        "empty": Server(empty_log_dir, "--load_fast=true"),
+    }
+    yield {name: Tab(browser, server.url) for name, server in servers.items()}
+    for server in servers.values():
+        server.stop()
+
+
+@pytest.fixture
+def show(tabs):
+    """show(name of a tab, **options of Tab.show) -> the tab; nothing may have been said on the console in the end."""
+    for tab in tabs.values():
+        tab.complaints.clear()
+    yield lambda name, **options: tabs[name].show(**options)
+    assert [complaint for tab in tabs.values() for complaint in tab.complaints] == []

@@ -1,0 +1,85 @@
+"""What all tests share: tiny models and data, and the promise that nothing of ours is left behind."""
+
+import gc
+import os
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import tb_trainspeed
+
+_OUR_FOLDER = os.path.dirname(tb_trainspeed.__file__) + os.sep
+SAMPLES, FEATURES = 160, 4
+
+
+def _is_ours(value):
+    code = getattr(value, "__code__", None)
+    return code is not None and code.co_filename.startswith(_OUR_FOLDER)
+
+
+def _left_behind():
+    found = [f"thread {thread.name}" for thread in threading.enumerate() if thread.name.startswith("trainspeed-")]
+    found += [f"gc callback {callback}" for callback in gc.callbacks if _is_ours(callback)]
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(monkeypatch):
+    """No thread, no gc callback, no replaced attribute of a live object survives a test."""
+    assert _left_behind() == []
+    replaced = []
+    if "keras" in sys.modules:
+        from tb_trainspeed.probes.fit_loop import Undo
+
+        original = Undo.replace
+
+        def replace(self, owner, name, value):
+            replaced.append((vars(owner), name, value))
+            original(self, owner, name, value)
+
+        monkeypatch.setattr(Undo, "replace", replace)
+    yield
+    assert [name for attributes, name, value in replaced if attributes.get(name) is value] == []
+    replaced.clear()
+    assert _left_behind() == []
+
+
+@pytest.fixture(scope="session")
+def arrays():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(SAMPLES, FEATURES)).astype("float32")
+    return x, x.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="session")
+def make_model():
+    """make_model(**options of compile) -> a compiled model that is the same every time."""
+    import keras
+
+    def make(kind=keras.Model, **options):
+        keras.utils.set_random_seed(7)
+        inputs = keras.Input((FEATURES,))
+        hidden = keras.layers.Dropout(0.3)(keras.layers.Dense(8, activation="relu")(inputs))
+        model = kind(inputs, keras.layers.Dense(1)(hidden))
+        model.compile(**{"optimizer": "adam", "loss": "mse", "metrics": ["mae"], **options})
+        return model
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def left_on():
+    """left_on(object) -> names of its attributes where a function of ours is still in place."""
+    return lambda owner: {name for name, value in vars(owner).items() if _is_ours(value)}
+
+
+def pytest_sessionfinish(session):
+    """In CI a skipped test is a failure: there everything is in place that a test may miss elsewhere."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,228 @@
+"""From event files to fits, through both of TensorBoard's data loaders."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+import types
+
+import numpy
+import pytest
+from tensorboard import errors
+from tensorboard.data import provider
+
+from tb_trainspeed.plugin.store import Listing, Store
+from tb_trainspeed.profile import Profile
+from tb_trainspeed.summary import PROFILE_TAG, EventFile, Problem, encode, event_pb2, fit_directory, framing
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def names(body):
+    return [(run["run"], [(fit["fit"], fit["status"]) for fit in run["fits"]]) for run in body["runs"]]
+
+
+def test_several_fits_and_runs(serve, tmp_path, write):
+    write(tmp_path, "z", "running", "finished", started_at_s=1.0)
+    write(tmp_path, "a", "running", started_at_s=2.0)
+    write(tmp_path / "base line" / "ü&<b>", "b", "finished")
+    server = serve(tmp_path)
+    body = server.wait_for(lambda body: len(body["runs"]) == 2)
+    assert names(body) == [(".", [("z", "finished"), ("a", "running")]), ("base line/ü&<b>", [("b", "finished")])]
+    assert body["problems"] == []
+    assert server.get("/report?run=base+line%2F%C3%BC%26%3Cb%3E&fit=b")[0] == 200
+    assert server.get("/report?run=.&fit=z")[1]["run"] == "."
+
+
+def test_a_record_may_end_in_zero_bytes(serve, tmp_path, write):
+    """Because arrays of bytes drop them, if they are not arrays of objects."""
+    payload = next(
+        payload
+        for count in range(100_000)
+        if (payload := encode(Profile(fit_id="zero", fit_index=count))).endswith(b"\0")
+    )
+    write(tmp_path, "zero", payload)
+    body = serve(tmp_path).wait_for(lambda body: body["runs"])
+    assert names(body) == [(".", [("zero", "running")])]
+
+
+def test_a_fit_that_goes_on(serve, tmp_path, write):
+    events = write(tmp_path, "one", "running")
+    server = serve(tmp_path)
+    server.wait_for(lambda body: body["runs"])
+    # At the same step, as the last record of a fit often is.
+    events.write(0, 2e9, {"profile": encode(Profile(fit_id="one", status="finished"))})
+    server.reload()
+    server.wait_for(lambda body: names(body) == [(".", [("one", "finished")])])
+
+
+def test_steps_never_go_back(serve, tmp_path):
+    events = EventFile(fit_directory(str(tmp_path), "one"))
+    for step, status in ((0, ""), (5, "a"), (3, "b"), (-1, "c")):
+        events.write(step, 1e9, {"profile": encode(Profile(fit_id="one", status=status)), "wall_s": float(step)})
+    events.close()
+    server = serve(tmp_path)
+    assert names(server.wait_for(lambda body: body["runs"])) == [(".", [("one", "c")])]
+    scalars = server.client.get("/data/plugin/scalars/scalars?run=trainspeed/one&tag=trainspeed/wall_s").get_json()
+    assert sorted({step for _, step, _ in scalars}) == [0, 5]
+
+
+def test_a_killed_writer(serve, tmp_path):
+    script = (
+        "import signal, sys; from tests.plugin.test_store import *\n"
+        "events = EventFile(fit_directory(sys.argv[1], 'killed'))\n"
+        "for step in range(3):\n"
+        "    profile = Profile(fit_id='killed', status=f'at {step}')\n"
+        "    events.write(step, 1e9 + step, {'profile': encode(profile)})\n"
+        "print('written', flush=True); signal.pause()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, tmp_path], cwd=ROOT, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"written\n"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    body = serve(tmp_path).wait_for(lambda body: body["runs"])
+    assert names(body) == [(".", [("killed", "at 2")])]
+
+
+def test_a_torn_tail(serve, tmp_path, write):
+    write(tmp_path, "one", "whole", "torn")
+    (path,) = (tmp_path / "trainspeed" / "one").iterdir()
+    path.write_bytes(path.read_bytes()[:-20])
+    body = serve(tmp_path).wait_for(lambda body: body["runs"])
+    assert names(body) == [(".", [("one", "whole")])]
+    assert body["problems"] == []
+
+
+def test_the_users_own_event_files_are_left_alone(serve, tmp_path, write):
+    """Our records have a run of their own, so the file that the user's TensorBoard callback has open goes on."""
+    (tmp_path / "train").mkdir()
+    path = tmp_path / "train" / "events.out.tfevents.1700000000.host.1.0.v2"
+    path.write_bytes(scalar_event("epoch_loss", 0))
+    write(tmp_path / "train", "one", "running")
+    write(tmp_path, "two", "running")
+    with path.open("ab") as file:
+        file.write(scalar_event("epoch_loss", 1))
+    server = serve(tmp_path)
+    server.wait_for(lambda body: len(body["runs"]) == 2)
+    tags = server.client.get("/data/plugin/scalars/tags").get_json()
+    assert set(tags) == {"train", "train/trainspeed/one", "trainspeed/two"}
+    assert set(tags["train"]) == {"epoch_loss"}
+    assert set(tags["trainspeed/two"]) == {"trainspeed/step_s"}
+    loss = server.client.get("/data/plugin/scalars/scalars?run=train&tag=epoch_loss").get_json()
+    assert [step for _, step, _ in loss] == [0, 1]
+    ours = server.client.get("/data/plugin/scalars/scalars?run=trainspeed/two&tag=trainspeed/step_s").get_json()
+    assert [(step, value) for _, step, value in ours] == [(0, 0.5)]
+
+
+def scalar_event(tag, step):
+    value = event_pb2.Value(tag=tag, tensor={"dtype": 1, "shape": {}, "float_val": [0.25]})
+    value.metadata.plugin_data.plugin_name = "scalars"
+    value.metadata.data_class = event_pb2.SCALAR
+    event = event_pb2.Event(wall_time=1e9 + step, step=step, summary={"values": [value]})
+    return framing.frame(event.SerializeToString())
+
+
+def test_bad_records_are_problems_of_their_runs(serve, tmp_path, write):
+    write(tmp_path / "good", "fine", "finished")
+    write(tmp_path / "bad", "text", b"hello")
+    write(tmp_path / "bad", "cut", encode(Profile())[:-4])
+    raw(tmp_path / "bad" / "trainspeed" / "floats", {"dtype": 1, "shape": {}, "float_val": [1.0]})
+    raw(tmp_path / "bad" / "trainspeed" / "many", {"dtype": 7, "shape": {"dimensions": [{"size": 2}]},
+                                                   "string_val": [b"a", b"b"]})  # fmt: skip
+    raw(tmp_path / "bad" / "trainspeed" / "empty", {"dtype": 7, "shape": {"dimensions": [{"size": 0}]}})
+    server = serve(tmp_path)
+    body = server.wait_for(lambda body: len(body["problems"]) == 5 and body["runs"])
+    assert names(body) == [("good", [("fine", "finished")])]
+    assert {problem["run"] for problem in body["problems"]} == {"bad"}
+    assert all("damaged" in problem["message"] for problem in body["problems"])
+
+
+def test_one_series_without_data_does_not_hide_the_others(serve_python, tmp_path, write):
+    """The Python loader fails with a KeyError for all series of the plugin if one has metadata only."""
+    write(tmp_path, "fine", "finished")
+    raw(tmp_path / "trainspeed" / "null", None)
+    body = serve_python(tmp_path).runs()
+    assert names(body) == [(".", [("fine", "finished")])]
+    assert body["problems"][0]["message"] == "trainspeed/null: TensorBoard cannot list this record (KeyError)."
+
+
+def raw(directory, tensor):
+    """An event file with a record as we would never write it."""
+    value = event_pb2.Value(tag=PROFILE_TAG, tensor=tensor)
+    value.metadata.plugin_data.plugin_name = "trainspeed"
+    value.metadata.data_class = event_pb2.TENSOR
+    event = event_pb2.Event(wall_time=1e9, summary={"values": [value]})
+    directory.mkdir(parents=True)
+    (directory / "events.out.tfevents.1").write_bytes(framing.frame(event.SerializeToString()))
+
+
+class FakeProvider(provider.DataProvider):
+    """Answers from a dict, and counts what it is asked."""
+
+    def __init__(self, records, unreadable=()):
+        self.records = records
+        self.unreadable = unreadable
+        self.reads = []
+
+    def list_runs(self, ctx=None, *, experiment_id):
+        raise RuntimeError("the data server has gone")
+
+    def list_plugins(self, ctx=None, *, experiment_id):
+        return ["trainspeed"]
+
+    def list_tensors(self, ctx=None, *, experiment_id, plugin_name, run_tag_filter=None):
+        if self.records is None:
+            raise RuntimeError("the data server has gone")
+        series = types.SimpleNamespace(max_step=1, max_wall_time=1.0)
+        return {run: {PROFILE_TAG: series, "other": series} for run in self.records}
+
+    def read_tensors(self, ctx=None, *, experiment_id, plugin_name, downsample=None, run_tag_filter=None):
+        self.reads.append(tuple(run_tag_filter.runs))
+        if set(run_tag_filter.runs) & set(self.unreadable):
+            raise RuntimeError("RESOURCE_EXHAUSTED")
+        return {
+            run: {PROFILE_TAG: [provider.TensorDatum(1, 1.0, numpy.array(self.records[run], dtype=object))]}
+            for run in run_tag_filter.runs
+        }
+
+    list_scalars = read_scalars = read_last_scalars = list_blob_sequences = read_blob_sequences = read_blob = list_runs
+
+
+def test_each_record_is_read_once():
+    fake = FakeProvider({f"r{index}/trainspeed/f": encode(Profile(fit_id="f")) for index in range(250)})
+    store = Store(fake)
+    for _ in range(3):
+        assert len(store.listing(None, "").fits) == 250
+    assert [len(runs) for runs in fake.reads] == [100, 100, 50]
+    fit = store.fit(None, "", "r7", "f")
+    assert store.profile(None, "", fit) is store.profile(None, "", fit)
+    assert fake.reads[3:] == [("r7/trainspeed/f",)]
+
+
+def test_a_read_that_fails_is_repeated_one_by_one():
+    records = {f"r{index}/trainspeed/f": encode(Profile(fit_id="f")) for index in range(5)}
+    listing = Store(FakeProvider(records, unreadable=["r3/trainspeed/f"])).listing(None, "")
+    assert len(listing.fits) == 4
+    (problem,) = listing.problems
+    assert problem == Problem("r3", "r3/trainspeed/f: TensorBoard cannot read this record (RuntimeError).")
+
+
+def test_a_data_server_that_has_gone_is_a_problem_too():
+    listing = Store(FakeProvider(None)).listing(None, "")
+    assert listing == Listing((), (Problem(".", "TensorBoard cannot list its runs (RuntimeError)."),))
+
+
+def test_a_record_that_vanished_after_it_was_listed():
+    fake = FakeProvider({"r/trainspeed/f": encode(Profile(fit_id="f"))})
+    store = Store(fake)
+    fit = store.fit(None, "", "r", "f")
+    fake.unreadable = ["r/trainspeed/f"]
+    with pytest.raises(errors.NotFoundError, match="fit 'f' of run 'r'"):
+        store.profile(None, "", fit)
+
+
+def test_errors_meant_for_the_user_pass():
+    fake = FakeProvider({})
+    fake.list_tensors = lambda *args, **kwargs: (_ for _ in ()).throw(errors.PermissionDeniedError("no"))
+    with pytest.raises(errors.PermissionDeniedError):
+        Store(fake).listing(None, "")

@@ -1,0 +1,70 @@
+"""The stamp on Keras' own check lasts exactly as long as there are callbacks to use it."""
+
+import gc
+import threading
+import time
+
+import keras
+import pytest
+
+from tb_trainspeed.probes import fit_entry
+
+
+class User:
+    pass
+
+
+@pytest.fixture
+def check():
+    """check() -> the function of Keras' models that is called first in `fit`; untouched when a test begins."""
+    gc.collect()
+    original = keras.Model._assert_compile_called
+    assert not hasattr(original, "_trainspeed")
+    yield lambda: keras.Model._assert_compile_called
+    gc.collect()
+    assert keras.Model._assert_compile_called is original
+
+
+def test_it_goes_with_its_last_user(check):
+    original = check()
+    first, second = User(), User()
+    fit_entry.watch(first)
+    stamped = check()
+    fit_entry.watch(second)
+    assert check() is stamped
+    assert stamped is not original
+    del first
+    gc.collect()
+    assert check() is stamped
+    del second
+    gc.collect()
+    assert check() is original
+
+
+def test_it_sees_when_fit_begins(check, make_model, arrays):
+    user = User()
+    fit_entry.watch(user)
+    assert fit_entry.take_start() is None
+    before = time.perf_counter_ns()
+    make_model().evaluate(*arrays, verbose=0)
+    assert fit_entry.take_start() is None
+    make_model()._assert_compile_called("fit")
+    assert before <= fit_entry.take_start() <= time.perf_counter_ns()
+    assert fit_entry.take_start() is None
+
+
+def test_each_thread_has_its_own(check, make_model):
+    user = User()
+    fit_entry.watch(user)
+    model = make_model()
+    thread = threading.Thread(target=model._assert_compile_called, args=("fit",))
+    thread.start()
+    thread.join()
+    assert fit_entry.take_start() is None
+
+
+def test_a_model_that_is_not_compiled_still_raises(check):
+    user = User()
+    fit_entry.watch(user)
+    with pytest.raises(ValueError, match="compile"):
+        keras.Sequential([keras.layers.Dense(1)]).fit([1.0], [1.0])

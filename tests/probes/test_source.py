@@ -1,0 +1,49 @@
+"""The code that makes batches: counted, timed, and located."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from tb_trainspeed.probes.source import SourceClock, sample_source
+
+
+def test_calls_are_counted_and_batches_sized():
+    clock = SourceClock("Mine.__getitem__")
+    batch = (np.zeros((8, 4), "float32"), np.zeros((8,), "int64"))
+    assert clock.timed(lambda: batch) is batch
+    clock.timed(lambda: batch)
+    facts = clock.facts()
+    assert (facts.name, facts.calls, facts.hot_spots) == ("Mine.__getitem__", 2, ())
+    assert (clock.batch_size, clock.batch_bytes) == (8, 8 * 4 * 4 + 8 * 8)
+
+
+def test_what_raises_is_counted_too():
+    clock = SourceClock("generator")
+    with pytest.raises(StopIteration):
+        clock.timed(lambda: next(iter(())))
+    assert clock.calls == 1
+    assert clock.thread is None
+
+
+def test_samples_find_the_users_line():
+    clock, inside, leave, stop = SourceClock("generator"), threading.Event(), threading.Event(), threading.Event()
+
+    def read_slowly():
+        inside.set()
+        leave.wait()
+
+    worker = threading.Thread(target=clock.timed, args=(read_slowly,))
+    worker.start()
+    inside.wait()
+    while not clock.sample():
+        pass
+    leave.set()
+    worker.join()
+    assert not clock.sample()  # nothing runs now
+    (spot,) = clock.facts().hot_spots
+    assert spot.function.endswith("read_slowly")
+    assert spot.file == __file__
+    assert (spot.callee, spot.library, spot.share) == ("wait", "threading", 1.0)
+    stop.set()
+    sample_source(clock, stop)  # returns at once

@@ -1,0 +1,45 @@
+"""A tf.data pipeline, read without running it."""
+
+import tensorflow as tf
+
+from tb_trainspeed.probes import tf_data
+
+
+def decode(x):
+    return tf.cast(x, tf.float32) / 255.0
+
+
+def slow(x):
+    return tf.py_function(lambda value: value, [x], tf.float32)
+
+
+def test_stages_from_the_source_to_the_step():
+    dataset = tf.data.Dataset.range(100).shuffle(50).map(decode, num_parallel_calls=4).map(slow).batch(10).prefetch(2)
+    stages = tf_data.stages(dataset)
+    assert [stage.kind for stage in stages] == ["Range", "Shuffle", "ParallelMap", "Map", "Batch", "Prefetch"]
+    shuffle, parallel, python, batch, prefetch = stages[1:]
+    assert (shuffle.buffer, parallel.parallelism, batch.batch_size, prefetch.buffer) == (50, 4, 10, 2)
+    assert parallel.function == "decode"
+    assert python.stateful_operations == ("EagerPyFunc",)
+    assert parallel.stateful_operations == ()
+    assert [stage.elements_per_batch for stage in stages] == [10, 10, 10, 10, 1, 1]
+    assert parallel.output_bytes == 4
+
+
+def test_several_inputs():
+    dataset = tf.data.Dataset.zip((tf.data.Dataset.range(3), tf.data.Dataset.range(3).map(decode)))
+    assert [stage.kind for stage in tf_data.stages(dataset)] == ["Range", "Range", "Map", "Zip"]
+
+
+def test_batches():
+    dataset = tf.data.Dataset.from_tensors((tf.zeros([8, 4]), tf.zeros([8], tf.int64)))
+    assert tf_data.batch_of(dataset) == (8, 8 * 4 * 4 + 8 * 8, "float32(8, 4), int64(8,)")
+    assert tf_data.batch_of(tf.data.Dataset.from_tensors("text").batch(2))[1] is None
+
+
+def test_options_that_are_set():
+    options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False
+    dataset = tf.data.Dataset.range(3).with_options(options)
+    assert tf_data.options(dataset)["inject_prefetch"] == "False"
+    assert "map_parallelization" not in tf_data.options(dataset)

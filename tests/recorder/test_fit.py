@@ -1,0 +1,300 @@
+"""Time that passes in one phase shows up in that phase and in no other, and all phases add up."""
+
+import dataclasses
+import tracemalloc
+
+import pytest
+
+from tb_trainspeed.profile import PHASES
+from tb_trainspeed.recorder.fit import BUCKETS, MARKERS_PER_KIND
+
+STEPS, EPOCHS = 20, 3
+
+
+@dataclasses.dataclass
+class Plan:
+    """What a played fit spends, milliseconds. `*_once` is spent in one step only."""
+
+    startup: float = 40.0
+    trace: float = 200.0
+    late_trace: float = 0.0
+    wait: float = 2.0
+    first_wait: float = 0.0
+    compute: float = 10.0
+    gap: float = 0.5
+    hook: float = 1.0
+    checkpoint: float = 5.0
+    validation: float = 5.0
+    validation_trace: float = 0.0
+    restart: float = 4.0
+    last_fetch: float = 0.0
+    gc_in_fetch_once: float = 0.0
+    gc_in_call_once: float = 0.0
+    gc_in_trace: float = 0.0
+
+
+def play(fit, plan):
+    recorder = fit.recorder
+    batch_end = recorder.row("Logger", "on_train_batch_end", "callbacks")
+    saver = recorder.row("ModelCheckpoint", "on_epoch_end", "checkpointing")
+    fit.spend(plan.startup)
+    for epoch in range(EPOCHS):
+        recorder.epoch_begin(epoch)
+        fit.spend(plan.restart)
+        for step in range(STEPS):
+            first, middle = epoch == step == 0, epoch == 1 and step == 7
+            extra = plan.trace if first else plan.late_trace if middle else 0.0
+            fit.step(
+                wait=plan.wait + (plan.first_wait if step == 0 else 0.0),
+                compute=plan.compute + extra,
+                traced=extra > 0,
+                gc_in_fetch=plan.gc_in_fetch_once if middle else 0.0,
+                gc_in_call=plan.gc_in_trace if first else plan.gc_in_call_once if middle else 0.0,
+            )
+            fit.hook(batch_end, plan.hook)
+            fit.spend(plan.gap if step < STEPS - 1 else 0.0)
+        if plan.last_fetch:
+            fit.end_of_data(plan.last_fetch)
+        fit.validation(call=plan.validation, first=plan.validation + (plan.validation_trace if epoch == 0 else 0.0))
+        fit.hook(saver, plan.checkpoint)
+        recorder.epoch_end()
+    recorder.finish()
+    return fit.profile()
+
+
+def phases_ms(ledger):
+    return {name: value * 1e3 for name, value in ledger.phases.items() if value}
+
+
+def total(ledger):
+    return sum(value for value in ledger.phases.values() if value is not None)
+
+
+PLAIN_MS = {
+    "startup": 40.0 + 4.0,  # the beginning of the first epoch is before the first step
+    "compilation": 200.0,
+    "input_wait": 60 * 2.0,
+    "compute": 60 * (1.0 + 10.0) + 57 * 0.5,
+    "callbacks": 60 * 1.0,
+    "checkpointing": 3 * 5.0,
+    "validation": 3 * 16.0,
+    "epoch_restart": 2 * 4.0,
+}
+
+
+def test_the_plain_fit(played):
+    profile = play(played, Plan())
+    assert phases_ms(profile.ledger) == pytest.approx(PLAIN_MS, rel=0.002)
+    assert set(profile.ledger.phases) == set(PHASES)
+    assert profile.ledger.steps == profile.steps.count == STEPS * EPOCHS
+    assert profile.ledger.epochs == EPOCHS
+    assert profile.ledger.wall_s == pytest.approx(played.now_ns * 1e-9)
+    assert profile.compilation.retraces == 0
+    assert profile.compilation.first_step_s == pytest.approx(0.210)
+    assert profile.steps.wait_s == pytest.approx(0.002)
+    assert profile.steps.compute_s == pytest.approx(0.010, rel=0.01)
+    assert profile.steps.step.p50_s == pytest.approx(0.0145, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "phase", "more_ms"),
+    [
+        ({"startup": 540.0}, "startup", 500.0),
+        ({"trace": 900.0}, "compilation", 700.0),
+        ({"late_trace": 300.0}, "compilation", 300.0),
+        ({"validation_trace": 150.0}, "compilation", 150.0),
+        ({"wait": 7.0}, "input_wait", 60 * 5.0),
+        ({"first_wait": 80.0}, "epoch_restart", EPOCHS * 80.0),
+        ({"compute": 30.0}, "compute", 60 * 20.0),
+        ({"gap": 2.5}, "compute", 57 * 2.0),
+        ({"hook": 6.0}, "callbacks", 60 * 5.0),
+        ({"checkpoint": 105.0}, "checkpointing", EPOCHS * 100.0),
+        ({"validation": 25.0}, "validation", EPOCHS * 3 * 20.0),
+        ({"restart": 54.0}, {"startup": 50.0, "epoch_restart": 2 * 50.0}, None),
+        ({"last_fetch": 30.0}, "epoch_restart", EPOCHS * 30.0),
+        ({"gc_in_fetch_once": 60.0}, "gc", 60.0),
+        ({"gc_in_call_once": 60.0}, "gc", 60.0),
+        ({"gc_in_trace": 60.0}, "gc", 60.0),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_injected_time_shows_up_where_it_was_spent(played, change, phase, more_ms):
+    more = phase if isinstance(phase, dict) else {phase: more_ms}
+    expected = {name: PLAIN_MS.get(name, 0.0) + more.get(name, 0.0) for name in {*PLAIN_MS, *more}}
+    profile = play(played, Plan(**change))
+    assert phases_ms(profile.ledger) == pytest.approx(expected, abs=2.5)
+    assert total(profile.ledger) == pytest.approx(profile.ledger.wall_s, rel=1e-9)
+
+
+def test_steady_is_the_whole_less_the_first_epoch(played):
+    profile = play(played, Plan(late_trace=300.0, last_fetch=3.0))
+    steady = profile.steady
+    assert (steady.steps, steady.epochs) == (STEPS * (EPOCHS - 1), EPOCHS - 1)
+    assert total(steady) == pytest.approx(steady.wall_s, rel=1e-9)
+    assert phases_ms(steady)["compilation"] == pytest.approx(300.0, rel=0.01)
+    assert "startup" not in phases_ms(steady)
+    first_epoch_ms = 44 + 200 + 20 * 14 + 19 * 0.5 + 3 + 16 + 5
+    assert steady.wall_s * 1e3 == pytest.approx(profile.ledger.wall_s * 1e3 - first_epoch_ms)
+
+
+def test_no_steady_training_in_one_epoch(played):
+    played.recorder.epoch_begin(0)
+    played.step()
+    played.recorder.epoch_end()
+    played.recorder.finish()
+    assert played.profile().steady is None
+
+
+def test_hooks_and_nested_calls(played):
+    recorder = played.recorder
+    row = recorder.row("Plots", "on_epoch_end", "callbacks")
+    for duration in (3.0, 8.0):
+        played.hook(row, duration)
+        recorder.nested_call(row, "predict", 2_000_000)
+    recorder.row("Plots", "on_train_end", "callbacks")
+    recorder.finish()
+    profile = played.profile()
+    assert [(hook.hook, hook.calls) for hook in profile.hooks] == [("on_epoch_end", 2)]
+    assert profile.hooks[0].total_s == pytest.approx(0.011)
+    assert profile.hooks[0].max_s == pytest.approx(0.008)
+    assert [(call.function, call.calls) for call in profile.nested_calls] == [("predict", 2)]
+    assert profile.nested_calls[0].total_s == pytest.approx(0.004)
+
+
+def test_our_own_cost_comes_out_of_compute(played):
+    played.recorder.transition_cost_ns = 1000.0
+    profile = play(played, Plan())
+    own_ms = phases_ms(profile.ledger)["trainspeed"]
+    assert own_ms == pytest.approx(played.recorder.clock.transitions * 1e-3)
+    assert phases_ms(profile.ledger)["compute"] == pytest.approx(PLAIN_MS["compute"] - own_ms, rel=0.002)
+    assert total(profile.ledger) == pytest.approx(profile.ledger.wall_s, rel=1e-9)
+
+
+@pytest.mark.parametrize(("batches", "steps"), [(20, 20), (24, 24), (17, 17), (3, 3)])
+def test_several_steps_per_call(played, batches, steps):
+    recorder = played.recorder
+    recorder.expect(8, batches)
+    for epoch in range(2):
+        recorder.epoch_begin(epoch)
+        for _ in range(-(-batches // 8)):
+            recorder.step_begin(False)
+            played.spend(80.0)
+            recorder.step_end(lambda: False)
+        recorder.epoch_end()
+    recorder.finish()
+    profile = played.profile()
+    assert profile.steps.count == profile.ledger.steps == 2 * steps
+    assert profile.steps.step.p50_s == pytest.approx(0.010, rel=0.01)
+    assert profile.ledger.phases["input_wait"] is None
+    assert profile.steps.wait_s is None
+    assert total(profile.ledger) == pytest.approx(profile.ledger.wall_s, rel=1e-9)
+
+
+@pytest.mark.parametrize("steps", [10, 1000, 100_000])
+def test_the_time_line_keeps_all_time_in_few_buckets(played, steps):
+    recorder = played.recorder
+    played.spend(25.0)
+    recorder.epoch_begin(0)
+    for step in range(steps):
+        played.step(wait=step % 7, compute=50.0 if step == steps // 2 else 5.0)
+    recorder.epoch_end()
+    recorder.finish()
+    profile = played.profile()
+    timeline = profile.timeline
+    assert len(timeline.wall_s) <= BUCKETS
+    assert sum(timeline.steps) == steps
+    assert sum(timeline.wall_s) == pytest.approx(profile.ledger.wall_s - 0.025)
+    assert max(timeline.slowest_step_s) == pytest.approx(0.051 + (steps // 2 % 7) * 1e-3)
+    assert timeline.start_s[0] == pytest.approx(0.025)
+    assert timeline.first_step[0] == 0
+    for name, column in timeline.phases.items():
+        assert len(column) == len(timeline.wall_s)
+        assert sum(column) == pytest.approx(profile.ledger.phases[name], rel=1e-6, abs=1e-9)
+    for index, wall_s in enumerate(timeline.wall_s):
+        assert sum(column[index] for column in timeline.phases.values()) == pytest.approx(wall_s)
+
+
+def test_memory_does_not_grow(played):
+    def epochs(count):
+        for epoch in range(count):
+            played.recorder.epoch_begin(epoch)
+            for step in range(10):
+                played.step(wait=step, compute=5.0 + epoch % 13)
+            played.validation()
+            played.recorder.epoch_end()
+
+    tracemalloc.start()
+    try:
+        epochs(400)
+        before = tracemalloc.get_traced_memory()[0]
+        epochs(2000)
+        after = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert after - before < 60_000  # of some 350 kB: a bucket's totals are smaller early on
+    kinds = [marker.kind for marker in played.profile().markers]
+    assert all(kinds.count(kind) <= MARKERS_PER_KIND for kind in kinds)
+
+
+def test_nothing_changes_after_the_end(played):
+    play(played, Plan())
+    before = played.profile()
+    played.spend(1000.0)
+    played.recorder.finish()
+    assert played.profile() == before
+
+
+def test_a_fit_without_steps(played):
+    played.spend(30.0)
+    played.recorder.finish()
+    profile = played.profile()
+    assert profile.ledger.wall_s == pytest.approx(0.030)
+    assert total(profile.ledger) == pytest.approx(0.030)
+    assert profile.steps.count == 0
+    assert profile.steps.step is None
+    assert sum(profile.timeline.steps) == 0
+
+
+def test_a_running_fit_adds_up_at_any_moment(played):
+    recorder = played.recorder
+    row = recorder.row("Logger", "on_train_batch_end", "callbacks")
+    moments = [
+        lambda: played.spend(5.0),
+        lambda: recorder.epoch_begin(0),
+        lambda: played.step(compute=300.0, traced=True),
+        lambda: recorder.step_begin(True),
+        lambda: played.spend(4.0),
+        lambda: recorder.fetched(4_000_000, 1_000_000),
+        lambda: played.spend(9.0),
+        lambda: recorder.step_end(lambda: False),
+        lambda: played.hook(row, 2.0),
+        played.validation,
+        recorder.epoch_end,
+        lambda: played.spend(3.0),
+    ]
+    for moment in moments:
+        moment()
+        ledger = played.profile().ledger
+        assert total(ledger) == pytest.approx(played.now_ns * 1e-9)
+        assert ledger.wall_s == pytest.approx(played.now_ns * 1e-9)
+        assert min(value for value in ledger.phases.values() if value is not None) >= 0
+
+
+def test_an_aborted_step_is_no_step(played):
+    recorder = played.recorder
+    recorder.epoch_begin(0)
+    played.step()
+    played.end_of_data(7.0)
+    recorder.finish()
+    profile = played.profile()
+    assert profile.steps.count == 1
+    assert phases_ms(profile.ledger)["epoch_restart"] == pytest.approx(7.0)
+
+
+def test_cpu_time_per_step(played):
+    played.recorder.epoch_begin(0)
+    for _ in range(10):
+        played.step(compute=9.0)
+    played.recorder.epoch_end()
+    played.recorder.finish()
+    assert played.profile().steps.cpu_s == pytest.approx(0.010)

@@ -1,0 +1,124 @@
+"""The report: what it says in words, in JSON and in the terminal."""
+
+import dataclasses
+import json
+
+import pytest
+
+from tb_trainspeed.profile import Data, Environment, Ledger, Model, Profile, Quantiles, Source, Steps
+from tb_trainspeed.report import diagnose
+from tb_trainspeed.report.terminal import render
+from tb_trainspeed.rules import words
+
+PHASES = {
+    "startup": 0.5,
+    "compilation": 0.5,
+    "input_wait": 6.0,
+    "compute": 2.5,
+    "epoch_restart": 0.5,
+    "optimizer": None,
+}
+STARVED = Profile(
+    fit_id="a",
+    status="finished",
+    environment=Environment("tensorflow", {"keras": "3.15.1"}, cores=4.0),
+    model=Model(run_eagerly=False, steps_per_execution=1),
+    data=Data("PyDatasetAdapter", "Photos", 32, workers=1, source=Source("Photos.__getitem__", 200, 8.0, 0.4)),
+    ledger=Ledger(10.0, 200, 2, PHASES),
+    steps=Steps(200, 6400, Quantiles(200, 0.04, 0.03, 0.04, 0.05, 0.06, 0.2), sampled=200, wait_s=0.03, cpu_s=0.01),
+)
+HEALTHY = dataclasses.replace(STARVED, ledger=Ledger(10.0, 200, 2, {**PHASES, "input_wait": 0.0, "compute": 8.5}))
+
+
+def test_the_verdict_names_the_bound_and_the_gain():
+    report = diagnose(STARVED)
+    assert report.verdict.startswith("Waiting for data: 67 % of training. Safe fixes would make it ")
+    assert report.findings[0].code == "IP01"
+    assert report.attainable.expected == report.findings[0].speedup.expected
+
+
+def test_a_healthy_fit_gets_a_verdict_too():
+    report = diagnose(HEALTHY)
+    assert report.findings == ()
+    assert report.verdict == "Computing: 94 % of training. Nothing cheap to fix was found."
+
+
+@pytest.mark.parametrize(
+    "profile", [Profile(), Profile(ledger=Ledger(2.0, 1, 0, {"compute": 2.0}))], ids=["empty", "one"]
+)
+def test_a_fit_that_has_hardly_begun(profile):
+    report = diagnose(profile)
+    assert report.findings == ()
+    json.loads(report.to_json())
+    assert "nan" not in render(report)
+
+
+def test_json_keeps_its_names_and_says_null_for_what_was_not_measured():
+    values = json.loads(diagnose(STARVED).to_json())
+    assert values["phases"]["optimizer"] is None
+    assert values["phases"]["callbacks"] is None
+    assert sum(value or 0 for value in values["phases"].values()) == pytest.approx(values["wall_s"])
+    (finding,) = values["findings"]
+    assert finding["speedup"]["low"] <= finding["speedup"]["expected"] <= finding["speedup"]["high"]
+    assert {check["outcome"] for check in values["checks"]} <= {"found", "passed", "not_applicable", "not_measured"}
+
+
+def test_findings_save_less_than_what_recurs():
+    (finding,) = diagnose(STARVED).findings
+    assert 0 < finding.saves_s < 9.0
+
+
+def test_what_if_of_nothing_is_now():
+    result = diagnose(STARVED).what_if([])
+    assert result["speedup"]["expected"] == 1.0
+    assert result["before_s"] == pytest.approx(4.5)
+
+
+def test_what_if_of_everything_safe_is_what_is_attainable():
+    report = diagnose(STARVED)
+    assert report.what_if(["IP01"])["speedup"]["expected"] == report.attainable.expected
+
+
+@pytest.mark.parametrize("profile", [STARVED, HEALTHY, Profile()], ids=["starved", "healthy", "empty"])
+def test_the_terminal_report_fits_one_screen_and_needs_no_colour(profile):
+    text = render(diagnose(profile), log_dir="logs", colour=False)
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert len(text.splitlines()) <= 40
+    assert "tensorboard --logdir logs" in text
+
+
+def test_the_terminal_report_says_what_was_not_measured():
+    text = render(diagnose(dataclasses.replace(STARVED, not_measured={"input_wait": "because"})), colour=False)
+    assert "Not measured: input wait (because)." in text
+
+
+def test_a_notebook_shows_the_report_as_escaped_text():
+    hostile = dataclasses.replace(STARVED, data=dataclasses.replace(STARVED.data, kind="<script>"))
+    page = diagnose(hostile)._repr_html_()
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0 µs"),
+        (12e-6, "12 µs"),
+        (0.0496, "49.6 ms"),
+        (1.2, "1.2 s"),
+        (45.6, "45.6 s"),
+        (248, "4 min 08 s"),
+        (7380, "2 h 03 min"),
+    ],
+)
+def test_seconds(value, text):
+    assert words.seconds(value) == text
+
+
+def test_other_words():
+    assert [words.share(x) for x in (0.624, 0.0041, 1.0, 0.0)] == ["62 %", "0.4 %", "100 %", "0 %"]
+    assert [words.times(x) for x in (2.41, 1.043, 16.7)] == ["2.4×", "1.04×", "17×"]
+    assert words.times_range(2.24, 2.61) == "2.2–2.6×"
+    assert [words.size(x) for x in (500, 2_500_000)] == ["500 B", "2.5 MB"]
+    assert words.number(1290.4) == "1,290"

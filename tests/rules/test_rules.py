@@ -1,0 +1,307 @@
+"""Every rule: where it speaks, just below, and what it says when a fact is missing. A test is a call with numbers."""
+
+import dataclasses
+import pathlib
+
+import pytest
+
+from tb_trainspeed.profile import CallbackFacts, Environment, Hook, HotSpot, Ledger, NestedCall, Profile, Source, Stage
+from tb_trainspeed.rules import Check, callbacks, catalogue, check, framework, input_pipeline, model_compute, page
+from tb_trainspeed.rules.facts import FACTS, Steady
+from tb_trainspeed.rules.missing import Missing, MissingFactError
+from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, rule
+
+STEADY = Steady(epoch_s=2.0, epochs=3, steps_per_epoch=100, phases={"compute": 6.0})
+WAITING = Source("Photos.__getitem__", calls=100, wall_s=4.0, cpu_s=0.2)
+DECODING = dataclasses.replace(
+    WAITING,
+    cpu_s=3.9,
+    hot_spots=(
+        HotSpot("load", "/home/me/train.py", 7, "convert", "PIL", 0.5),
+        HotSpot("load", "/home/me/train.py", 8, "resize", "PIL", 0.3),
+        HotSpot("augment", "/home/me/train.py", 12, "roll", "numpy", 0.2),
+    ),
+)
+MAP = Stage("Map", function="scale", operations=("Mul", "AddV2"), elements_per_batch=512, output_bytes=128)
+PYTHON_MAP = dataclasses.replace(MAP, operations=("EagerPyFunc",))
+BATCH = Stage("Batch", batch_size=512, elements_per_batch=1)
+BATCH_HOOK = Hook("Logger", "on_train_batch_end", "callbacks", 300, 1.5, 0.02)
+SAVES = Hook("ModelCheckpoint", "on_train_batch_end", "checkpointing", 300, 3.0, 0.02)
+SAVE_EACH = CallbackFacts("ModelCheckpoint", "MonitorCallback", {"save_freq": "1"})
+
+IP01 = {
+    "adapter": "PyDatasetAdapter",
+    "data_kind": "Photos",
+    "workers": 1,
+    "input_share": 0.7,
+    "wait_s": 0.03,
+    "step_s": 0.04,
+    "busy_cores": 0.5,
+    "cores": 4.0,
+    "source": WAITING,
+}
+IP09 = {
+    "adapter": "PyDatasetAdapter",
+    "input_share": 0.7,
+    "wait_s": 0.03,
+    "source": DECODING,
+    "epochs_planned": 5,
+    "epoch_bytes": 10**8,
+    "memory_available_bytes": 10**9,
+}
+IP06 = {"stages": (PYTHON_MAP, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
+IP08 = {"stages": (MAP, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
+MC00 = {
+    "batch_size": 8,
+    "dispatch_share": 0.7,
+    "dispatch_s": 0.001,
+    "compute_s": 0.0015,
+    "sample_flops": 1e5,
+    "steady": STEADY,
+}
+FW01 = {"run_eagerly": True, "functions_run_eagerly": False, "compute_s": 0.05, "dispatch_s": 0.045, "steady": STEADY}
+FW07 = {
+    "steps_per_execution": 1,
+    "run_eagerly": False,
+    "dispatch_share": 0.6,
+    "dispatch_s": 0.001,
+    "compute_s": 0.0015,
+    "steady": STEADY,
+}
+CB01 = {"hooks": (BATCH_HOOK,), "nested_calls": (), "steps": 300, "steady": STEADY}
+CB02 = {
+    "nested_calls": (NestedCall("Logger", "on_train_batch_end", "predict", 300, 1.4),),
+    "hooks": (BATCH_HOOK,),
+    "steps": 300,
+    "epochs": 3,
+    "steady": STEADY,
+}
+CB03 = {
+    "hooks": (SAVES,),
+    "callbacks": (SAVE_EACH,),
+    "checkpoint_share": 0.4,
+    "steps": 300,
+    "epochs": 3,
+    "steady": STEADY,
+}
+CB06 = {
+    "validation_share": 0.5,
+    "validation_runs": 3,
+    "validation_frequency": 1,
+    "callbacks": (),
+    "epochs_planned": 10,
+}
+
+FIRES = [
+    pytest.param(input_pipeline.pydataset_serial, IP01, {}, id="IP01 waits for files"),
+    pytest.param(
+        input_pipeline.pydataset_serial, IP01, {"source": DECODING, "busy_cores": 1.2}, id="IP01 decodes, cores idle"
+    ),
+    pytest.param(input_pipeline.redecode_each_epoch, IP09, {}, id="IP09"),
+    pytest.param(input_pipeline.py_function_in_map, IP06, {}, id="IP06"),
+    pytest.param(input_pipeline.map_before_batch, IP08, {}, id="IP08"),
+    pytest.param(model_compute.tiny_batch, MC00, {}, id="MC00"),
+    pytest.param(framework.eager, FW01, {}, id="FW01 run_eagerly"),
+    pytest.param(framework.eager, FW01, {"run_eagerly": False, "functions_run_eagerly": True}, id="FW01 functions"),
+    pytest.param(framework.dispatch_bound, FW07, {}, id="FW07"),
+    pytest.param(callbacks.slow_batch_callback, CB01, {}, id="CB01"),
+    pytest.param(callbacks.predict_in_callback, CB02, {}, id="CB02 every batch"),
+    pytest.param(
+        callbacks.predict_in_callback,
+        CB02,
+        {"nested_calls": (NestedCall("Logger", "on_epoch_end", "evaluate", 3, 1.4),)},
+        id="CB02 every epoch",
+    ),
+    pytest.param(callbacks.checkpoint_too_often, CB03, {}, id="CB03 every batch"),
+    pytest.param(
+        callbacks.checkpoint_too_often,
+        CB03,
+        {"hooks": (dataclasses.replace(SAVES, hook="on_epoch_end", calls=3),)},
+        id="CB03 every epoch",
+    ),
+    pytest.param(callbacks.validation_dominates, CB06, {}, id="CB06"),
+]
+
+SILENT = [
+    pytest.param(
+        input_pipeline.pydataset_serial, IP01, {"adapter": "ArrayDataAdapter"}, NotApplicable, id="IP01 arrays"
+    ),
+    pytest.param(input_pipeline.pydataset_serial, IP01, {"workers": 4}, Passed, id="IP01 has workers"),
+    pytest.param(input_pipeline.pydataset_serial, IP01, {"input_share": 0.14}, Passed, id="IP01 hardly waits"),
+    pytest.param(
+        input_pipeline.pydataset_serial,
+        IP01,
+        {"source": DECODING, "busy_cores": 1.8, "cores": 2.0},
+        Passed,
+        id="IP01 decodes, no idle core",
+    ),
+    pytest.param(
+        input_pipeline.pydataset_serial,
+        IP01,
+        {"source": Source("Photos.__getitem__", 100, 0.05, 0.05)},
+        Passed,
+        id="IP01 only slices arrays",
+    ),
+    pytest.param(
+        input_pipeline.redecode_each_epoch, IP09, {"adapter": "TFDatasetAdapter"}, NotApplicable, id="IP09 tf"
+    ),
+    pytest.param(input_pipeline.redecode_each_epoch, IP09, {"epochs_planned": 1}, NotApplicable, id="IP09 one epoch"),
+    pytest.param(input_pipeline.redecode_each_epoch, IP09, {"epoch_bytes": 6 * 10**8}, Passed, id="IP09 too large"),
+    pytest.param(input_pipeline.redecode_each_epoch, IP09, {"source": WAITING}, Passed, id="IP09 nothing decoded"),
+    pytest.param(input_pipeline.redecode_each_epoch, IP09, {"input_share": 0.1}, Passed, id="IP09 hardly waits"),
+    pytest.param(input_pipeline.py_function_in_map, IP06, {"stages": (MAP, BATCH)}, Passed, id="IP06 no Python"),
+    pytest.param(input_pipeline.py_function_in_map, IP06, {"stages": ()}, NotApplicable, id="IP06 arrays"),
+    pytest.param(input_pipeline.py_function_in_map, IP06, {"input_share": 0.14}, Passed, id="IP06 hardly waits"),
+    pytest.param(input_pipeline.map_before_batch, IP08, {"stages": (BATCH, MAP)}, Passed, id="IP08 batches first"),
+    pytest.param(
+        input_pipeline.map_before_batch,
+        IP08,
+        {"stages": (dataclasses.replace(MAP, operations=("DecodeJpeg",)), BATCH)},
+        Passed,
+        id="IP08 decodes",
+    ),
+    pytest.param(input_pipeline.map_before_batch, IP08, {"step_s": 0.2}, Passed, id="IP08 real work an element"),
+    pytest.param(input_pipeline.map_before_batch, IP08, {"input_share": 0.14}, Passed, id="IP08 hardly waits"),
+    pytest.param(model_compute.tiny_batch, MC00, {"batch_size": 32}, Passed, id="MC00 large enough"),
+    pytest.param(model_compute.tiny_batch, MC00, {"dispatch_share": 0.2}, Passed, id="MC00 computes"),
+    pytest.param(framework.eager, FW01, {"run_eagerly": False}, Passed, id="FW01 compiled"),
+    pytest.param(framework.dispatch_bound, FW07, {"steps_per_execution": 8}, Passed, id="FW07 done already"),
+    pytest.param(framework.dispatch_bound, FW07, {"dispatch_share": 0.29}, Passed, id="FW07 computes"),
+    pytest.param(framework.dispatch_bound, FW07, {"run_eagerly": True}, NotApplicable, id="FW07 eager"),
+    pytest.param(
+        callbacks.slow_batch_callback,
+        CB01,
+        {"hooks": (dataclasses.replace(BATCH_HOOK, total_s=0.25),)},
+        Passed,
+        id="CB01 quick",
+    ),
+    pytest.param(
+        callbacks.slow_batch_callback,
+        CB01,
+        {"hooks": (dataclasses.replace(BATCH_HOOK, callback="ProgbarLogger"),)},
+        NotApplicable,
+        id="CB01 Keras' own",
+    ),
+    pytest.param(callbacks.predict_in_callback, CB02, {"nested_calls": ()}, Passed, id="CB02 none"),
+    pytest.param(
+        callbacks.predict_in_callback,
+        CB02,
+        {"nested_calls": (NestedCall("Logger", "on_epoch_end", "predict", 3, 0.1),)},
+        Passed,
+        id="CB02 seldom",
+    ),
+    pytest.param(callbacks.checkpoint_too_often, CB03, {"checkpoint_share": 0.04}, Passed, id="CB03 cheap"),
+    pytest.param(callbacks.checkpoint_too_often, CB03, {"hooks": (BATCH_HOOK,)}, NotApplicable, id="CB03 none"),
+    pytest.param(callbacks.validation_dominates, CB06, {"validation_share": 0.24}, Passed, id="CB06 just below"),
+    pytest.param(callbacks.validation_dominates, CB06, {"validation_runs": 0}, NotApplicable, id="CB06 none"),
+]
+
+
+@pytest.mark.parametrize(("rule", "facts", "changed"), FIRES)
+def test_found(rule, facts, changed):
+    found = rule(**{**facts, **changed})
+    assert isinstance(found, Found)
+    assert found.code.strip()
+    assert found.evidence
+    assert found.change.factors or found.change.removes or found.change.sets
+    for estimate in (*found.change.factors.values(), *found.change.sets.values()):
+        assert estimate.low >= estimate.expected >= estimate.high  # less is left at the optimistic end
+
+
+@pytest.mark.parametrize(("rule", "facts", "changed", "outcome"), SILENT)
+def test_silent(rule, facts, changed, outcome):
+    said = rule(**{**facts, **changed})
+    assert isinstance(said, outcome)
+    assert said.reason
+
+
+def test_every_rule_is_in_both_tables():
+    assert {param.values[0] for param in FIRES} == set(catalogue())
+    assert {param.values[0] for param in SILENT} == set(catalogue())
+
+
+@pytest.mark.parametrize("rule", catalogue(), ids=lambda rule: rule.code)
+def test_the_page_of_a_rule_is_complete(rule):
+    for heading in HEADINGS:
+        assert f"\n{heading}: " in rule.doc, heading
+    assert rule.summary.endswith(".")
+
+
+@pytest.mark.parametrize("rule", catalogue(), ids=lambda rule: rule.code)
+def test_the_docs_hold_the_page_of_every_rule(rule):
+    """`trainspeed rules --write docs/rules` writes them anew."""
+    written = pathlib.Path(__file__).parents[2] / "docs" / "rules" / f"{rule.code}.md"
+    assert written.read_text(encoding="utf-8") == page(rule)
+
+
+def test_codes_and_names_are_unique():
+    assert len({rule.code for rule in catalogue()}) == len({rule.name for rule in catalogue()}) == len(catalogue())
+
+
+@pytest.mark.parametrize("rule", catalogue(), ids=lambda rule: rule.code)
+def test_a_fact_that_was_not_measured_stops_the_rule_where_it_is_needed(rule):
+    with pytest.raises(MissingFactError):
+        rule(**{name: Missing(name) for name in rule.needs})
+
+
+def test_workers_are_numbered_by_what_a_batch_needs():
+    found = input_pipeline.pydataset_serial(**IP01)
+    assert "workers=5" in found.code  # 40 ms a batch for a step of 10 ms, and one to spare
+
+
+def test_the_cache_is_proposed_for_the_function_that_decodes():
+    found = input_pipeline.redecode_each_epoch(**IP09)
+    assert "@functools.cache" in found.code
+    assert "def load(" in found.code
+    assert found.change.factors["supply_s"].expected == pytest.approx(0.2)
+
+
+def test_watched_validation_is_no_safe_change():
+    assert callbacks.validation_dominates(**CB06).changes_results == "no"
+    watched = callbacks.validation_dominates(**{**CB06, "callbacks": (CallbackFacts("EarlyStopping", "Callback"),)})
+    assert watched.changes_results == "training"
+
+
+def test_misspelt_fact_fails_at_import():
+    with pytest.raises(TypeError, match="input_shares"):
+        rule("XX01", "misspelt")(lambda input_shares: Passed(""))
+
+
+def _outcome(function, profile=None):
+    (done,) = check(profile or Profile(), (rule("XX01", "test")(function),))
+    assert isinstance(done, Check)
+    return done
+
+
+def test_a_failing_rule_is_an_outcome():
+    def fails(steps):
+        return 1 / steps
+
+    done = _outcome(fails)
+    assert done.outcome == "failed"
+    assert "ZeroDivisionError" in done.reason
+
+
+def test_not_measured_is_said_and_never_guessed():
+    def needs(input_share):
+        return Passed("") if input_share < 0.5 else NotApplicable("")
+
+    done = _outcome(needs)
+    assert done.outcome == "not_measured"
+    assert "input share" in done.reason
+
+
+def test_a_cause_silences_its_symptoms():
+    eager = rule("XX01", "eager", silences=("XX02",))(lambda steps: framework.eager(**FW01))
+    small = rule("XX02", "small")(lambda steps: framework.dispatch_bound(**FW07))
+    checks = check(Profile(), (eager, small))
+    assert [done.outcome for done in checks] == ["found", "not_applicable"]
+
+
+def test_facts_of_an_empty_profile_do_not_fail():
+    for fact in FACTS.values():
+        fact(Profile())
+
+
+def test_cores_are_what_the_process_may_use():
+    assert FACTS["cores"](Profile(environment=Environment(cores=1.5), ledger=Ledger())) == 1.5

@@ -1,0 +1,555 @@
+"""The callback in real fits: what it counts, and that it puts everything back however a fit ends."""
+
+import contextlib
+import gc
+import logging
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tb_trainspeed import TrainSpeedCallback
+from tb_trainspeed.session import FitSession
+from tb_trainspeed.summary import read_log
+
+ROOT = pathlib.Path(__file__).parents[1]
+Hooks = keras.callbacks.LambdaCallback
+
+
+class Busy(keras.callbacks.Callback):
+    """Overrides hooks, and does nothing in them."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+    def on_epoch_end(self, epoch, logs=None):
+        pass
+
+
+@pytest.fixture
+def model(make_model):
+    return make_model()
+
+
+@pytest.fixture
+def fit(model, arrays):
+    """fit(callbacks, **options) fits `model` for two epochs of ten steps."""
+
+    def run(callbacks, **options):
+        x, y = arrays
+        defaults = {"x": x, "y": y, "batch_size": 16, "epochs": 2, "verbose": 0}
+        return model.fit(**{**defaults, **options}, callbacks=callbacks)
+
+    return run
+
+
+@pytest.fixture
+def callback(tmp_path):
+    return TrainSpeedCallback(tmp_path / "logs", verbose=0)
+
+
+def profile_of(callback):
+    return callback.report.profile
+
+
+def adds_up(profile):
+    values = [value for value in profile.ledger.phases.values() if value is not None]
+    return sum(values) == pytest.approx(profile.ledger.wall_s, rel=1e-6)
+
+
+def statuses(callback):
+    return [fit.profile.status for fit in read_log(callback.log_dir).fits]
+
+
+# --- arguments and the report
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"max_overhead": -0.1}, "max_overhead"),
+        ({"max_overhead": 1.5}, "max_overhead"),
+        ({"max_overhead": float("nan")}, "max_overhead"),
+        ({"max_overhead": "1%"}, "max_overhead"),
+        ({"max_overhead": None}, "max_overhead"),
+        ({"log_dir": 7}, "log_dir"),
+    ],
+    ids=str,
+)
+def test_invalid_arguments(options, name):
+    with pytest.raises(ValueError, match=rf"`{name}`.* Received: {name}="):
+        TrainSpeedCallback(**options)
+
+
+def test_no_report_before_the_first_fit(callback):
+    with pytest.raises(RuntimeError, match="add this callback to `fit"):
+        _ = callback.report
+
+
+def test_verbose_prints_the_report_once(fit, tmp_path, capsys):
+    callback = TrainSpeedCallback(tmp_path, verbose=1)
+    fit([callback])
+    printed = capsys.readouterr().out
+    assert callback.report.verdict[:30] in printed
+
+
+def test_quiet_without_verbose(fit, callback, capsys):
+    fit([callback])
+    assert capsys.readouterr().out == ""
+
+
+def test_the_report_can_be_read_while_the_fit_runs(fit, callback):
+    seen = []
+    fit([callback, Hooks(on_epoch_end=lambda epoch, logs: seen.append(profile_of(callback)))])
+    assert [(profile.status, profile.steps.count) for profile in seen] == [("running", 10), ("running", 20)]
+    assert all(adds_up(profile) for profile in seen)
+
+
+# --- what is counted
+
+
+def test_five_fits_in_a_row(fit, callback, model, left_on):
+    for index in range(1, 6):
+        fit([callback])
+        profile = profile_of(callback)
+        assert (profile.fit_index, profile.status, profile.steps.count) == (index, "finished", 20)
+        assert left_on(model) == set()
+    assert [entry.profile.fit_index for entry in read_log(callback.log_dir).fits] == [1, 2, 3, 4, 5]
+    assert statuses(callback) == ["finished"] * 5
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_the_callback_may_stand_anywhere(fit, callback, position):
+    callbacks = [Busy(), Busy()]
+    callbacks.insert(position, callback)
+    fit(callbacks)
+    rows = {(hook.callback, hook.hook): hook.calls for hook in profile_of(callback).hooks}
+    for name in ("Busy", "Busy #2"):
+        assert rows[name, "on_train_batch_end"] == 20
+        assert rows[name, "on_epoch_end"] == 2
+
+
+def test_predict_and_evaluate_in_hooks(fit, callback, model, arrays):
+    x, y = arrays
+
+    class Plots(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.predict(x, verbose=0)
+            self.model.evaluate(x, y, verbose=0)
+
+    fit([callback, Plots()], validation_data=arrays)
+    profile = profile_of(callback)
+    calls = {(call.callback, call.hook, call.function): call.calls for call in profile.nested_calls}
+    assert calls == {("Plots", "on_epoch_end", "predict"): 2, ("Plots", "on_epoch_end", "evaluate"): 2}
+    phases = profile.ledger.phases
+    assert sum(call.total_s for call in profile.nested_calls) <= phases["callbacks"] + phases["gc"]
+    assert profile.validation.runs == 2
+
+
+def test_a_slow_hook_is_a_row_and_a_phase(fit, callback):
+    fit([callback, Hooks(on_epoch_end=lambda epoch, logs: time.sleep(0.05))])
+    profile = profile_of(callback)
+    row = next(hook for hook in profile.hooks if hook.callback == "LambdaCallback")
+    assert (row.hook, row.phase, row.calls) == ("on_epoch_end", "callbacks", 2)
+    assert row.total_s >= 0.1
+    assert profile.ledger.phases["callbacks"] >= row.total_s
+
+
+class Unfreeze(keras.callbacks.Callback):
+    """Makes a new train function after the first epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            self.model.layers[1].trainable = True
+            self.model.compile("sgd", "mse")
+            self.model.make_train_function()
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_train_function_made_during_the_fit_is_measured_too(fit, callback, model, left_on, first):
+    model.layers[1].trainable = False
+    fit([Unfreeze(), callback] if first else [callback, Unfreeze()], epochs=3)
+    profile = profile_of(callback)
+    assert profile.steps.count == 30
+    assert profile.compilation.retraces == 1
+    assert adds_up(profile)
+    assert model.train_function is not None
+    assert left_on(model) == set()
+
+
+def test_a_train_function_made_during_the_fit_trains_the_same(make_model, arrays):
+    weights = []
+    for ours in ([], [TrainSpeedCallback(None, verbose=0)]):
+        model = make_model()
+        model.layers[1].trainable = False
+        model.fit(*arrays, verbose=0, epochs=3, callbacks=[*ours, Unfreeze()])
+        weights.append(model.get_weights())
+    for measured, plain in zip(*weights, strict=True):
+        np.testing.assert_array_equal(measured, plain)
+
+
+class Composite(keras.callbacks.Callback):
+    """Passes some hooks on to a callback that Keras does not know of."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def set_model(self, model):
+        self.inner.set_model(model)
+
+    def on_train_begin(self, logs=None):
+        self.inner.on_train_begin(logs)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.inner.on_epoch_begin(epoch, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.inner.on_epoch_end(epoch, logs)
+
+
+def test_inside_another_callback(fit, callback):
+    for _ in range(2):
+        begin = time.perf_counter()
+        fit([Composite(callback)])
+        profile = profile_of(callback)
+        assert (profile.status, profile.steps.count, profile.ledger.epochs) == ("finished", 20, 2)
+        assert profile.ledger.wall_s <= time.perf_counter() - begin
+        assert adds_up(profile)
+
+
+def test_in_a_list_made_by_the_user(fit, callback, model):
+    callbacks = keras.callbacks.CallbackList([callback, Busy()], add_history=True, model=model, epochs=2, steps=10)
+    fit(callbacks)
+    assert profile_of(callback).steps.count == 20
+    assert vars(callbacks).keys().isdisjoint({"on_train_end"})
+
+
+def test_a_fit_in_a_thread(fit, callback):
+    thread = threading.Thread(target=fit, args=([callback, Busy()],))
+    thread.start()
+    thread.join()
+    profile = profile_of(callback)
+    assert (profile.status, profile.steps.count) == ("finished", 20)
+    assert profile.not_measured == {}
+    assert adds_up(profile)
+
+
+def test_a_fit_inside_a_fit(fit, callback, make_model, arrays, left_on):
+    other = make_model()
+    inner = TrainSpeedCallback(None, verbose=0)
+
+    def on_epoch_end(epoch, logs):
+        other.fit(*arrays, verbose=0, callbacks=[inner])
+
+    fit([callback, Hooks(on_epoch_end=on_epoch_end)])
+    assert profile_of(callback).steps.count == 20
+    assert profile_of(inner).fit_index == 2
+    assert left_on(other) == set()
+
+
+def test_two_of_us_in_one_fit(fit, callback, model, left_on, caplog):
+    idle = TrainSpeedCallback(None, verbose=0)
+    fit([callback, idle])
+    assert profile_of(callback).steps.count == 20
+    assert caplog.messages == ["Another TrainSpeedCallback measures this fit already; this one does nothing."]
+    assert left_on(model) == set()
+    with pytest.raises(RuntimeError):
+        _ = idle.report
+    caplog.clear()
+    fit([idle])  # alone it does measure
+    assert profile_of(idle).steps.count == 20
+    assert caplog.messages == []
+
+
+# --- however the fit ends
+
+HOOKS = ["on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_test_begin",
+         "on_test_batch_end", "on_test_end", "on_epoch_end", "on_train_end"]  # fmt: skip
+
+
+class Raises(keras.callbacks.Callback):
+    def __init__(self, hook, error):
+        super().__init__()
+        self.error = error
+        setattr(self, hook, self.fail)
+
+    def fail(self, *args, **kwargs):
+        raise self.error
+
+
+def assert_put_back(callback, model, left_on, *others, status="interrupted"):
+    assert profile_of(callback).status == status
+    assert statuses(callback)[-1] == status
+    assert adds_up(profile_of(callback))
+    for owner in (model, *others):
+        assert left_on(owner) - {"fail"} == set()
+
+
+@pytest.mark.parametrize("error", [ArithmeticError("mine"), KeyboardInterrupt()], ids=["error", "interrupt"])
+@pytest.mark.parametrize("hook", HOOKS)
+def test_an_exception_in_a_hook(fit, callback, model, arrays, left_on, hook, error):
+    raising = Raises(hook, error)
+    with pytest.raises(type(error)) as caught:
+        fit([callback, raising], validation_data=arrays)
+    assert caught.value is error
+    assert_put_back(callback, model, left_on, raising)
+    fit([callback], epochs=1)
+    assert_put_back(callback, model, left_on, status="finished")
+
+
+def test_an_exception_in_a_hook_before_ours(fit, callback, model, left_on):
+    raising = Raises("on_epoch_begin", ArithmeticError("mine"))
+    with pytest.raises(ArithmeticError):
+        fit([raising, callback])
+    assert_put_back(callback, model, left_on, raising)
+
+
+def test_an_exception_that_a_hook_catches_is_no_end(fit, callback):
+    class Careful(Busy):
+        def on_epoch_end(self, epoch, logs=None):
+            with contextlib.suppress(ArithmeticError):
+                self.on_train_batch_end(None)
+
+        def on_train_batch_end(self, batch, logs=None):
+            if batch is None:
+                raise ArithmeticError
+
+    fit([callback, Careful()])
+    assert (profile_of(callback).status, profile_of(callback).steps.count) == ("finished", 20)
+
+
+class FailingBatches(keras.utils.PyDataset):
+    def __init__(self, at, arrays):
+        super().__init__()
+        self.at, self.arrays, self.epochs = at, arrays, 0
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, index):
+        if index == self.at:
+            raise ArithmeticError("in the data")
+        return tuple(array[index * 16 : (index + 1) * 16] for array in self.arrays)
+
+    def on_epoch_end(self):
+        self.epochs += 1
+        if (self.at, self.epochs) == ("epoch end", 2):  # Keras calls it once before the first epoch
+            raise ArithmeticError("in the data")
+
+
+@pytest.mark.parametrize("at", [7, "epoch end"])
+def test_an_exception_in_the_data(fit, callback, model, arrays, left_on, at):
+    with pytest.raises((ArithmeticError, tf.errors.OpError), match="in the data"):
+        fit([callback], x=FailingBatches(at, arrays), y=None, batch_size=None, shuffle=False)
+    assert_put_back(callback, model, left_on)
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+@pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt])
+def test_an_exception_in_train_step(callback, make_model, arrays, left_on, eagerly, error):
+    class Fails(keras.Model):
+        def train_step(self, data):
+            raise error("mine")
+
+    model = make_model(Fails, run_eagerly=eagerly)
+    with pytest.raises(error):
+        model.fit(*arrays, verbose=0, callbacks=[callback])
+    assert_put_back(callback, model, left_on)
+    assert profile_of(callback).steps.count == 0
+
+
+def test_an_exception_in_test_step(callback, make_model, arrays, left_on):
+    class Fails(keras.Model):
+        def test_step(self, data):
+            raise ArithmeticError("mine")
+
+    model = make_model(Fails)
+    with pytest.raises(ArithmeticError):
+        model.fit(*arrays, verbose=0, callbacks=[callback], validation_data=arrays)
+    assert_put_back(callback, model, left_on)
+
+
+def interrupt_unseen(model, monkeypatch):
+    """Lets Ctrl-C come where none of our clocks is: Keras resets the metrics when an epoch begins."""
+
+    def reset_metrics():
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model, "reset_metrics", reset_metrics)
+
+
+def test_an_interrupt_that_no_clock_sees(fit, callback, model, left_on, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_unseen(model, patch)
+        with contextlib.suppress(KeyboardInterrupt):
+            fit([callback, Busy()])
+    gc.collect()
+    assert_put_back(callback, model, left_on)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_an_interrupt_whose_traceback_is_kept(fit, callback, model, left_on, monkeypatch, tmp_path, same):
+    """As in a notebook: the fit's list of callbacks lives on, so the next fit has to put things back."""
+    with monkeypatch.context() as patch:
+        interrupt_unseen(model, patch)
+        with pytest.raises(KeyboardInterrupt) as kept:
+            fit([callback])
+    following = callback if same else TrainSpeedCallback(callback.log_dir, verbose=0)
+    fit([following])
+    assert statuses(callback) == ["interrupted", "finished"]
+    assert profile_of(following).steps.count == 20
+    assert left_on(model) == set()
+    assert kept.type is KeyboardInterrupt
+
+
+# --- nothing of ours may disturb a fit
+
+
+def test_without_a_log_directory(fit, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    callback = TrainSpeedCallback(log_dir=None, verbose=0)
+    fit([callback])
+    assert profile_of(callback).status == "finished"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_directory_that_cannot_be_written(fit, tmp_path, caplog):
+    (tmp_path / "taken").write_text("a file")
+    callback = TrainSpeedCallback(tmp_path / "taken", verbose=0)
+    history = fit([callback])
+    assert len(history.history["loss"]) == 2
+    assert len(caplog.messages) == 1
+    assert "Training is not affected" in caplog.text
+    profile = profile_of(callback)
+    assert (profile.status, profile.steps.count) == ("finished", 20)
+
+
+def test_another_backend_gives_one_warning_and_nothing_else(fit, callback, model, left_on, monkeypatch, caplog):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    fit([callback])
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "torch" in caplog.text
+    assert left_on(model) == set()
+    assert not pathlib.Path(callback.log_dir).exists()
+    with pytest.raises(RuntimeError):
+        _ = callback.report
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "tb_trainspeed.probes.fit_loop.find_fit_loop",
+        "tb_trainspeed.probes.fit_loop.time_callbacks",
+        "tb_trainspeed.probes.fit_loop.watch_end",
+        "tb_trainspeed.probes.tensorflow.time_steps",
+        "tb_trainspeed.probes.tensorflow.model_facts",
+        "tb_trainspeed.recorder.fit.FitRecorder.step_begin",
+        "tb_trainspeed.recorder.fit.FitRecorder.epoch_begin",
+        "tb_trainspeed.recorder.fit.FitRecorder.validation_end",
+        "tb_trainspeed.recorder.fit.FitRecorder.finish",
+        "tb_trainspeed.session.FitSession.start",
+        "tb_trainspeed.session.FitSession.validation_begin",
+        "tb_trainspeed.session.encode",
+    ],
+)
+def test_a_failure_of_ours_is_one_warning(fit, callback, model, arrays, left_on, monkeypatch, caplog, broken):
+    def fail(*args, **kwargs):
+        raise ArithmeticError("ours")
+
+    busy = Busy()
+    with monkeypatch.context() as patch:
+        patch.setattr(broken, fail)
+        history = fit([callback, busy], validation_data=arrays).history
+    assert len(history["val_loss"]) == 2
+    assert len(caplog.messages) == 1
+    assert "ArithmeticError('ours')" in caplog.text
+    assert "Training is not affected" in caplog.text
+    assert left_on(model) == left_on(busy) == set()
+    assert not callback._running
+
+
+def test_without_the_private_parts_of_keras(fit, callback, model, monkeypatch, left_on):
+    monkeypatch.setattr("tb_trainspeed.probes.fit_loop.find_fit_loop", lambda: None)
+    fit([callback, Busy()])
+    profile = profile_of(callback)
+    assert (profile.status, profile.steps.count, profile.hooks) == ("finished", 20, ())
+    assert "callbacks" in profile.not_measured
+    assert adds_up(profile)
+    assert left_on(model) == set()
+
+
+def test_the_session_lets_go_of_the_users_data(fit, callback):
+    fit([callback])
+    assert callback._session._loop is None
+
+
+# --- on disk
+
+
+def start_process(log_dir, *fits):
+    """Starts a process of its own that runs `fits`, lines of Python in which `fit`, `ours` and `log_dir` are known."""
+    script = """
+        import functools, sys
+        import keras, numpy as np
+        from tb_trainspeed import TrainSpeedCallback
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        fit = functools.partial(model.fit, np.zeros((64, 4), "float32"), np.zeros((64, 1), "float32"), verbose=0)
+        log_dir = sys.argv[1]
+        ours = TrainSpeedCallback(log_dir, verbose=0)
+    """
+    command = [sys.executable, "-c", "\n".join([textwrap.dedent(script), *fits]), str(log_dir)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
+
+
+def test_a_killed_process_leaves_a_running_record(tmp_path):
+    process = start_process(tmp_path, "fit(epochs=10**9, callbacks=[ours])")
+    try:
+        deadline = time.monotonic() + 120
+        while not read_log(tmp_path).fits and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        errors = process.communicate()[1].decode(errors="replace")
+    log = read_log(tmp_path)
+    assert log.fits, errors
+    assert log.problems == ()
+    profile = log.fits[0].profile
+    assert (profile.status, profile.steps.count > 0) == ("running", True)
+    assert adds_up(profile)
+
+
+def test_beside_the_users_own_tensorboard_callback(tmp_path):
+    # In a process of its own, because the tests of the server keep TensorBoard away from TensorFlow.
+    process = start_process(
+        tmp_path,
+        "fit(callbacks=[keras.callbacks.TensorBoard(log_dir), ours])",
+        "fit(callbacks=[ours, keras.callbacks.TensorBoard(log_dir)])",
+    )
+    errors = process.communicate()[1].decode(errors="replace")
+    assert process.returncode == 0, errors
+    fits = read_log(tmp_path).fits
+    assert [(entry.run, entry.profile.status) for entry in fits] == [(".", "finished")] * 2
+    theirs = EventAccumulator(str(tmp_path / "train")).Reload()
+    assert "epoch_loss" in theirs.Tags()["tensors"]
+
+
+def test_a_session_stops_once(fit, callback, monkeypatch):
+    stops = []
+    original = FitSession.stop
+    monkeypatch.setattr(FitSession, "stop", lambda self, status: stops.append(status) or original(self, status))
+    with pytest.raises(ArithmeticError):
+        fit([callback, Raises("on_train_end", ArithmeticError())])
+    assert stops == ["interrupted"]

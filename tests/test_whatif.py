@@ -1,0 +1,72 @@
+"""The step-time model: it reproduces what was measured, and its remedies do what they say."""
+
+import dataclasses
+
+import pytest
+
+from tb_trainspeed import whatif
+from tb_trainspeed.profile import Data, Environment, Hook, Ledger, Profile, Source, Steps
+from tb_trainspeed.rules.rule import Change, Range, exactly
+
+PHASES = {"input_wait": 3.0, "compute": 1.0, "callbacks": 0.5, "validation": 0.4, "epoch_restart": 0.1}
+STARVED = Profile(
+    environment=Environment(cores=4.0),
+    data=Data(source=Source("f", 100, 4.4, 0.4)),
+    ledger=Ledger(7.0, 130, 2, {"startup": 1.0, "compilation": 1.0, **PHASES}),
+    steady=Ledger(5.0, 100, 1, PHASES),
+    steps=Steps(count=130, dispatch_s=0.002, cpu_s=0.01),
+    hooks=(
+        Hook("A", "on_train_batch_end", "callbacks", 130, 0.4, 0.01),
+        Hook("A", "on_epoch_end", "callbacks", 2, 0.1, 0.1),
+    ),
+)
+BUSY = dataclasses.replace(STARVED, steady=Ledger(2.0, 100, 1, {**PHASES, "input_wait": 0.0}), data=Data())
+
+
+@pytest.mark.parametrize("profile", [STARVED, BUSY], ids=["starved", "busy"])
+def test_the_baseline_reproduces_the_measured_epoch(profile):
+    assert whatif.baseline(profile).epoch_s(1.0) == pytest.approx(profile.steady.wall_s)
+
+
+def test_a_slightly_late_supply_is_kept_and_does_not_set_the_pace():
+    phases = {**PHASES, "input_wait": 0.1}
+    model = whatif.baseline(dataclasses.replace(STARVED, steady=Ledger(2.1, 100, 1, phases), data=Data()))
+    assert model.epoch_s(1.0) == pytest.approx(2.1)
+    assert model.supply_s < model.busy_s()
+
+
+def test_too_few_steps_give_no_model():
+    assert whatif.baseline(Profile(ledger=Ledger(1.0, 3, 1, {"compute": 1.0}))) is None
+
+
+def test_no_change_gives_no_gain():
+    gain = whatif.speedup(whatif.baseline(STARVED), [])
+    assert gain.expected == 1.0
+    assert gain.low == 1.0
+
+
+def test_removing_the_wait_gives_what_the_rest_of_the_epoch_allows():
+    gain = whatif.speedup(whatif.baseline(STARVED), [Change(sets={"supply_s": exactly(0.0)})])
+    assert gain.low < gain.expected < gain.high
+    assert gain.expected == pytest.approx(5.0 / 2.0, rel=0.05)
+
+
+def test_cores_limit_what_workers_can_give():
+    crowded = dataclasses.replace(STARVED, environment=Environment(cores=1.0), steps=Steps(130, cpu_s=0.03))
+    free = whatif.speedup(whatif.baseline(STARVED), [Change(sets={"supply_s": exactly(0.001)})])
+    bound = whatif.speedup(whatif.baseline(crowded), [Change(sets={"supply_s": exactly(0.001)})])
+    assert bound.expected < 1.4 < free.expected
+
+
+def test_remedies_are_simulated_together_not_multiplied():
+    model = whatif.baseline(STARVED)
+    supply = Change(factors={"supply_s": exactly(0.1)})
+    callback = Change(removes={"batch_callbacks_s": exactly(0.004)})
+    alone = whatif.speedup(model, [supply]).expected, whatif.speedup(model, [callback]).expected
+    assert alone[1] == pytest.approx(1.0)  # hidden behind the wait
+    assert whatif.speedup(model, [supply, callback]).expected > alone[0] * alone[1] * 1.1
+
+
+def test_the_ends_are_ordered():
+    gain = whatif.speedup(whatif.baseline(BUSY), [Change(factors={"device_s": Range(0.9, 0.5, 0.1)})])
+    assert 1.0 <= gain.low < gain.expected < gain.high
