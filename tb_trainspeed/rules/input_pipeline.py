@@ -29,6 +29,11 @@ _SMALL_ELEMENT_S = 200e-6
 _MANY_ELEMENTS = 16
 
 
+def _faster_source(factors: Range) -> Change:
+    """The source needs this part of its time, and also of the CPU time that it takes from the step."""
+    return Change(factors={"supply_s": factors, "source_cpu_s": factors})
+
+
 def _waits(input_share: float) -> str | None:
     if input_share >= SPEAK_FROM:
         return None
@@ -168,9 +173,7 @@ def redecode_each_epoch(
         remedy=f"Keep what `{short}` returns: then every file is decoded once, in the first epoch. What it returns "
         "must depend on its arguments alone, and must not be changed in place.",
         code=f"+ import functools\n+\n+ @functools.cache\n  def {short}(...):",
-        change=Change(
-            factors={"supply_s": kept, "source_cpu_s": kept},
-        ),
+        change=_faster_source(kept),
         confidence="likely",
     )
 
@@ -229,7 +232,7 @@ def py_function_in_map(stages: tuple[Stage, ...], input_share: float, wait_s: fl
         remedy=f"Write `{name}` in TensorFlow operations, which run in parallel and without the GIL.",
         code=f"- dataset.map(lambda x: tf.py_function({name}, [x], Tout))\n"
         f"+ dataset.map({name}_in_tf_ops, num_parallel_calls=tf.data.AUTOTUNE)",
-        change=Change(factors={"supply_s": Range(1 / 1.9, 0.2, 1 / 12.7)}),
+        change=_faster_source(Range(1 / 1.9, 0.2, 1 / 12.7)),
         changes_results="rounding",
     )
 
@@ -279,7 +282,7 @@ def map_before_batch(stages: tuple[Stage, ...], input_share: float, wait_s: floa
             remedy=f"Batch first and map `{name}` over whole batches; it must accept a leading batch dimension.",
             code=f"- dataset.map({name}).batch({elements})\n"
             f"+ dataset.batch({elements}).map({name}, num_parallel_calls=tf.data.AUTOTUNE)",
-            change=Change(factors={"supply_s": Range(0.35, 0.2, 0.1)}),
+            change=_faster_source(Range(0.35, 0.2, 0.1)),
             confidence="likely",
             changes_results="rounding",
         )
