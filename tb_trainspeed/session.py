@@ -136,8 +136,9 @@ class FitSession:
             self._try("compute", self._time_steps)
 
     def validation_begin(self) -> None:
-        self.recorder.validation_begin()
         undo, model = self._validation_undo, self._model
+        batches = getattr(getattr(model, "_eval_epoch_iterator", None), "num_batches", None)
+        self.recorder.validation_begin(batches if isinstance(batches, int) else None)
         self._try("validation steps", lambda: fit_loop.time_validation_steps(model, self.recorder, undo))
 
     def validation_end(self) -> None:

@@ -156,6 +156,14 @@ def test_predict_and_evaluate_in_hooks(fit, callback, model, arrays):
     assert profile.validation.runs == 2
 
 
+def test_the_last_call_of_a_validation_may_make_fewer_steps(callback, make_model, arrays):
+    model = make_model(steps_per_execution=4)
+    data = {"x": arrays[0], "y": arrays[1], "batch_size": 16, "validation_data": arrays, "validation_batch_size": 16}
+    model.fit(**data, epochs=2, verbose=0, callbacks=[callback])
+    profile = profile_of(callback)
+    assert (profile.validation.runs, profile.validation.steps, profile.steps.count) == (2, 20, 20)
+
+
 def test_a_slow_hook_is_a_row_and_a_phase(fit, callback):
     fit([callback, Hooks(on_epoch_end=lambda epoch, logs: time.sleep(0.05))])
     profile = profile_of(callback)

@@ -70,6 +70,7 @@ class FitRecorder:
         self._cpu_ns = self._cpu_steps = 0
         self._validation_runs = self._validation_steps = 0
         self._validation_calls = Sketch()
+        self._validation_left: int | None = None
         self._validation_begin_ns = self._validation_first_ns = 0
 
     # --- steps
@@ -193,8 +194,10 @@ class FitRecorder:
             self._cpu_steps += self._steps - self._cpu_begin[1]
             self._cpu_begin = None
 
-    def validation_begin(self) -> None:
+    def validation_begin(self, batches: int | None = None) -> None:
+        """A validation starts; it has this many batches, if that is known."""
         self._leave_steps("validation")
+        self._validation_left = batches
         self._validation_begin_ns = self.clock.switch("validation")
         self._validation_first_ns = 0
         self._validation_runs += 1
@@ -206,7 +209,11 @@ class FitRecorder:
             self._validation_first_ns = duration_ns
         else:
             self._validation_calls.add(duration_ns)
-        self._validation_steps += self._steps_per_call
+        made = self._steps_per_call
+        if self._validation_left is not None:  # the last call may make fewer
+            made = max(1, min(made, self._validation_left))
+            self._validation_left -= made
+        self._validation_steps += made
 
     def validation_end(self) -> None:
         now = self.clock.switch("epoch_restart")
