@@ -229,7 +229,7 @@ def validation_dominates(
         code=f"- model.fit(..., validation_data=...)\n"
         f"+ model.fit(..., validation_data=..., validation_freq={validation_frequency * every})",
         # Part of the boundary between epochs is setting validation up.
-        change=Change(factors={"validation_s": Range(left * 1.15, left, left), "rest_s": Range(1.0, 0.8, 0.6)}),
+        change=Change(factors={"validation_s": Range(left * 1.15, left, left), "restart_s": Range(1.0, 0.8, 0.6)}),
         changes_results="training" if watching else "no",
     )
 
