@@ -26,9 +26,9 @@ _CORE_USE = Range(0.8, 0.9, 1.0)
 # cores that the source takes. Six runs of the demo on two cores gave between 0.33 and 0.8 of it.
 _CONTENTION = Range(0.0, 0.5, 1.0)
 # The boundary between two epochs: TensorFlow joins the autotuner of the old iterator, which may sleep out the rest of
-# its period (seen in gdb: `RootDataset::Iterator::~Iterator`). The period doubles from 10 ms on (`Model::OptimizeLoop`),
-# so the pause is at most about as long as the epoch, and shrinks with it. How often it happens is chance: at the
-# pessimistic end nothing shrinks.
+# its period (seen in gdb: `RootDataset::Iterator::~Iterator`). The period doubles from 10 ms on
+# (`Model::OptimizeLoop`), so the pause is at most about as long as the epoch, and shrinks with it. How often it happens
+# is chance: at the pessimistic end nothing shrinks.
 _RESTART_SHRINKS = {"low": False, "expected": True, "high": True}
 # From this share of waiting on, it is the supply that sets the pace.
 _STARVED = 0.15
