@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "callback": {"session", "probes", "report"},
     "plugin": {"profile", "summary", "rules", "report"},
     "cli": {"profile", "summary", "rules", "whatif", "report"},
-    "demo": {"callback", "rules", "report"},
+    "demo": {"callback", "rules", "report", "profile"},
     "__main__": {"cli"},
     "__init__": set(),
 }
