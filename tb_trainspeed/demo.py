@@ -28,7 +28,7 @@ from tb_trainspeed.rules import words
 
 # Every image twice an epoch, differently augmented: TensorFlow's pause between two epochs varies by half a second on a
 # small machine, and long epochs keep that out of the comparison.
-_EPOCHS, _COPIES = 4, 2
+_EPOCHS, _COPIES = 6, 2
 _FILE_SIZE, _IMAGE_SIZE = 160, 32
 _BATCH = 32
 

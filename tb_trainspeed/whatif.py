@@ -22,9 +22,11 @@ ENDS: tuple[End, ...] = ("low", "expected", "high")
 # How well pipeline and step use the cores together when both run flat out: CPU time over cores times wall time,
 # pessimistic, expected, optimistic. An assumption, not a measurement.
 _CORE_USE = Range(0.8, 0.9, 1.0)
-# Computing slows down while the source of the batches uses the same cores: by none, half or all of the share of the
-# cores that the source takes. Six runs of the demo on two cores gave between 0.33 and 0.8 of it.
-_CONTENTION = Range(0.0, 0.5, 1.0)
+# Computing gets what the source of the batches leaves of the cores (processor sharing, Kleinrock, "Queueing Systems"
+# II, 1976), so it slows down by the share of the cores that the source takes, if computing wants them all. How much it
+# wants them all is read off how busy the cores are while it computes. Ten runs of the demo on two cores gave between 0.7
+# and 1.1 of that.
+_CONTENTION = Range(0.0, 0.8, 1.0)
 # The boundary between two epochs: TensorFlow joins the autotuner of the old iterator, which may sleep out the rest of
 # its period (seen in gdb: `RootDataset::Iterator::~Iterator`). The period doubles from 10 ms on
 # (`Model::OptimizeLoop`), so the pause is at most about as long as the epoch, and shrinks with it. How often it happens
@@ -70,6 +72,12 @@ class StepModel:
     def busy_s(self) -> float:
         """What the thread that trains does for one step."""
         return self.dispatch_s + self.device_s + self.batch_callbacks_s + self.other_step_s
+
+    def busy_cores(self) -> float:
+        """Share of the cores in use while the step computes, 0 to 1; the source computes all the time."""
+        computing = (self.cpu_s - self.source_cpu_s) / self.busy_s() if self.busy_s() else 0.0
+        source = self.source_cpu_s / self.step_s(1.0) if self.step_s(1.0) else 0.0
+        return min(1.0, max(0.0, computing + source) / self.cores)
 
     def step_s(self, core_use: float) -> float:
         """Time of one step."""
@@ -154,7 +162,9 @@ def apply(model: StepModel, changes: Iterable[Change], end: End) -> StepModel:
     saved = before.source_cpu_s * scale - values["source_cpu_s"] + before.dispatch_s * scale - values["dispatch_s"]
     values["cpu_s"] = max(0.0, values["cpu_s"] - max(0.0, saved))
     released = max(0.0, before.source_cpu_s - values["source_cpu_s"]) / (before.step_s(1.0) * before.cores)
-    values["device_s"] *= 1 - getattr(_CONTENTION, end) * min(1.0, released)
+    faster = 1 - getattr(_CONTENTION, end) * before.busy_cores() * min(1.0, released)
+    values["device_s"] *= faster
+    values["dispatch_s"] *= faster
     after = StepModel(**values)
     if _RESTART_SHRINKS[end] and before.step_s(1.0):
         shrunk = min(1.0, after.step_s(1.0) / before.step_s(1.0))
