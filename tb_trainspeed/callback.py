@@ -12,7 +12,7 @@ import keras
 from tb_trainspeed.probes import fit_entry
 from tb_trainspeed.report import Report, diagnose
 from tb_trainspeed.report.terminal import render
-from tb_trainspeed.session import FitSession
+from tb_trainspeed.session import BACKENDS, FitSession
 
 log = logging.getLogger("tb_trainspeed")
 
@@ -116,14 +116,16 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             if other._running and (other is self or other.model is self.model):
                 other._end(other._running, "interrupted")  # its fit was, unseen, or this one is nested in it
         backend = keras.backend.backend()
-        if backend != "tensorflow":
-            log.warning("TrainSpeed measures the TensorFlow backend; on %s it measures nothing yet.", backend)
+        if backend not in BACKENDS:
+            log.warning("TrainSpeed measures %s; on %s it measures nothing.", ", ".join(BACKENDS), backend)
             return
         if not self._start_ns:  # a callback around this one may pass on nothing but `on_train_begin`
             self._note_start()
         self._fits += 1
         start_ns, self._start_ns = self._start_ns, 0
-        session = FitSession(self.model, self.log_dir, start_ns, self._start_seen, self._fits, self.max_overhead)
+        session = FitSession(
+            self.model, backend, self.log_dir, start_ns, self._start_seen, self._fits, self.max_overhead
+        )
         self._session = self._running = session
         _measuring.add(self)
         session.start(lambda status: self._safely(lambda: self._end(session, status)))

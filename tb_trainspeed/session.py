@@ -5,6 +5,7 @@ Nothing here may raise into `fit`: whatever fails is noted as not measured, with
 
 import dataclasses
 import gc
+import importlib
 import itertools
 import logging
 import os
@@ -23,12 +24,13 @@ from tb_trainspeed.summary import EventFile, encode, fit_directory
 log = logging.getLogger("tb_trainspeed")
 
 FLUSH_FIRST_S, FLUSH_EVERY_S = 1.0, 10.0
+BACKENDS = ("tensorflow", "jax", "torch")
 _CLOSE_TIMEOUT_S = 10.0
 _CALIBRATION_ROUNDS = 200
 _fits_of_process = itertools.count(1)
 _GUARDED = (
-    "step_begin", "fetched", "step_end", "step_abort", "epoch_begin", "epoch_end", "validation_begin",
-    "validation_call", "validation_end", "leave", "nested_call",
+    "step_begin", "fetched", "fetch_begin", "fetch_end", "step_end", "step_abort", "sample_device", "drain_device",
+    "epoch_begin", "epoch_end", "validation_begin", "validation_call", "validation_end", "leave", "nested_call",
 )  # fmt: skip
 
 
@@ -37,6 +39,7 @@ class FitSession:
 
     Args:
         model: the Keras model.
+        backend: the Keras backend, one of `BACKENDS`.
         log_dir: where records go, or `None` for nowhere.
         start_ns: `time.perf_counter_ns()` at the earliest moment of this fit that was seen.
         start_seen: what that moment was, `"fit"` or `"callbacks"`.
@@ -45,14 +48,22 @@ class FitSession:
     """
 
     def __init__(
-        self, model: Any, log_dir: str | None, start_ns: int, start_seen: str, fit_index: int, max_overhead: float
+        self,
+        model: Any,
+        backend: str,
+        log_dir: str | None,
+        start_ns: int,
+        start_seen: str,
+        fit_index: int,
+        max_overhead: float,
     ):
         started_at_s = time.time() - (time.perf_counter_ns() - start_ns) * 1e-9
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(started_at_s))
         self.fit_id = f"{stamp}-{os.getpid()}-{next(_fits_of_process)}"
         self.max_overhead = max_overhead
         self.recorder = FitRecorder(start_ns)
-        self._model = model
+        self._model, self._backend_name = model, backend
+        self._backend: Any = importlib.import_module(f"tb_trainspeed.probes.{backend}")
         self._log_dir = log_dir
         self._undo, self._validation_undo, self._watch = fit_loop.Undo(), fit_loop.Undo(), fit_loop.Undo()
         self._static = Profile(
@@ -62,6 +73,7 @@ class FitSession:
         self._status = "running"
         self.sees_end = False
         self._source: source.SourceClock | None = None
+        self._batch: tuple[int | None, int | None, str | None] = None, None, None
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._background_ns: dict[int, int] = {}
@@ -91,15 +103,17 @@ class FitSession:
             recorder.expect(model.steps_per_execution, batches if isinstance(batches, int) else None)
             others = [callback for callback in loop.callbacks if not hasattr(callback, "_trainspeed")]
             self._try("the end", lambda: self._watch_end(loop, ended))
-            self._try("interruptions", lambda: fit_loop.watch_epochs(loop, self._watch, self.epoch_steps_begin, failed))
+            self._try("interruptions", lambda: self._watch_epochs(loop, failed))
             self._try("callbacks", lambda: fit_loop.time_callbacks(others, recorder, self._undo, failed))
             self._try("nested calls", lambda: fit_loop.time_nested_calls(model, recorder, self._undo, failed))
             self._try("source", self._time_source)
+            self._try("input_wait", self._time_fetches)
         else:
             recorder.expect(model.steps_per_execution, None)
             reason = "this version of Keras keeps its fit loop where TrainSpeed cannot see it"
             self._not_measured.setdefault("callbacks", reason)
         self._try("gc", lambda: gc_pauses.time_gc(recorder, self._undo))
+        self._failed = failed
         self._try("compute", self._time_steps)
         self._spawn("trainspeed-writer", self._write_snapshots)
         if self._source and self.max_overhead > 0:
@@ -114,16 +128,28 @@ class FitSession:
         fit_loop.watch_end(loop, self._watch, ended)
         self.sees_end = True
 
-    def _time_steps(self) -> None:
-        from tb_trainspeed.probes import tensorflow
+    def _watch_epochs(self, loop: fit_loop.FitLoop, failed: Callable[[], None]) -> None:
+        def end() -> None:
+            if self._backend.WAITS_AT_EPOCH_END:
+                self.recorder.drain_device()
 
-        reason = "max_overhead=0 switches it off" if not self.max_overhead else None
-        reason = reason or tensorflow.fetches_can_be_timed(self._model)
-        if reason:
+        fit_loop.watch_epochs(loop, self._watch, self.epoch_steps_begin, end, failed)
+
+    def _time_steps(self) -> None:
+        if not self.max_overhead:
+            self._not_measured["input_wait"] = "max_overhead=0 switches it off"
+        elif reason := self._backend.fetches_can_be_timed(self._model):
             self._not_measured["input_wait"] = reason
-        timed = tensorflow.time_steps(self._model.train_function, self.recorder, reason is None)
+        timed = self._backend.time_steps(self._model, self.recorder, self.max_overhead, self._failed)
         self._undo.replace(self._model, "train_function", timed)
         self._timed_function = timed
+
+    def _time_fetches(self) -> None:
+        if self._loop and self.max_overhead:
+            self._backend.time_fetches(self._loop, self.recorder, self._undo, self._see_batch)
+
+    def _see_batch(self, batch: Any) -> None:
+        self._try("the batch", lambda: setattr(self, "_batch", source.describe(batch)))
 
     def _time_source(self) -> None:
         if self._loop and self._loop.adapter is not None:
@@ -202,6 +228,9 @@ class FitSession:
         profile = self.recorder.fill(self._static)
         own_s = profile.ledger.phases.get("trainspeed") or 0.0
         data = profile.data
+        if self._batch[1]:
+            batch_size, batch_bytes, text = self._batch
+            data = dataclasses.replace(data, batch_size=batch_size, batch_bytes=batch_bytes, batch=text)
         if self._source and self._source.calls:
             made = self._source
             data = dataclasses.replace(
@@ -238,13 +267,12 @@ class FitSession:
 
             self._try(name, assign)
 
-        from tb_trainspeed.probes import tensorflow
-
-        collect("environment", lambda: facts.environment("tensorflow", tensorflow.devices()))
-        collect("model", lambda: tensorflow.model_facts(self._model))
+        backend = self._backend
+        collect("environment", lambda: facts.environment(self._backend_name, backend.devices()))
+        collect("model", lambda: backend.model_facts(self._model))
         loop = self._loop
         if loop:
-            collect("data", lambda: tensorflow.data_facts(loop))
+            collect("data", lambda: backend.data_facts(loop))
             collect("validation", lambda: facts.validation_facts(loop.arguments))
             collect("callbacks", lambda: facts.callback_facts(loop.callbacks))
             parts["epochs_planned"] = loop.arguments.get("epochs")

@@ -39,6 +39,8 @@ MAY_USE = {
     "demo": {"keras", "tensorflow"},
     "probes.fit_entry": {"keras"},
     "probes.source": {"keras"},
+    "probes.jax": {"jax"},
+    "probes.torch": {"torch"},
     "probes.tensorflow": {"keras", "tensorflow"},
     "probes.tf_data": {"tensorflow"},
 }

@@ -118,6 +118,15 @@ def data_facts(loop: FitLoop) -> Data:
     )
 
 
+def tf_data_facts(data: Data, loop: FitLoop) -> Data:
+    """Returns `data` with the facts of the user's tf.data pipeline, if it is one; every backend takes them."""
+    if "tensorflow" not in sys.modules:
+        return data
+    from tb_trainspeed.probes import tf_data
+
+    return tf_data.add_facts(data, getattr(loop.adapter, "_dataset", None), users=True)
+
+
 def _kind(source: Any) -> str:
     return type(getattr(source, "_dataset", source)).__name__.lstrip("_")
 

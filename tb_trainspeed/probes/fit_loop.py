@@ -119,8 +119,13 @@ def watch_end(loop: FitLoop, undo: Undo, ended: Callable[[str], None]) -> None:
     undo.add(finalizer.detach)
 
 
-def watch_epochs(loop: FitLoop, undo: Undo, begin: Callable[[], None], failed: Callable[[], None]) -> None:
-    """Calls `begin` just before the first step of an epoch, and `failed` when an exception ends the loop over them."""
+def watch_epochs(
+    loop: FitLoop, undo: Undo, begin: Callable[[], None], end: Callable[[], None], failed: Callable[[], None]
+) -> None:
+    """Calls `begin` just before the first step of an epoch, `end` after the last, `failed` when an exception ends it.
+
+    On torch the loop over the steps is not guarded as a whole, only each fetch: there it is the fetches.
+    """
     original = loop.epoch_iterator.catch_stop_iteration
 
     @contextlib.contextmanager
@@ -132,6 +137,7 @@ def watch_epochs(loop: FitLoop, undo: Undo, begin: Callable[[], None], failed: C
         except BaseException:
             failed()
             raise
+        end()
 
     undo.replace(loop.epoch_iterator, "catch_stop_iteration", catch_stop_iteration)
 
@@ -231,9 +237,9 @@ def time_validation_steps(model: Any, recorder: FitRecorder, undo: Undo) -> None
     original = model.test_function
 
     @functools.wraps(original)
-    def test_function(iterator: Any) -> Any:
+    def test_function(*args: Any) -> Any:
         begin = time.perf_counter_ns()
-        result = original(iterator)
+        result = original(*args)
         recorder.validation_call(time.perf_counter_ns() - begin)
         return result
 

@@ -48,7 +48,7 @@ class SourceClock:
             self.wall_ns += time.perf_counter_ns() - wall
             self.calls += 1
         if self.batch_bytes is None:
-            self.batch_size, self.batch_bytes = _size_of(batch)
+            self.batch_size, self.batch_bytes, _ = describe(batch)
         return batch
 
     def sample(self) -> bool:
@@ -71,11 +71,12 @@ class SourceClock:
         return Source(self.name, self.calls, self.wall_ns * 1e-9, self.cpu_ns * 1e-9, spots)
 
 
-def _size_of(batch: Any) -> tuple[int | None, int]:
-    """Returns (samples, bytes) of a batch of arrays."""
+def describe(batch: Any) -> tuple[int | None, int, str]:
+    """Returns (samples, bytes, description) of a batch of arrays."""
     leaves = keras.tree.flatten(batch)
     arrays = [leaf for leaf in leaves if hasattr(leaf, "nbytes") and getattr(leaf, "shape", None)]
-    return (int(arrays[0].shape[0]) if arrays else None), sum(int(array.nbytes) for array in arrays)
+    text = ", ".join(f"{str(array.dtype).removeprefix('torch.')}{tuple(array.shape)}" for array in arrays)
+    return (int(arrays[0].shape[0]) if arrays else None), sum(int(array.nbytes) for array in arrays), text
 
 
 def _locate(frame: FrameType | None) -> tuple[str, str, int, str, str] | None:

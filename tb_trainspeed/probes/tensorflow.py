@@ -18,13 +18,16 @@ from typing import Any
 import tensorflow as tf
 
 from tb_trainspeed.probes import facts, tf_data
-from tb_trainspeed.probes.fit_loop import FitLoop
-from tb_trainspeed.profile import Data, Device, Model, Stage
+from tb_trainspeed.probes.fit_loop import FitLoop, Undo
+from tb_trainspeed.profile import Data, Device, Model
 from tb_trainspeed.recorder import FitRecorder
 
 # A fetch costs more between two steps than in a tight loop, since the step has emptied the caches: so the cost of a
 # ready fetch is measured in place, on the first steps and then now and then.
 _CALIBRATE_FIRST, _CALIBRATE_EVERY = 5, 32
+
+
+WAITS_AT_EPOCH_END = False
 
 
 def fetches_can_be_timed(model: Any) -> str | None:
@@ -62,10 +65,16 @@ def _empty(spec: Any) -> Any:
     return tf.zeros([0])
 
 
+def time_fetches(loop: FitLoop, recorder: FitRecorder, undo: Undo, first: Callable[[Any], None]) -> None:
+    """Nothing: the batch is fetched inside the train function."""
+
+
 def time_steps(
-    train_function: Callable[[Any], Any], recorder: FitRecorder, fetch_apart: bool
+    model: Any, recorder: FitRecorder, max_overhead: float, failed: Callable[[], None]
 ) -> Callable[[Iterator[Any]], Any]:
-    """Returns the train function with clocks. `fetch_apart` times the fetch of the batch as well."""
+    """Returns the train function with clocks, and with one for the fetch of the batch where that can be timed."""
+    train_function = model.train_function
+    fetch_apart = bool(max_overhead) and fetches_can_be_timed(model) is None
     traced = trace_detector(train_function)
     ready: ReadyFetch | None = None
 
@@ -137,19 +146,5 @@ def model_facts(model: Any) -> Model:
 
 def data_facts(loop: FitLoop) -> Data:
     """How the training data reaches the step, with the stages of its tf.data pipeline."""
-    data = facts.data_facts(loop)
-    dataset = getattr(loop.adapter, "_dataset", None)
-    user_stages: tuple[Stage, ...] = ()
-    if isinstance(dataset, tf.data.Dataset):
-        user_stages = tf_data.stages(dataset)
-    else:
-        dataset = loop.epoch_iterator._distributed_dataset
-    batch_size, batch_bytes, text = tf_data.batch_of(dataset) if isinstance(dataset, tf.data.Dataset) else [None] * 3
-    return dataclasses.replace(
-        data,
-        batch_size=data.batch_size or batch_size,
-        batch_bytes=batch_bytes,
-        batch=text,
-        stages=user_stages,
-        options=tf_data.options(dataset) if user_stages else {},
-    )
+    users = facts.tf_data_facts(facts.data_facts(loop), loop)
+    return users if users.stages else tf_data.add_facts(users, loop.epoch_iterator._distributed_dataset, users=False)

@@ -1,13 +1,29 @@
 """The stages of a tf.data pipeline, read from its graph without running it."""
 
+import dataclasses
 from typing import Any
 
 import tensorflow as tf
 
-from tb_trainspeed.profile import Stage
+from tb_trainspeed.profile import Data, Stage
 
 _MAX_STAGES = 64
 _INTERESTING = 40
+
+
+def add_facts(data: Data, dataset: Any, users: bool) -> Data:
+    """Returns `data` with what a dataset tells of its batches, and with its stages where it is the user's own."""
+    if not isinstance(dataset, tf.data.Dataset):
+        return data
+    batch_size, batch_bytes, text = batch_of(dataset)
+    return dataclasses.replace(
+        data,
+        batch_size=data.batch_size or batch_size,
+        batch_bytes=batch_bytes,
+        batch=text,
+        stages=stages(dataset) if users else (),
+        options=options(dataset) if users else {},
+    )
 
 
 def batch_of(dataset: Any) -> tuple[int | None, int | None, str | None]:

@@ -5,8 +5,9 @@ thread. Memory does not grow with the length of the run.
 """
 
 from tb_trainspeed.recorder.clock import PhaseClock
+from tb_trainspeed.recorder.device import DeviceQueue, Done
 from tb_trainspeed.recorder.fit import FitRecorder
 from tb_trainspeed.recorder.ledger import HookRow
 from tb_trainspeed.recorder.sketch import Sketch
 
-__all__ = ["FitRecorder", "HookRow", "PhaseClock", "Sketch"]
+__all__ = ["DeviceQueue", "Done", "FitRecorder", "HookRow", "PhaseClock", "Sketch"]

@@ -4,6 +4,8 @@ import collections
 import time
 from collections.abc import Callable, Hashable
 
+_HISTORY = 1024
+
 
 class PhaseClock:
     """Charges elapsed time to the slot on top of a stack: the totals add up to the elapsed time by construction.
@@ -19,30 +21,41 @@ class PhaseClock:
         self.start_ns = self._last = now() if start_ns is None else start_ns
         self.totals: collections.defaultdict[Hashable, int] = collections.defaultdict(int)
         self.transitions = 0
+        self._history: collections.deque[tuple[int, int, Hashable]] | None = None
+
+    @property
+    def history(self) -> collections.deque[tuple[int, int, Hashable]]:
+        """What was charged last: (begin, end, slot). Kept from the first time it is asked for."""
+        if self._history is None:
+            self._history = collections.deque(maxlen=_HISTORY)
+        return self._history
+
+    def tick(self) -> int:
+        """Charges what elapsed to the slot in charge; returns the time, ns."""
+        now, slot = self._now(), self._stack[-1]
+        self.totals[slot] += now - self._last
+        if self._history is not None:
+            self._history.append((self._last, now, slot))
+        self._last = now
+        return now
 
     def push(self, slot: Hashable) -> int:
         """Charges to `slot` until `pop`; returns the time, ns."""
-        now = self._now()
-        self.totals[self._stack[-1]] += now - self._last
-        self._last = now
+        now = self.tick()
         self._stack.append(slot)
         self.transitions += 1
         return now
 
     def pop(self) -> int:
         """Goes back to the slot that was charged before the last `push`; returns the time, ns."""
-        now = self._now()
-        self.totals[self._stack[-1]] += now - self._last
-        self._last = now
+        now = self.tick()
         if len(self._stack) > 1:
             self._stack.pop()
         return now
 
     def switch(self, slot: Hashable) -> int:
         """Makes `slot` the one that is charged while nothing is pushed; returns the time, ns."""
-        now = self._now()
-        self.totals[self._stack[-1]] += now - self._last
-        self._last = now
+        now = self.tick()
         self._stack[0] = slot
         self.transitions += 1
         return now

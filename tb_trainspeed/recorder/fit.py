@@ -4,10 +4,12 @@ import dataclasses
 import time
 from collections.abc import Callable, Hashable, Mapping
 
-from tb_trainspeed.profile import Hook, Marker, NestedCall, Profile, Steps, Validation
+from tb_trainspeed.profile import Hook, Marker, NestedCall, Profile, Quantiles, Steps, Validation
 from tb_trainspeed.recorder.clock import PhaseClock
+from tb_trainspeed.recorder.device import DeviceQueue, Done, Pending
 from tb_trainspeed.recorder.ledger import (
     CALL,
+    DEVICE,
     FETCH,
     FIRST_WAIT,
     GAP,
@@ -21,6 +23,8 @@ from tb_trainspeed.recorder.sketch import Sketch
 
 BUCKETS = 128
 MARKERS_PER_KIND = 64
+# Waiting for the device that is allowed from the start, for a short fit to have its samples too.
+_FIRST_SAMPLES_NS = 20_000_000
 
 
 class FitRecorder:
@@ -50,9 +54,12 @@ class FitRecorder:
         self._steps = self._first_steps = self._waits = 0
         self._steps_per_call = 1
         self._batches_per_epoch: int | None = None
-        self._wait_sum = 0
         self._step, self._call = Sketch(), Sketch()
-        self._begin_ns = self._call_ns = self._slowest_ns = 0
+        self._begin_ns = self._call_ns = self._slowest_ns = self._fetched_in_call = 0
+        self._device: DeviceQueue | None = None
+        self._fetches_of_epoch = self._fetch_begin_ns = self._fetch_total = self._fetch_thread_ns = 0
+        self._fetch_slot = FIRST_WAIT
+        self._just_traced = False
         self._totals_at_begin: dict[str, int] = {}
         self._first_call_ns = 0
         self._thread_begin = self._dispatch_ns = 0
@@ -73,6 +80,53 @@ class FitRecorder:
         self._validation_left: int | None = None
         self._validation_begin_ns = self._validation_first_ns = 0
 
+    # --- an asynchronous device
+
+    def follow_device(self) -> None:
+        """The device runs behind the host from now on: `step_end` is told when it is done with a step."""
+        self._device = DeviceQueue(self.clock, DEVICE, self._step_ended)
+
+    def _step_ended(self, duration_ns: int) -> None:
+        self._step.add(duration_ns // self._steps_per_call)
+        self._slowest_ns = max(self._slowest_ns, duration_ns)
+
+    def sample_device(self, max_overhead: float) -> None:
+        """Waits for the device where that tells how long a step takes, within a share of the time that passed."""
+        if self._device and not self._just_traced:  # the first run of a compiled step takes longer
+            elapsed = self.clock.tick() - self.clock.start_ns
+            self._device.sample(max(_FIRST_SAMPLES_NS, max_overhead * elapsed))
+
+    def drain_device(self) -> None:
+        """Waits for the device, where Keras does so anyway."""
+        if self._device:
+            self._device.drain()
+
+    def _poll_device(self, now: int) -> None:
+        if self._device:
+            self._device.poll(now)
+
+    # --- fetches on the host
+
+    def fetch_begin(self) -> None:
+        """Keras asks for the next batch, outside its train function or in it."""
+        self._fetch_slot = FIRST_WAIT if self._fetches_of_epoch == 0 else "input_wait"
+        self._fetch_begin_ns = self.clock.push(self._fetch_slot)
+        self._fetch_total = self.clock.totals[self._fetch_slot]
+        self._fetch_thread_ns = self._thread_now()
+        self._poll_device(self._fetch_begin_ns)
+
+    def fetch_end(self, found: bool) -> None:
+        """The batch is there, or there is none left."""
+        now = self.clock.pop()
+        self._poll_device(now)
+        self._fetched_in_call += now - self._fetch_begin_ns
+        self._thread_begin += self._thread_now() - self._fetch_thread_ns
+        self._fetches_of_epoch += 1
+        if found:
+            self._waits += 1
+        else:
+            self.clock.move(self._fetch_slot, "epoch_restart", self.clock.totals[self._fetch_slot] - self._fetch_total)
+
     # --- steps
 
     def step_begin(self, fetches: bool) -> int:
@@ -85,7 +139,12 @@ class FitRecorder:
             if not self._cpu_begin:
                 self._cpu_begin = self._cpu_now(), self._steps
         self._in_epoch = True
+        if self._device:
+            self._device.poll(now)
+            if not self._step_of_epoch:
+                self._device.epoch_begin(now)
         self._begin_ns = self._call_ns = now
+        self._fetched_in_call = 0
         self._thread_begin = self._thread_now()
         self._totals_at_begin = {slot: self.clock.totals[slot] for slot in (FETCH, CALL)}
         return now
@@ -98,17 +157,23 @@ class FitRecorder:
         if fetch_ns > 2 * ready_ns:
             wait_ns = fetch_ns - ready_ns
             self.clock.move(FETCH, "input_wait" if self._step_of_epoch else FIRST_WAIT, wait_ns)
-            self._wait_sum += wait_ns
         self._waits += 1
         self._thread_begin = self._thread_now()
 
-    def step_end(self, traced: Callable[[], bool]) -> None:
-        """The train function returned. `traced` tells whether it traced; asked only after a suspiciously long call."""
+    def step_end(self, traced: Callable[[], bool], done: Done | None = None) -> None:
+        """The train function returned. `traced` tells whether it traced; asked only after a suspiciously long call.
+
+        On an asynchronous device `done` asks, and waits for, the end of the step.
+        """
         now = self.clock.switch(GAP)
-        duration = now - self._call_ns
+        duration = now - self._call_ns - self._fetched_in_call
+        self._poll_device(now)
+        begin_ns = self._call_ns
         typical = self._call.total_ns / self._call.count if self._call.count else 0.0
-        if (self._steps < 4 or duration > 2 * typical) and traced():
+        self._just_traced = (self._steps < 4 or duration > 2 * typical) and traced()
+        if self._just_traced:
             self._traced_calls += 1
+            begin_ns = now
             # Not the duration: what tracing leaves to the garbage collector was charged as such.
             self._traced_ns += self.clock.totals[CALL] - self._totals_at_begin[CALL]
             if not self._first_call_ns:
@@ -118,6 +183,9 @@ class FitRecorder:
         else:
             self._call.add(duration)
             self._dispatch_ns += self._thread_now() - self._thread_begin
+        if self._device:
+            running = done is not None and not done.is_ready()
+            self._device.dispatched(begin_ns, now, Pending(now, done) if done and running else None)
         made = self._steps_per_call
         if self._batches_per_epoch:  # the last call of an epoch may make fewer
             made = max(1, min(made, self._batches_per_epoch - self._step_of_epoch))
@@ -137,10 +205,8 @@ class FitRecorder:
         self._close_cpu()
 
     def _end_step(self, end_ns: int, now: int) -> None:
-        duration = end_ns - self._begin_ns
-        self._step.add(duration // self._steps_per_call)
-        if duration > self._slowest_ns:
-            self._slowest_ns = duration
+        if not self._device:  # else the device tells when its steps end
+            self._step_ended(end_ns - self._begin_ns)
         if self._steps - self._buckets[-1].steps >= self._stride:
             self._buckets.append(self._mark(now))
             self._slowest_ns = 0
@@ -170,7 +236,7 @@ class FitRecorder:
                 self._first_epoch, self._step = mark, Sketch()
             self._last_epoch = mark
             self._marker("epoch", mark.at_ns, 0, f"epoch {epoch + 1}")
-        self._step_of_epoch = 0
+        self._step_of_epoch = self._fetches_of_epoch = 0
 
     def epoch_end(self) -> None:
         """The steps of an epoch are over."""
@@ -183,6 +249,7 @@ class FitRecorder:
             return
         self._in_epoch = False
         now = self.clock.switch(phase)
+        self._poll_device(now)
         gap = self.clock.totals[GAP] - self._gap_before
         self.clock.move(GAP, phase, gap)
         self._end_step(now - gap, now)
@@ -296,11 +363,18 @@ class FitRecorder:
             call=call,
             gap_s=mark.totals.get(GAP, 0) / mark.steps * 1e-9 if mark.steps else None,
             sampled=mark.waits,
-            wait_s=self._wait_sum / waits * 1e-9 if wait_known else None,
+            wait_s=(mark.totals.get("input_wait", 0) + mark.totals.get(FIRST_WAIT, 0)) / waits * 1e-9
+            if wait_known
+            else None,
             dispatch_s=(host_ns / mark.steps + self._dispatch_ns / call.count / per_call) * 1e-9 if call else None,
-            compute_s=call.p50_s / per_call if call and wait_known else None,
+            compute_s=self._compute_s(mark, call) if wait_known else None,
             cpu_s=cpu_ns / cpu_steps * 1e-9 if cpu_steps > 0 else None,
         )
+
+    def _compute_s(self, mark: Mark, call: Quantiles | None) -> float | None:
+        if self._device:
+            return mark.totals.get(DEVICE, 0) / mark.steps * 1e-9 if mark.steps else None
+        return call.p50_s / self._steps_per_call if call else None
 
     def fill(self, profile: Profile) -> Profile:
         """Returns `profile` with everything that was recorded so far. May be called from any thread."""
@@ -315,6 +389,7 @@ class FitRecorder:
             self.transition_cost_ns * self.clock.transitions / max(1, self._steps),
             totals.get("input_wait", 0) / later_waits if later_waits > 0 else first_waits / max(1, mark.first_steps),
             wait_known,
+            self._device is not None,
         )
         first, last = self._first_epoch, self._last_epoch
         steady = None
@@ -331,7 +406,10 @@ class FitRecorder:
         )
         validation = profile.validation
         if self._validation_runs:
-            per_call = self._validation_calls.quantiles_ns(0.5)[0] / self._steps_per_call * 1e-9
+            if self._device:  # whose calls only enqueue a step
+                per_call = totals.get("validation", 0) / max(1, self._validation_steps) * 1e-9
+            else:
+                per_call = self._validation_calls.quantiles_ns(0.5)[0] / self._steps_per_call * 1e-9
             validation = dataclasses.replace(
                 validation or Validation(),
                 runs=self._validation_runs,

@@ -8,10 +8,10 @@ from tb_trainspeed.profile import PHASES, Ledger, Timeline
 
 # Slots of the clock besides the phases themselves. `FETCH` is the dispatch of a fetch whose batch was ready, `GAP` what
 # Keras does between two steps outside callbacks; both are the host's part of a step. `FIRST_WAIT` is the wait of an
-# epoch's first step, which is partly the restart of the pipeline.
-FETCH, CALL, GAP, FIRST_WAIT = "fetch", "call", "gap", "first_wait"
-_STEP_SLOTS = (FETCH, CALL, GAP)
-_NEVER_TOLD_APART = ("transfer", "optimizer", "collectives", "host_overhead")
+# epoch's first step, which is partly the restart of the pipeline. `DEVICE` is an asynchronous device at work.
+FETCH, CALL, GAP, FIRST_WAIT, DEVICE = "fetch", "call", "gap", "first_wait", "device"
+_HOST_SLOTS = (FETCH, CALL, GAP)
+_NEVER_TOLD_APART = ("transfer", "optimizer", "collectives")
 
 
 @dataclasses.dataclass(eq=False)
@@ -41,24 +41,31 @@ class Mark:
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """What the whole fit says about one step, nanoseconds: an ordinary call, our own clocks, an ordinary wait."""
+    """What the whole fit says about one step, nanoseconds: an ordinary call, our own clocks, an ordinary wait.
+
+    `device_known`: when the device was busy is known, so the rest of a step is the host's.
+    """
 
     start_ns: int
     call_ns: float
     own_ns: float
     wait_ns: float
     wait_known: bool
+    device_known: bool = False
 
 
 def phases_until(mark: Mark, scale: Scale) -> dict[str, float | None]:
     """Exclusive phases up to `mark`, seconds; a phase that nothing here can tell apart is `None`."""
     phases: dict[str, float] = dict.fromkeys(PHASES, 0.0)
+    host = "host_overhead" if scale.device_known else "compute"
     for slot, total in mark.totals.items():
         if isinstance(slot, HookRow):
             phases[slot.phase] += total
         elif slot in phases:
             phases[str(slot)] += total
-        elif slot in _STEP_SLOTS:
+        elif slot in _HOST_SLOTS:
+            phases[host] += total
+        elif slot == DEVICE:
             phases["compute"] += total
     # The first wait of an epoch is a wait like any other plus the restart of the pipeline.
     first_wait = mark.totals.get(FIRST_WAIT, 0)
@@ -68,12 +75,14 @@ def phases_until(mark: Mark, scale: Scale) -> dict[str, float | None]:
     # A call that traced is an ordinary call plus the compilation.
     compiling = max(0.0, mark.traced_ns - mark.traced_calls * scale.call_ns)
     phases["compilation"] += compiling
-    phases["compute"] -= compiling
-    own_ns = min(scale.own_ns * mark.steps, phases["compute"])
+    phases[host] -= compiling
+    own_ns = min(scale.own_ns * mark.steps, phases[host])
     phases["trainspeed"] += own_ns
-    phases["compute"] -= own_ns
+    phases[host] -= own_ns
     result: dict[str, float | None] = {name: value * 1e-9 for name, value in phases.items()}
     result |= dict.fromkeys(_NEVER_TOLD_APART)
+    if not scale.device_known:
+        result["host_overhead"] = None
     if not scale.wait_known:
         result["input_wait"] = None
     return result

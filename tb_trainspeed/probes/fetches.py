@@ -1,0 +1,48 @@
+"""Clocks around fetching a batch on the host, as JAX and torch do."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tb_trainspeed.probes.fit_loop import FitLoop, Undo
+from tb_trainspeed.recorder import FitRecorder
+
+
+class _TimedBatches:
+    """An iterator over batches with a clock around each fetch. The first batch is shown to `first`."""
+
+    def __init__(self, iterator: Iterator[Any], recorder: FitRecorder, first: Callable[[Any], None]):
+        self._iterator, self._recorder = iterator, recorder
+        self._first: Callable[[Any], None] | None = first
+
+    def __iter__(self) -> "_TimedBatches":
+        return self
+
+    def __next__(self) -> Any:
+        recorder = self._recorder
+        recorder.fetch_begin()
+        try:
+            batch = next(self._iterator)
+        except BaseException:
+            recorder.fetch_end(False)
+            raise
+        recorder.fetch_end(True)
+        if self._first:
+            first, self._first = self._first, None
+            first(batch)
+        return batch
+
+
+class _TimedIterable:
+    """Stands in for what an epoch iterates over."""
+
+    def __init__(self, iterable: Any, recorder: FitRecorder, first: Callable[[Any], None]):
+        self._iterable, self._recorder, self._first = iterable, recorder, first
+
+    def __iter__(self) -> _TimedBatches:
+        return _TimedBatches(iter(self._iterable), self._recorder, self._first)
+
+
+def time_fetches(loop: FitLoop, recorder: FitRecorder, undo: Undo, first: Callable[[Any], None]) -> None:
+    """Puts a clock around every fetch of the epochs to come."""
+    make = loop.epoch_iterator._get_iterator
+    undo.replace(loop.epoch_iterator, "_get_iterator", lambda: _TimedIterable(make(), recorder, first))

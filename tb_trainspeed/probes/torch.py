@@ -1,0 +1,93 @@
+"""The torch backend: clocks around the train function and around the loader, which Keras asks between two steps."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from tb_trainspeed.probes import facts
+from tb_trainspeed.probes.fetches import time_fetches
+from tb_trainspeed.probes.fit_loop import FitLoop
+from tb_trainspeed.profile import Data, Device, Model
+from tb_trainspeed.recorder import FitRecorder
+
+WAITS_AT_EPOCH_END = False
+__all__ = ["time_fetches"]
+
+
+def fetches_can_be_timed(model: Any) -> str | None:
+    """Returns why the fetch of a batch cannot be timed, or `None` when it can."""
+    return None
+
+
+class _Event:
+    """The end of a step on the GPU."""
+
+    def __init__(self) -> None:
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event.record()
+        self.is_ready, self.wait = event.query, event.synchronize
+
+
+def time_steps(
+    model: Any, recorder: FitRecorder, max_overhead: float, failed: Callable[[], None]
+) -> Callable[..., Any]:
+    """Returns the train function with clocks."""
+    train_function = model.train_function
+    traced = trace_detector(train_function)
+    follows = bool(max_overhead) and torch.cuda.is_available()
+    if follows:
+        recorder.follow_device()
+
+    @functools.wraps(train_function)
+    def timed(data: Any) -> Any:
+        recorder.step_begin(False)
+        try:
+            logs = train_function(data)
+        except BaseException:
+            recorder.step_abort()
+            failed()
+            raise
+        recorder.step_end(traced, _Event() if follows else None)
+        recorder.sample_device(max_overhead)
+        return logs
+
+    return timed
+
+
+def trace_detector(train_function: Callable[..., Any]) -> Callable[[], bool]:
+    """Returns a function that tells whether torch compiled since it was last asked. The first step always counts."""
+    compiled = hasattr(train_function, "_torchdynamo_orig_callable")
+    last = -1
+
+    def traced() -> bool:
+        nonlocal last
+        before, last = last, _graphs() if compiled else 0
+        return last > before
+
+    return traced
+
+
+def _graphs() -> int:
+    from torch._dynamo.utils import counters
+
+    return int(counters["stats"]["unique_graphs"])
+
+
+def devices() -> tuple[Device, ...]:
+    """The devices torch uses."""
+    if not torch.cuda.is_available():
+        return (Device("CPU", "cpu"),)
+    properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    return tuple(Device("GPU", device.name, device.total_memory) for device in properties)
+
+
+def model_facts(model: Any) -> Model:
+    """Facts of a compiled model."""
+    return facts.model_facts(model)
+
+
+def data_facts(loop: FitLoop) -> Data:
+    """How the training data reaches the step."""
+    return facts.tf_data_facts(facts.data_facts(loop), loop)

@@ -1,0 +1,132 @@
+"""When an asynchronous device was busy, told from the outside, without waiting for it.
+
+JAX and torch on CUDA only enqueue a step. While the device computes, the host already fetches the next batch, and what
+it does meanwhile costs nothing. So an instant counts as `compute` when the device is busy, whatever the host does then,
+and as what the host does when the device idles.
+"""
+
+import collections
+import dataclasses
+import statistics
+from collections.abc import Callable
+from typing import Protocol
+
+from tb_trainspeed.recorder.clock import PhaseClock
+
+# More steps than this in flight are watched by the newest of them: JAX itself stops at 32 on a CPU.
+_MAX_IN_FLIGHT = 64
+_SAMPLES = 9
+
+
+class Done(Protocol):
+    """The end of a step on the device."""
+
+    def is_ready(self) -> bool:
+        """Asks whether it has come."""
+
+    def wait(self) -> object:
+        """Waits until it has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pending:
+    """A step that the device was given at that time."""
+
+    dispatched_ns: int
+    done: Done
+
+
+class DeviceQueue:
+    """Follows steps through the device, and moves the time in which it was busy to one slot of the clock.
+
+    Steps run one after the other in the order in which they were dispatched. A step is asked whether it is done at
+    every transition of the host that matters. Between the transition where it was not and the one where it was, it
+    ended where a step of the sampled length would have ended.
+
+    Args:
+        clock: the clock of the host; it has to keep its history.
+        slot: where the time is charged.
+        ended: called with the time between the ends of two steps, ns.
+    """
+
+    def __init__(self, clock: PhaseClock, slot: str, ended: Callable[[int], None]):
+        self._clock, self._slot, self._ended = clock, slot, ended
+        self._pending: collections.deque[Pending] = collections.deque()
+        self._settled_ns = self._last_end_ns = 0
+        self._samples: collections.deque[int] = collections.deque(maxlen=_SAMPLES)
+        self._sampling_ns = 0
+
+    @property
+    def step_ns(self) -> float | None:
+        """Median length of the sampled steps."""
+        return statistics.median(self._samples) if self._samples else None
+
+    def epoch_begin(self, now: int) -> None:
+        """Before the first step of an epoch: its time counts from here."""
+        self._last_end_ns = now
+
+    def dispatched(self, begin_ns: int, now: int, pending: Pending | None) -> None:
+        """A step was handed over between `begin_ns` and `now`; without `pending` it was computed right then."""
+        self.poll(now)
+        if pending is None:
+            self._clock_busy(max(self._last_end_ns, begin_ns), now)
+            self._end(now)
+        elif len(self._pending) < _MAX_IN_FLIGHT:
+            self._pending.append(pending)
+        else:
+            self._pending[-1] = pending  # which tells as much
+        self._clock.history.clear()
+
+    def poll(self, now: int) -> None:
+        """Settles everything up to `now`, which has to be the time of a transition."""
+        while self._pending:
+            step = self._pending[0]
+            started = max(self._last_end_ns, step.dispatched_ns)
+            begin = max(self._settled_ns, started)
+            if not step.done.is_ready():
+                self._clock_busy(begin, now)
+                break
+            likely = now if self.step_ns is None else int(started + self.step_ns)
+            end = min(now, max(begin, likely))
+            self._clock_busy(begin, end)
+            self._pending.popleft()
+            self._end(end)
+        self._settled_ns = now
+        self._clock.history.clear()
+
+    def drain(self) -> None:
+        """Waits for every step, one after the other."""
+        while self._pending:
+            step = self._pending[0]
+            if step.done.is_ready():
+                self.poll(self._clock.tick())
+                continue
+            step.done.wait()
+            now = self._clock.tick()
+            self._clock_busy(max(self._settled_ns, self._last_end_ns, step.dispatched_ns), now)
+            self._settled_ns = now
+            self._clock.history.clear()
+            self._pending.popleft()
+            self._end(now)
+
+    def sample(self, allowed_ns: float) -> None:
+        """Waits for the only step in flight, to learn how long one takes, if all waiting then costs at most this."""
+        if len(self._pending) != 1 or (self.step_ns and self._sampling_ns + self.step_ns > allowed_ns):
+            return
+        step = self._pending[0]
+        started, begin = max(self._last_end_ns, step.dispatched_ns), self._clock.tick()
+        if step.done.is_ready():
+            return
+        self.drain()
+        self._samples.append(self._last_end_ns - started)
+        self._sampling_ns += self._last_end_ns - begin
+
+    def _end(self, at_ns: int) -> None:
+        self._ended(at_ns - self._last_end_ns)
+        self._last_end_ns = at_ns
+
+    def _clock_busy(self, begin: int, end: int) -> None:
+        for since, until, slot in self._clock.history:
+            overlap = min(end, until) - max(begin, since)
+            if overlap > 0 and slot != self._slot:
+                self._clock.move(slot, self._slot, overlap)
