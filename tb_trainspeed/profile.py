@@ -196,6 +196,55 @@ class Steps:
 
 
 @dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of one step, seconds a step: the mean over the deep samples, and the least and the most of them."""
+
+    name: str
+    mean_s: float
+    low_s: float
+    high_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerTime:
+    """What one layer takes of one step, by the deep samples. `name` is the path of the layer within its model."""
+
+    name: str
+    forward_s: float
+    backward_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class StageTime:
+    """What one stage of a tf.data pipeline did for one step while deep samples were taken.
+
+    `busy_s` is the time spent in the stage itself, summed over its threads; `calls` how often it was asked.
+    """
+
+    name: str
+    busy_s: float
+    calls: float
+    parallelism: int | None = None
+    buffer_fill: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Breakdown:
+    """One step in parts, by deep samples of a few steps each.
+
+    The parts are exclusive and add up to the time inside the train function. Their names: `forward`, `backward`,
+    `metrics`, `optimizer`, `transfer`, `collectives`, `input_wait` (inside the train function), `host_overhead` (no
+    operation runs) and `unknown` (operations that could not be told).
+    """
+
+    samples: int = 0
+    steps: int = 0
+    parts: tuple[Part, ...] = ()
+    layers: tuple[LayerTime, ...] = ()
+    stages: tuple[StageTime, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Ledger:
     """Exclusive phases that add up to `wall_s`. A phase that could not be told apart is `None`."""
 
@@ -287,11 +336,16 @@ class Resources:
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What TrainSpeed itself cost. `foreground_s` is the phase `trainspeed`; `background_s` CPU of its own thread."""
+    """What TrainSpeed itself cost.
+
+    `foreground_s` is the phase `trainspeed`; `background_s` the CPU time of its threads; `sampling_s` what synced and
+    deep samples made training longer, starting and stopping a profiler included.
+    """
 
     max_overhead: float = 0.0
     foreground_s: float = 0.0
     background_s: float = 0.0
+    sampling_s: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -314,6 +368,7 @@ class Profile:
     ledger: Ledger = Ledger()
     steady: Ledger | None = None
     steps: Steps = Steps()
+    breakdown: Breakdown | None = None
     hooks: tuple[Hook, ...] = ()
     callbacks: tuple[CallbackFacts, ...] = ()
     nested_calls: tuple[NestedCall, ...] = ()

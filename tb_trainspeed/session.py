@@ -18,7 +18,7 @@ import psutil
 
 from tb_trainspeed.probes import facts, fit_loop, gc_pauses, source
 from tb_trainspeed.profile import Cost, Profile, Resources
-from tb_trainspeed.recorder import FitRecorder, PhaseClock
+from tb_trainspeed.recorder import Budget, FitRecorder, PhaseClock
 from tb_trainspeed.summary import EventFile, encode, fit_directory
 
 log = logging.getLogger("tb_trainspeed")
@@ -62,6 +62,7 @@ class FitSession:
         self.fit_id = f"{stamp}-{os.getpid()}-{next(_fits_of_process)}"
         self.max_overhead = max_overhead
         self.recorder = FitRecorder(start_ns)
+        self._budget = Budget(max_overhead) if max_overhead else None
         self._model, self._backend_name = model, backend
         self._backend: Any = importlib.import_module(f"tb_trainspeed.probes.{backend}")
         self._log_dir = log_dir
@@ -140,7 +141,7 @@ class FitSession:
             self._not_measured["input_wait"] = "max_overhead=0 switches it off"
         elif reason := self._backend.fetches_can_be_timed(self._model):
             self._not_measured["input_wait"] = reason
-        timed = self._backend.time_steps(self._model, self.recorder, self.max_overhead, self._failed)
+        timed = self._backend.time_steps(self._model, self.recorder, self._budget, self._failed)
         self._undo.replace(self._model, "train_function", timed)
         self._timed_function = timed
 
@@ -253,7 +254,12 @@ class FitSession:
                 memory_peak_bytes=_peak_memory_bytes(),
                 gc_collections=_collections() - self._gc_before,
             ),
-            cost=Cost(self.max_overhead, own_s, sum(self._background_ns.values()) * 1e-9),
+            cost=Cost(
+                self.max_overhead,
+                own_s,
+                sum(self._background_ns.values()) * 1e-9,
+                self._budget.spent_ns * 1e-9 if self._budget else 0.0,
+            ),
             not_measured=dict(self._not_measured),
         )
 

@@ -15,7 +15,7 @@ from tb_trainspeed.probes import facts
 from tb_trainspeed.probes.fetches import time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop
 from tb_trainspeed.profile import Data, Device, Model
-from tb_trainspeed.recorder import FitRecorder
+from tb_trainspeed.recorder import Budget, FitRecorder
 
 # After the last step of an epoch Keras reads the metrics: it waits for the device then, so we may.
 WAITS_AT_EPOCH_END = True
@@ -43,13 +43,13 @@ def _done(logs: Any) -> _Metrics | None:
 
 
 def time_steps(
-    model: Any, recorder: FitRecorder, max_overhead: float, failed: Callable[[], None]
+    model: Any, recorder: FitRecorder, budget: Budget | None, failed: Callable[[], None]
 ) -> Callable[..., Any]:
     """Returns the train function with clocks."""
     train_function = model.train_function
     traced = trace_detector(train_function)
-    if max_overhead:
-        recorder.follow_device()
+    if budget:
+        recorder.follow_device(budget)
 
     @functools.wraps(train_function)
     def timed(state: Any, iterator: Iterator[Any]) -> Any:
@@ -61,8 +61,8 @@ def time_steps(
             if not isinstance(error, StopIteration):  # with which an epoch of unknown length ends
                 failed()
             raise
-        recorder.step_end(traced, _done(outputs[0]) if max_overhead else None)
-        recorder.sample_device(max_overhead)
+        recorder.step_end(traced, _done(outputs[0]) if budget else None)
+        recorder.sample_device()
         return outputs
 
     return timed

@@ -20,7 +20,7 @@ import tensorflow as tf
 from tb_trainspeed.probes import facts, tf_data
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
 from tb_trainspeed.profile import Data, Device, Model
-from tb_trainspeed.recorder import FitRecorder
+from tb_trainspeed.recorder import Budget, FitRecorder
 
 # A fetch costs more between two steps than in a tight loop, since the step has emptied the caches: so the cost of a
 # ready fetch is measured in place, on the first steps and then now and then.
@@ -70,11 +70,11 @@ def time_fetches(loop: FitLoop, recorder: FitRecorder, undo: Undo, first: Callab
 
 
 def time_steps(
-    model: Any, recorder: FitRecorder, max_overhead: float, failed: Callable[[], None]
+    model: Any, recorder: FitRecorder, budget: Budget | None, failed: Callable[[], None]
 ) -> Callable[[Iterator[Any]], Any]:
     """Returns the train function with clocks, and with one for the fetch of the batch where that can be timed."""
     train_function = model.train_function
-    fetch_apart = bool(max_overhead) and fetches_can_be_timed(model) is None
+    fetch_apart = budget is not None and fetches_can_be_timed(model) is None
     traced = trace_detector(train_function)
     ready: ReadyFetch | None = None
 

@@ -10,7 +10,7 @@ from tb_trainspeed.probes import facts
 from tb_trainspeed.probes.fetches import time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop
 from tb_trainspeed.profile import Data, Device, Model
-from tb_trainspeed.recorder import FitRecorder
+from tb_trainspeed.recorder import Budget, FitRecorder
 
 WAITS_AT_EPOCH_END = False
 __all__ = ["time_fetches"]
@@ -31,14 +31,14 @@ class _Event:
 
 
 def time_steps(
-    model: Any, recorder: FitRecorder, max_overhead: float, failed: Callable[[], None]
+    model: Any, recorder: FitRecorder, budget: Budget | None, failed: Callable[[], None]
 ) -> Callable[..., Any]:
     """Returns the train function with clocks."""
     train_function = model.train_function
     traced = trace_detector(train_function)
-    follows = bool(max_overhead) and torch.cuda.is_available()
-    if follows:
-        recorder.follow_device()
+    follows = budget is not None and torch.cuda.is_available()
+    if budget and follows:
+        recorder.follow_device(budget)
 
     @functools.wraps(train_function)
     def timed(data: Any) -> Any:
@@ -50,7 +50,7 @@ def time_steps(
             failed()
             raise
         recorder.step_end(traced, _Event() if follows else None)
-        recorder.sample_device(max_overhead)
+        recorder.sample_device()
         return logs
 
     return timed

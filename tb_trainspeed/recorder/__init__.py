@@ -4,10 +4,11 @@ In: clock transitions and step events, from one thread. Out: the dynamic parts o
 thread. Memory does not grow with the length of the run.
 """
 
+from tb_trainspeed.recorder.budget import Budget
 from tb_trainspeed.recorder.clock import PhaseClock
 from tb_trainspeed.recorder.device import DeviceQueue, Done
 from tb_trainspeed.recorder.fit import FitRecorder
 from tb_trainspeed.recorder.ledger import HookRow
 from tb_trainspeed.recorder.sketch import Sketch
 
-__all__ = ["DeviceQueue", "Done", "FitRecorder", "HookRow", "PhaseClock", "Sketch"]
+__all__ = ["Budget", "DeviceQueue", "Done", "FitRecorder", "HookRow", "PhaseClock", "Sketch"]

@@ -11,11 +11,14 @@ import statistics
 from collections.abc import Callable
 from typing import Protocol
 
+from tb_trainspeed.recorder.budget import Budget
 from tb_trainspeed.recorder.clock import PhaseClock
 
 # More steps than this in flight are watched by the newest of them: JAX itself stops at 32 on a CPU.
 _MAX_IN_FLIGHT = 64
 _SAMPLES = 9
+# These samples leave most of the budget to the deep ones.
+_GENEROUS = 10
 
 
 class Done(Protocol):
@@ -47,14 +50,14 @@ class DeviceQueue:
         clock: the clock of the host; it has to keep its history.
         slot: where the time is charged.
         ended: called with the time between the ends of two steps, ns.
+        budget: of the samples.
     """
 
-    def __init__(self, clock: PhaseClock, slot: str, ended: Callable[[int], None]):
-        self._clock, self._slot, self._ended = clock, slot, ended
+    def __init__(self, clock: PhaseClock, slot: str, ended: Callable[[int], None], budget: Budget):
+        self._clock, self._slot, self._ended, self._budget = clock, slot, ended, budget
         self._pending: collections.deque[Pending] = collections.deque()
         self._settled_ns = self._last_end_ns = 0
         self._samples: collections.deque[int] = collections.deque(maxlen=_SAMPLES)
-        self._sampling_ns = 0
 
     @property
     def step_ns(self) -> float | None:
@@ -109,9 +112,9 @@ class DeviceQueue:
             self._pending.popleft()
             self._end(now)
 
-    def sample(self, allowed_ns: float) -> None:
-        """Waits for the only step in flight, to learn how long one takes, if all waiting then costs at most this."""
-        if len(self._pending) != 1 or (self.step_ns and self._sampling_ns + self.step_ns > allowed_ns):
+    def sample(self) -> None:
+        """Waits for the only step in flight, to learn how long one takes, if the budget has room for that."""
+        if len(self._pending) != 1 or not self._budget.allows(_GENEROUS * (self.step_ns or 0)):
             return
         step = self._pending[0]
         started, begin = max(self._last_end_ns, step.dispatched_ns), self._clock.tick()
@@ -119,7 +122,7 @@ class DeviceQueue:
             return
         self.drain()
         self._samples.append(self._last_end_ns - started)
-        self._sampling_ns += self._last_end_ns - begin
+        self._budget.spend(self._last_end_ns - begin)
 
     def _end(self, at_ns: int) -> None:
         self._ended(at_ns - self._last_end_ns)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 
 from tb_trainspeed.profile import Hook, Marker, NestedCall, Profile, Quantiles, Steps, Validation
+from tb_trainspeed.recorder.budget import Budget
 from tb_trainspeed.recorder.clock import PhaseClock
 from tb_trainspeed.recorder.device import DeviceQueue, Done, Pending
 from tb_trainspeed.recorder.ledger import (
@@ -23,8 +24,6 @@ from tb_trainspeed.recorder.sketch import Sketch
 
 BUCKETS = 128
 MARKERS_PER_KIND = 64
-# Waiting for the device that is allowed from the start, for a short fit to have its samples too.
-_FIRST_SAMPLES_NS = 20_000_000
 
 
 class FitRecorder:
@@ -82,19 +81,18 @@ class FitRecorder:
 
     # --- an asynchronous device
 
-    def follow_device(self) -> None:
+    def follow_device(self, budget: Budget) -> None:
         """The device runs behind the host from now on: `step_end` is told when it is done with a step."""
-        self._device = DeviceQueue(self.clock, DEVICE, self._step_ended)
+        self._device = DeviceQueue(self.clock, DEVICE, self._step_ended, budget)
 
     def _step_ended(self, duration_ns: int) -> None:
         self._step.add(duration_ns // self._steps_per_call)
         self._slowest_ns = max(self._slowest_ns, duration_ns)
 
-    def sample_device(self, max_overhead: float) -> None:
-        """Waits for the device where that tells how long a step takes, within a share of the time that passed."""
+    def sample_device(self) -> None:
+        """Waits for the device where that tells how long a step takes, if the budget has room for that."""
         if self._device and not self._just_traced:  # the first run of a compiled step takes longer
-            elapsed = self.clock.tick() - self.clock.start_ns
-            self._device.sample(max(_FIRST_SAMPLES_NS, max_overhead * elapsed))
+            self._device.sample()
 
     def drain_device(self) -> None:
         """Waits for the device, where Keras does so anyway."""

@@ -254,6 +254,56 @@ class Steps(_message.Message):
     cpu_s: float
     def __init__(self, count: _Optional[int] = ..., samples: _Optional[int] = ..., step: _Optional[_Union[Quantiles, _Mapping]] = ..., call: _Optional[_Union[Quantiles, _Mapping]] = ..., gap_s: _Optional[float] = ..., sampled: _Optional[int] = ..., wait_s: _Optional[float] = ..., dispatch_s: _Optional[float] = ..., compute_s: _Optional[float] = ..., cpu_s: _Optional[float] = ...) -> None: ...
 
+class Part(_message.Message):
+    __slots__ = ("name", "mean_s", "low_s", "high_s")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MEAN_S_FIELD_NUMBER: _ClassVar[int]
+    LOW_S_FIELD_NUMBER: _ClassVar[int]
+    HIGH_S_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    mean_s: float
+    low_s: float
+    high_s: float
+    def __init__(self, name: _Optional[str] = ..., mean_s: _Optional[float] = ..., low_s: _Optional[float] = ..., high_s: _Optional[float] = ...) -> None: ...
+
+class LayerTime(_message.Message):
+    __slots__ = ("name", "forward_s", "backward_s")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FORWARD_S_FIELD_NUMBER: _ClassVar[int]
+    BACKWARD_S_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    forward_s: float
+    backward_s: float
+    def __init__(self, name: _Optional[str] = ..., forward_s: _Optional[float] = ..., backward_s: _Optional[float] = ...) -> None: ...
+
+class StageTime(_message.Message):
+    __slots__ = ("name", "busy_s", "calls", "parallelism", "buffer_fill")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BUSY_S_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    PARALLELISM_FIELD_NUMBER: _ClassVar[int]
+    BUFFER_FILL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    busy_s: float
+    calls: float
+    parallelism: int
+    buffer_fill: float
+    def __init__(self, name: _Optional[str] = ..., busy_s: _Optional[float] = ..., calls: _Optional[float] = ..., parallelism: _Optional[int] = ..., buffer_fill: _Optional[float] = ...) -> None: ...
+
+class Breakdown(_message.Message):
+    __slots__ = ("samples", "steps", "parts", "layers", "stages")
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    samples: int
+    steps: int
+    parts: _containers.RepeatedCompositeFieldContainer[Part]
+    layers: _containers.RepeatedCompositeFieldContainer[LayerTime]
+    stages: _containers.RepeatedCompositeFieldContainer[StageTime]
+    def __init__(self, samples: _Optional[int] = ..., steps: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[Part, _Mapping]]] = ..., layers: _Optional[_Iterable[_Union[LayerTime, _Mapping]]] = ..., stages: _Optional[_Iterable[_Union[StageTime, _Mapping]]] = ...) -> None: ...
+
 class Ledger(_message.Message):
     __slots__ = ("wall_s", "steps", "epochs", "phases")
     class PhasesEntry(_message.Message):
@@ -384,17 +434,19 @@ class Resources(_message.Message):
     def __init__(self, process_cpu_s: _Optional[float] = ..., machine_cpu_s: _Optional[float] = ..., memory_peak_bytes: _Optional[int] = ..., gc_collections: _Optional[int] = ...) -> None: ...
 
 class Cost(_message.Message):
-    __slots__ = ("max_overhead", "foreground_s", "background_s")
+    __slots__ = ("max_overhead", "foreground_s", "background_s", "sampling_s")
     MAX_OVERHEAD_FIELD_NUMBER: _ClassVar[int]
     FOREGROUND_S_FIELD_NUMBER: _ClassVar[int]
     BACKGROUND_S_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_S_FIELD_NUMBER: _ClassVar[int]
     max_overhead: float
     foreground_s: float
     background_s: float
-    def __init__(self, max_overhead: _Optional[float] = ..., foreground_s: _Optional[float] = ..., background_s: _Optional[float] = ...) -> None: ...
+    sampling_s: float
+    def __init__(self, max_overhead: _Optional[float] = ..., foreground_s: _Optional[float] = ..., background_s: _Optional[float] = ..., sampling_s: _Optional[float] = ...) -> None: ...
 
 class Profile(_message.Message):
-    __slots__ = ("schema", "fit_id", "fit_index", "worker", "status", "started_at_s", "updated_at_s", "start_seen", "epochs_planned", "environment", "model", "data", "validation", "ledger", "steady", "steps", "hooks", "callbacks", "nested_calls", "compilation", "timeline", "markers", "resources", "cost", "not_measured")
+    __slots__ = ("schema", "fit_id", "fit_index", "worker", "status", "started_at_s", "updated_at_s", "start_seen", "epochs_planned", "environment", "model", "data", "validation", "ledger", "steady", "steps", "hooks", "callbacks", "nested_calls", "compilation", "timeline", "markers", "resources", "cost", "not_measured", "breakdown")
     class NotMeasuredEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -427,6 +479,7 @@ class Profile(_message.Message):
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     COST_FIELD_NUMBER: _ClassVar[int]
     NOT_MEASURED_FIELD_NUMBER: _ClassVar[int]
+    BREAKDOWN_FIELD_NUMBER: _ClassVar[int]
     schema: int
     fit_id: str
     fit_index: int
@@ -452,4 +505,5 @@ class Profile(_message.Message):
     resources: Resources
     cost: Cost
     not_measured: _containers.ScalarMap[str, str]
-    def __init__(self, schema: _Optional[int] = ..., fit_id: _Optional[str] = ..., fit_index: _Optional[int] = ..., worker: _Optional[int] = ..., status: _Optional[str] = ..., started_at_s: _Optional[float] = ..., updated_at_s: _Optional[float] = ..., start_seen: _Optional[str] = ..., epochs_planned: _Optional[int] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., data: _Optional[_Union[Data, _Mapping]] = ..., validation: _Optional[_Union[Validation, _Mapping]] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., steady: _Optional[_Union[Ledger, _Mapping]] = ..., steps: _Optional[_Union[Steps, _Mapping]] = ..., hooks: _Optional[_Iterable[_Union[Hook, _Mapping]]] = ..., callbacks: _Optional[_Iterable[_Union[CallbackFacts, _Mapping]]] = ..., nested_calls: _Optional[_Iterable[_Union[NestedCall, _Mapping]]] = ..., compilation: _Optional[_Union[Compilation, _Mapping]] = ..., timeline: _Optional[_Union[Timeline, _Mapping]] = ..., markers: _Optional[_Iterable[_Union[Marker, _Mapping]]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., not_measured: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    breakdown: Breakdown
+    def __init__(self, schema: _Optional[int] = ..., fit_id: _Optional[str] = ..., fit_index: _Optional[int] = ..., worker: _Optional[int] = ..., status: _Optional[str] = ..., started_at_s: _Optional[float] = ..., updated_at_s: _Optional[float] = ..., start_seen: _Optional[str] = ..., epochs_planned: _Optional[int] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., data: _Optional[_Union[Data, _Mapping]] = ..., validation: _Optional[_Union[Validation, _Mapping]] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., steady: _Optional[_Union[Ledger, _Mapping]] = ..., steps: _Optional[_Union[Steps, _Mapping]] = ..., hooks: _Optional[_Iterable[_Union[Hook, _Mapping]]] = ..., callbacks: _Optional[_Iterable[_Union[CallbackFacts, _Mapping]]] = ..., nested_calls: _Optional[_Iterable[_Union[NestedCall, _Mapping]]] = ..., compilation: _Optional[_Union[Compilation, _Mapping]] = ..., timeline: _Optional[_Union[Timeline, _Mapping]] = ..., markers: _Optional[_Iterable[_Union[Marker, _Mapping]]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., not_measured: _Optional[_Mapping[str, str]] = ..., breakdown: _Optional[_Union[Breakdown, _Mapping]] = ...) -> None: ...

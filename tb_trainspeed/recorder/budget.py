@@ -1,0 +1,31 @@
+"""The budget of measuring: what samples cost is measured, and the next one waits until it fits."""
+
+import time
+from collections.abc import Callable
+
+# Allowed from the start, for a short fit to have its samples too.
+_ALLOWANCE_NS = 100_000_000
+
+
+class Budget:
+    """Keeps what samples cost below a share of the time that passed.
+
+    Args:
+        max_overhead: the share, 0 to 1. With 0 nothing is ever allowed.
+        now: the clock, nanoseconds.
+    """
+
+    def __init__(self, max_overhead: float, now: Callable[[], int] = time.perf_counter_ns):
+        self._max_overhead, self._now, self._start_ns = max_overhead, now, now()
+        self.spent_ns = 0
+
+    def allows(self, expected_ns: float) -> bool:
+        """Whether something that will cost this much may be done now."""
+        if not self._max_overhead:
+            return False
+        earned = self._max_overhead * (self._now() - self._start_ns)
+        return self.spent_ns + expected_ns <= max(_ALLOWANCE_NS, earned)
+
+    def spend(self, cost_ns: int) -> None:
+        """Something was done that cost this much."""
+        self.spent_ns += cost_ns
