@@ -23,6 +23,7 @@ from tb_trainspeed.session import FitSession
 from tb_trainspeed.summary import read_log
 
 ROOT = pathlib.Path(__file__).parents[1]
+BACKEND = keras.backend.backend()
 Hooks = keras.callbacks.LambdaCallback
 
 
@@ -157,7 +158,7 @@ def test_predict_and_evaluate_in_hooks(fit, callback, model, arrays):
 
 
 def test_the_last_call_of_a_validation_may_make_fewer_steps(callback, make_model, arrays):
-    model = make_model(steps_per_execution=4)
+    model = make_model(steps_per_execution=1 if BACKEND == "torch" else 4)  # torch knows no more
     data = {"x": arrays[0], "y": arrays[1], "batch_size": 16, "validation_data": arrays, "validation_batch_size": 16}
     model.fit(**data, epochs=2, verbose=0, callbacks=[callback])
     profile = profile_of(callback)
@@ -177,7 +178,9 @@ class Unfreeze(keras.callbacks.Callback):
     """Makes a new train function after the first epoch."""
 
     def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 1:
+        if epoch == 1 and BACKEND == "jax":  # whose `fit` holds the state of all weights as it was
+            self.model.make_train_function(force=True)
+        elif epoch == 1:
             self.model.layers[1].trainable = True
             self.model.compile("sgd", "mse")
             self.model.make_train_function()
@@ -189,7 +192,7 @@ def test_a_train_function_made_during_the_fit_is_measured_too(fit, callback, mod
     fit([Unfreeze(), callback] if first else [callback, Unfreeze()], epochs=3)
     profile = profile_of(callback)
     assert profile.steps.count == 30
-    assert profile.compilation.retraces == 1
+    assert profile.compilation.retraces == (0 if BACKEND == "torch" else 1)  # which compiles nothing here
     assert adds_up(profile)
     assert model.train_function is not None
     assert left_on(model) == set()
@@ -367,7 +370,7 @@ def test_an_exception_in_the_data(fit, callback, model, arrays, left_on, at):
 @pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt])
 def test_an_exception_in_train_step(callback, make_model, arrays, left_on, eagerly, error):
     class Fails(keras.Model):
-        def train_step(self, data):
+        def train_step(self, *args):
             raise error("mine")
 
     model = make_model(Fails, run_eagerly=eagerly)
@@ -379,7 +382,7 @@ def test_an_exception_in_train_step(callback, make_model, arrays, left_on, eager
 
 def test_an_exception_in_test_step(callback, make_model, arrays, left_on):
     class Fails(keras.Model):
-        def test_step(self, data):
+        def test_step(self, *args):
             raise ArithmeticError("mine")
 
     model = make_model(Fails)
@@ -445,10 +448,10 @@ def test_a_log_directory_that_cannot_be_written(fit, tmp_path, caplog):
 
 
 def test_another_backend_gives_one_warning_and_nothing_else(fit, callback, model, left_on, monkeypatch, caplog):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    monkeypatch.setattr(keras.backend, "backend", lambda: "openvino")
     fit([callback])
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "torch" in caplog.text
+    assert "openvino" in caplog.text
     assert left_on(model) == set()
     assert not pathlib.Path(callback.log_dir).exists()
     with pytest.raises(RuntimeError):
@@ -461,8 +464,8 @@ def test_another_backend_gives_one_warning_and_nothing_else(fit, callback, model
         "tb_trainspeed.probes.fit_loop.find_fit_loop",
         "tb_trainspeed.probes.fit_loop.time_callbacks",
         "tb_trainspeed.probes.fit_loop.watch_end",
-        "tb_trainspeed.probes.tensorflow.time_steps",
-        "tb_trainspeed.probes.tensorflow.model_facts",
+        f"tb_trainspeed.probes.{BACKEND}.time_steps",
+        f"tb_trainspeed.probes.{BACKEND}.model_facts",
         "tb_trainspeed.recorder.fit.FitRecorder.step_begin",
         "tb_trainspeed.recorder.fit.FitRecorder.epoch_begin",
         "tb_trainspeed.recorder.fit.FitRecorder.validation_end",

@@ -14,6 +14,7 @@ from tb_trainspeed.profile import PHASES, Profile
 # Keras' own, with data whose number is not known beforehand.
 pytestmark = pytest.mark.filterwarnings("ignore:Your input ran out of data")
 
+BACKEND = keras.backend.backend()
 EPOCHS, BATCH = 3, 8
 BATCHES = 20  # of the arrays in conftest.py
 
@@ -32,12 +33,39 @@ class Batches(keras.utils.PyDataset):
 
 
 class CustomStep(keras.Model):
-    def train_step(self, data):
+    """A model with a training step of its own, as it is written for each backend."""
+
+    def train_step(self, *args):
+        return {"tensorflow": self.tensorflow_step, "torch": self.torch_step, "jax": self.jax_step}[BACKEND](*args)
+
+    def tensorflow_step(self, data):
         x, y = data
         with tf.GradientTape() as tape:
             loss = self.compute_loss(x=x, y=y, y_pred=self(x, training=True))
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
         return {"loss": loss}
+
+    def torch_step(self, data):
+        x, y = data
+        self.zero_grad()
+        loss = self.compute_loss(x=x, y=y, y_pred=self(x, training=True))
+        loss.backward()
+        self.optimizer.apply([variable.value.grad for variable in self.trainable_weights], self.trainable_weights)
+        return {"loss": loss}
+
+    def jax_step(self, state, data):
+        import jax
+
+        trainable, others, optimizer, metrics = state
+        x, y = data
+
+        def loss_of(trainable, others):
+            y_pred, others = self.stateless_call(trainable, others, x, training=True)
+            return self.compute_loss(x=x, y=y, y_pred=y_pred), others
+
+        (loss, others), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable, others)
+        trainable, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trainable)
+        return {"loss": loss}, (trainable, others, optimizer, metrics)
 
 
 def dataset(x, y):
@@ -66,6 +94,7 @@ class Case:
     checkpoint: bool = False
     validates: bool = False
     waits: bool = True
+    deterministic: bool = True
 
 
 CASES = {
@@ -73,12 +102,13 @@ CASES = {
     "dataset": Case(lambda x, y: {"x": dataset(x, y), "shuffle": False}),
     "unknown_cardinality": Case(lambda x, y: {"x": unknown(x, y), "shuffle": False}),
     "pydataset": Case(lambda x, y: {"x": Batches(x, y)}),
-    "pydataset_workers": Case(lambda x, y: {"x": Batches(x, y, workers=2)}),
+    # Keras' own race: 60 plain fits on JAX gave eleven different histories.
+    "pydataset_workers": Case(lambda x, y: {"x": Batches(x, y, workers=2)}, deterministic=BACKEND != "jax"),
     "generator": Case(lambda x, y: {"x": forever(x, y), "steps_per_epoch": BATCHES, "shuffle": False}),
     "dataset_cut_short": Case(lambda x, y: {"x": dataset(x, y).repeat(), "steps_per_epoch": BATCHES, "shuffle": False}),
     "eager": Case(lambda x, y: {"x": x, "y": y, "batch_size": BATCH}, {"run_eagerly": True}),
     "steps_per_execution": Case(
-        lambda x, y: {"x": x, "y": y, "batch_size": BATCH}, {"steps_per_execution": 8}, waits=False
+        lambda x, y: {"x": x, "y": y, "batch_size": BATCH}, {"steps_per_execution": 8}, waits=BACKEND == "jax"
     ),
     "validation_and_checkpoint": Case(
         lambda x, y: {"x": dataset(x, y), "shuffle": False, "validation_data": (x, y)}, checkpoint=True, validates=True
@@ -92,6 +122,8 @@ CASES = {
     "custom_train_step": Case(lambda x, y: {"x": dataset(x, y), "shuffle": False}, {"metrics": None}, kind=CustomStep),
     "no_budget": Case(lambda x, y: {"x": dataset(x, y), "shuffle": False}, max_overhead=0.0, waits=False),
 }
+if BACKEND == "torch":
+    del CASES["steps_per_execution"]  # which Keras refuses there
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,8 +164,11 @@ def pair(case, arrays, make_model, left_on, tmp_path_factory):
     return [run(case, arrays, make_model, folder, measured, left_on) for measured in (False, True)]
 
 
-def test_weights_and_history_are_bit_identical(pair):
+def test_weights_and_history_are_bit_identical(pair, case):
     plain, measured = pair
+    if not case.deterministic:
+        assert len(measured.history["loss"]) == len(plain.history["loss"])
+        return
     assert measured.history == plain.history
     for ours, theirs in zip(measured.weights, plain.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
