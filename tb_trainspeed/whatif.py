@@ -1,11 +1,11 @@
 """The step-time model: what would an epoch take if some remedies were applied?
 
 An epoch is `steps` steps and what is done once an epoch. A step takes as long as the slower of two things that run side
-by side: the thread that trains (compute and the callbacks of the batch) and the supply of batches; and never less than
-its CPU time spread over all cores. Remedies change quantities of this model, alone or together, at three ends:
-pessimistic, expected, optimistic. This is the bottleneck law of operational analysis (Denning and Buzen, "The
-Operational Analysis of Queueing Network Models", ACM Computing Surveys 1978) with the machine's cores as a third
-server.
+by side: the thread that trains (compute and the callbacks of the batch) and the supply of batches; or as long as both
+where they take turns; and never less than its CPU time spread over all cores. Remedies change quantities of this model,
+alone or together, at three ends: pessimistic, expected, optimistic. This is the bottleneck law of operational analysis
+(Denning and Buzen, "The Operational Analysis of Queueing Network Models", ACM Computing Surveys 1978) with the
+machine's cores as a third server.
 """
 
 import dataclasses
@@ -44,6 +44,7 @@ class StepModel:
     Attributes:
         steps: steps an epoch.
         supply_s: time between two batches when the step takes them as fast as they come.
+        in_turn: 1 where the thread that trains makes the batches itself, between two steps; else 0.
         source_cpu_s: CPU time of the code that makes a batch.
         dispatch_s: the host's part of computing.
         device_s: the rest of computing.
@@ -55,6 +56,7 @@ class StepModel:
 
     steps: float
     supply_s: float
+    in_turn: float
     source_cpu_s: float
     dispatch_s: float
     device_s: float
@@ -80,7 +82,8 @@ class StepModel:
 
     def step_s(self, core_use: float) -> float:
         """Time of one step."""
-        return max(self.busy_s(), self.supply_s, self.cpu_s / (self.cores * core_use))
+        both = self.busy_s() + self.supply_s if self.in_turn else max(self.busy_s(), self.supply_s)
+        return max(both, self.cpu_s / (self.cores * core_use))
 
     def epoch_s(self, core_use: float) -> float:
         """Time of one epoch."""
@@ -115,7 +118,10 @@ def baseline(profile: Profile) -> StepModel | None:
     source_s = source.wall_s / source.calls if source and source.calls else 0.0
     # Of a tf.data pipeline only the sum is known: what the process computes beyond one core of the thread that trains.
     source_cpu_s = source.cpu_s / source.calls if source and source.calls else max(0.0, cpu_s - busy_s)
-    if wait_s >= _STARVED * (busy_s + wait_s):
+    in_turn = _takes_turns(profile)
+    if in_turn:
+        supply_s = wait_s
+    elif wait_s >= _STARVED * (busy_s + wait_s):
         supply_s = busy_s + wait_s
     else:  # now and then a batch is late; that stays, and how fast the supply could be is not known
         supply_s, other_s = min(source_s, busy_s), other_s + wait_s
@@ -124,6 +130,7 @@ def baseline(profile: Profile) -> StepModel | None:
     return StepModel(
         steps=steady.steps_per_epoch,
         supply_s=supply_s,
+        in_turn=float(in_turn),
         source_cpu_s=source_cpu_s,
         dispatch_s=dispatch_s,
         device_s=compute_s - dispatch_s,
@@ -137,6 +144,14 @@ def baseline(profile: Profile) -> StepModel | None:
         restart_s=per_epoch.get("epoch_restart", 0.0),
         rest_s=per_epoch.get("other", 0.0),
     )
+
+
+def _takes_turns(profile: Profile) -> bool:
+    """Torch on the CPU computes in the thread that asks for the next batch; workers make batches meanwhile."""
+    devices = profile.environment.devices
+    workers = profile.data.workers or 0
+    alone = workers == 0 or (workers == 1 and profile.data.adapter == "PyDatasetAdapter")  # where 1 means none
+    return profile.environment.backend == "torch" and all(device.kind == "CPU" for device in devices) and alone
 
 
 def apply(model: StepModel, changes: Iterable[Change], end: End) -> StepModel:
@@ -160,7 +175,11 @@ def apply(model: StepModel, changes: Iterable[Change], end: End) -> StepModel:
     scale = values["cpu_s"] / before.cpu_s if before.cpu_s else 1.0
     saved = before.source_cpu_s * scale - values["source_cpu_s"] + before.dispatch_s * scale - values["dispatch_s"]
     values["cpu_s"] = max(0.0, values["cpu_s"] - max(0.0, saved))
-    released = max(0.0, before.source_cpu_s - values["source_cpu_s"]) / (before.step_s(1.0) * before.cores)
+    released = (
+        0.0
+        if before.in_turn
+        else max(0.0, before.source_cpu_s - values["source_cpu_s"]) / (before.step_s(1.0) * before.cores)
+    )
     faster = 1 - getattr(_CONTENTION, end) * before.busy_cores() * min(1.0, released)
     values["device_s"] *= faster
     values["dispatch_s"] *= faster

@@ -70,3 +70,14 @@ def test_remedies_are_simulated_together_not_multiplied():
 def test_the_ends_are_ordered():
     gain = whatif.speedup(whatif.baseline(BUSY), [Change(factors={"device_s": Range(0.9, 0.5, 0.1)})])
     assert 1.0 <= gain.low < gain.expected < gain.high
+
+
+def test_on_torch_fetching_and_computing_take_turns_until_there_are_workers():
+    """Half the fetching saves half of it; workers hide all of it behind computing."""
+    environment = Environment(backend="torch", cores=4.0)
+    model = whatif.baseline(dataclasses.replace(STARVED, environment=environment))
+    wait_s, busy_s = model.supply_s, model.busy_s()
+    half = whatif.apply(model, [Change(factors={"supply_s": exactly(0.5)})], "expected")
+    assert half.step_s(1.0) == pytest.approx(busy_s + wait_s / 2)
+    hidden = whatif.apply(model, [Change(sets={"supply_s": exactly(busy_s), "in_turn": exactly(0.0)})], "expected")
+    assert hidden.step_s(1.0) == pytest.approx(busy_s)

@@ -1,5 +1,6 @@
 """The torch backend: clocks around the train function and around the loader, which Keras asks between two steps."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -90,4 +91,6 @@ def model_facts(model: Any) -> Model:
 
 def data_facts(loop: FitLoop) -> Data:
     """How the training data reaches the step."""
-    return facts.tf_data_facts(facts.data_facts(loop), loop)
+    data = facts.tf_data_facts(facts.data_facts(loop), loop)
+    workers = getattr(getattr(loop.adapter, "_dataloader", None), "num_workers", None)
+    return data if workers is None else dataclasses.replace(data, workers=workers)

@@ -18,7 +18,7 @@ from tb_trainspeed.recorder.clock import PhaseClock
 _MAX_IN_FLIGHT = 64
 _SAMPLES = 9
 # These samples leave most of the budget to the deep ones.
-_GENEROUS = 10
+_SHARE = 0.2
 
 
 class Done(Protocol):
@@ -114,7 +114,7 @@ class DeviceQueue:
 
     def sample(self) -> None:
         """Waits for the only step in flight, to learn how long one takes, if the budget has room for that."""
-        if len(self._pending) != 1 or not self._budget.allows(_GENEROUS * (self.step_ns or 0)):
+        if len(self._pending) != 1 or not self._budget.allows(self.step_ns or 0.0, _SHARE):
             return
         step = self._pending[0]
         started, begin = max(self._last_end_ns, step.dispatched_ns), self._clock.tick()

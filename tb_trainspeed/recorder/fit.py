@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Hashable, Mapping
 
-from tb_trainspeed.profile import Hook, Marker, NestedCall, Profile, Quantiles, Steps, Validation
+from tb_trainspeed.profile import Hook, Marker, NestedCall, Profile, Steps, Validation
 from tb_trainspeed.recorder.budget import Budget
 from tb_trainspeed.recorder.clock import PhaseClock
 from tb_trainspeed.recorder.device import DeviceQueue, Done, Pending
@@ -18,6 +18,7 @@ from tb_trainspeed.recorder.ledger import (
     Mark,
     Scale,
     ledger_between,
+    shares_of,
     timeline_of,
 )
 from tb_trainspeed.recorder.sketch import Sketch
@@ -56,6 +57,8 @@ class FitRecorder:
         self._step, self._call = Sketch(), Sketch()
         self._begin_ns = self._call_ns = self._slowest_ns = self._fetched_in_call = 0
         self._device: DeviceQueue | None = None
+        #: Whether Keras waits for the device between two calls of the train function.
+        self.gap_waits = False
         self._fetches_of_epoch = self._fetch_begin_ns = self._fetch_total = self._fetch_thread_ns = 0
         self._fetch_slot = FIRST_WAIT
         self._just_traced = False
@@ -346,14 +349,23 @@ class FitRecorder:
             dict(self.clock.totals) if totals is None else totals,
         )
 
-    def _steps_facts(self, mark: Mark, wait_known: bool) -> Steps:
+    def _steps_facts(self, mark: Mark, fetched: bool, wait_share: float | None) -> Steps:
+        """`wait_share` is the wait's share of the train function, where the batch is fetched inside it."""
         cpu_ns, cpu_steps = self._cpu_ns, self._cpu_steps
         begin = self._cpu_begin
         if begin:
             cpu_ns, cpu_steps = cpu_ns + self._cpu_now() - begin[0], cpu_steps + mark.steps - begin[1]
         per_call = self._steps_per_call
         call = self._call.summary()
-        waits = max(1, mark.waits)
+        wait_s = compute_s = None
+        if fetched:
+            wait_s = (mark.totals.get("input_wait", 0) + mark.totals.get(FIRST_WAIT, 0)) / mark.waits * 1e-9
+        elif call and wait_share is not None:
+            wait_s = wait_share * call.mean_s / per_call
+        if self._device and mark.steps:
+            compute_s = mark.totals.get(DEVICE, 0) / mark.steps * 1e-9
+        elif call and wait_s is not None:
+            compute_s = call.p50_s / per_call * (1 - (0.0 if fetched else wait_share or 0.0))
         host_ns = mark.totals.get(GAP, 0) + mark.totals.get(FETCH, 0)
         return Steps(
             count=mark.steps,
@@ -361,24 +373,18 @@ class FitRecorder:
             call=call,
             gap_s=mark.totals.get(GAP, 0) / mark.steps * 1e-9 if mark.steps else None,
             sampled=mark.waits,
-            wait_s=(mark.totals.get("input_wait", 0) + mark.totals.get(FIRST_WAIT, 0)) / waits * 1e-9
-            if wait_known
-            else None,
+            wait_s=wait_s,
             dispatch_s=(host_ns / mark.steps + self._dispatch_ns / call.count / per_call) * 1e-9 if call else None,
-            compute_s=self._compute_s(mark, call) if wait_known else None,
+            compute_s=compute_s,
             cpu_s=cpu_ns / cpu_steps * 1e-9 if cpu_steps > 0 else None,
         )
-
-    def _compute_s(self, mark: Mark, call: Quantiles | None) -> float | None:
-        if self._device:
-            return mark.totals.get(DEVICE, 0) / mark.steps * 1e-9 if mark.steps else None
-        return call.p50_s / self._steps_per_call if call else None
 
     def fill(self, profile: Profile) -> Profile:
         """Returns `profile` with everything that was recorded so far. May be called from any thread."""
         now, totals = self.clock.read()
         mark = self._buckets[-1] if self.finished_ns is not None else self._mark(now, totals)
-        wait_known = mark.waits > 0
+        shares = shares_of(profile.breakdown, self._device is not None) if profile.breakdown else None
+        fetched, wait_known = mark.waits > 0, mark.waits > 0 or "input_wait" in (shares or {})
         first_waits = totals.get(FIRST_WAIT, 0)
         later_waits = mark.waits - mark.first_steps
         scale = Scale(
@@ -388,6 +394,8 @@ class FitRecorder:
             totals.get("input_wait", 0) / later_waits if later_waits > 0 else first_waits / max(1, mark.first_steps),
             wait_known,
             self._device is not None,
+            shares,
+            self.gap_waits,
         )
         first, last = self._first_epoch, self._last_epoch
         steady = None
@@ -420,7 +428,7 @@ class FitRecorder:
             validation=validation,
             ledger=ledger,
             steady=steady,
-            steps=self._steps_facts(mark, wait_known),
+            steps=self._steps_facts(mark, fetched, (shares or {}).get("input_wait")),
             hooks=hooks,
             nested_calls=nested,
             compilation=dataclasses.replace(

@@ -4,14 +4,15 @@ import dataclasses
 import itertools
 from collections.abc import Hashable, Mapping, Sequence
 
-from tb_trainspeed.profile import PHASES, Ledger, Timeline
+from tb_trainspeed.profile import PHASES, Breakdown, Ledger, Timeline
 
 # Slots of the clock besides the phases themselves. `FETCH` is the dispatch of a fetch whose batch was ready, `GAP` what
 # Keras does between two steps outside callbacks; both are the host's part of a step. `FIRST_WAIT` is the wait of an
 # epoch's first step, which is partly the restart of the pipeline. `DEVICE` is an asynchronous device at work.
 FETCH, CALL, GAP, FIRST_WAIT, DEVICE = "fetch", "call", "gap", "first_wait", "device"
-_HOST_SLOTS = (FETCH, CALL, GAP)
-_NEVER_TOLD_APART = ("transfer", "optimizer", "collectives")
+_STEP_SLOTS = (FETCH, CALL, GAP, DEVICE)
+_NEEDS_DEEP_SAMPLES = ("transfer", "optimizer", "collectives")
+_PARTS_THAT_ARE_PHASES = (*_NEEDS_DEEP_SAMPLES, "input_wait", "host_overhead")
 
 
 @dataclasses.dataclass(eq=False)
@@ -43,7 +44,9 @@ class Mark:
 class Scale:
     """What the whole fit says about one step, nanoseconds: an ordinary call, our own clocks, an ordinary wait.
 
-    `device_known`: when the device was busy is known, so the rest of a step is the host's.
+    `device_known`: when the device was busy is known, so the rest of a step is the host's. `shares`: what deep samples
+    say of the time inside the train function, phase by phase, adding up to 1. `gap_waits`: the host waits for the
+    device after the train function, so that the gap between two calls is like the call.
     """
 
     start_ns: int
@@ -52,40 +55,62 @@ class Scale:
     wait_ns: float
     wait_known: bool
     device_known: bool = False
+    shares: Mapping[str, float] | None = None
+    gap_waits: bool = False
+
+
+def shares_of(breakdown: Breakdown, device_known: bool) -> dict[str, float] | None:
+    """Returns what share of the train function, or of the device's time, each phase has."""
+    shares: dict[str, float] = {}
+    for part in breakdown.parts:
+        phase = part.name if part.name in _PARTS_THAT_ARE_PHASES else "compute"
+        if not (device_known and phase in ("input_wait", "host_overhead")):  # of that the clocks know more
+            shares[phase] = shares.get(phase, 0.0) + part.mean_s
+    total = sum(shares.values())
+    return {phase: value / total for phase, value in shares.items()} if total > 0 else None
 
 
 def phases_until(mark: Mark, scale: Scale) -> dict[str, float | None]:
     """Exclusive phases up to `mark`, seconds; a phase that nothing here can tell apart is `None`."""
     phases: dict[str, float] = dict.fromkeys(PHASES, 0.0)
-    host = "host_overhead" if scale.device_known else "compute"
+    # What the device does, or all that happens inside the train function where the two are the same; and the rest.
+    inside_slots = (DEVICE,) if scale.device_known else (CALL, GAP) if scale.gap_waits else (CALL,)
+    inside = host = 0.0
     for slot, total in mark.totals.items():
         if isinstance(slot, HookRow):
             phases[slot.phase] += total
         elif slot in phases:
             phases[str(slot)] += total
-        elif slot in _HOST_SLOTS:
-            phases[host] += total
-        elif slot == DEVICE:
-            phases["compute"] += total
+        elif slot in inside_slots:
+            inside += total
+        elif slot in _STEP_SLOTS:
+            host += total
     # The first wait of an epoch is a wait like any other plus the restart of the pipeline.
     first_wait = mark.totals.get(FIRST_WAIT, 0)
     ordinary = min(first_wait, scale.wait_ns * mark.first_steps)
     phases["input_wait"] += ordinary
     phases["epoch_restart"] += first_wait - ordinary
     # A call that traced is an ordinary call plus the compilation.
-    compiling = max(0.0, mark.traced_ns - mark.traced_calls * scale.call_ns)
-    phases["compilation"] += compiling
-    phases[host] -= compiling
-    own_ns = min(scale.own_ns * mark.steps, phases[host])
-    phases["trainspeed"] += own_ns
-    phases[host] -= own_ns
-    result: dict[str, float | None] = {name: value * 1e-9 for name, value in phases.items()}
-    result |= dict.fromkeys(_NEVER_TOLD_APART)
-    if not scale.device_known:
-        result["host_overhead"] = None
-    if not scale.wait_known:
-        result["input_wait"] = None
-    return result
+    phases["compilation"] += (compiling := max(0.0, mark.traced_ns - mark.traced_calls * scale.call_ns))
+    if scale.device_known:
+        host -= compiling
+    else:
+        inside -= compiling
+    phases["trainspeed"] += (own := min(scale.own_ns * mark.steps, inside + host))
+    host, inside = host - min(own, host), inside - max(0.0, own - host)
+    known = {"input_wait"} if scale.wait_known else set()
+    if scale.shares or scale.device_known:
+        phases["host_overhead"] += host
+        known |= {"host_overhead"}
+    else:
+        inside += host
+    for phase, share in (scale.shares or {"compute": 1.0}).items():
+        phases[phase] += share * inside
+        known.add(phase)
+    if scale.shares:
+        known |= set(_NEEDS_DEEP_SAMPLES)
+    unknown = {"input_wait", "host_overhead", *_NEEDS_DEEP_SAMPLES} - known
+    return {name: None if name in unknown else value * 1e-9 for name, value in phases.items()}
 
 
 def ledger_between(begin: Mark | None, end: Mark, epochs: int, scale: Scale) -> Ledger:

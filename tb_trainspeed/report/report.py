@@ -14,6 +14,8 @@ from tb_trainspeed.rules.rule import Change, Range
 
 SCHEMA = 1
 
+_COMPUTE_PARTS = ("forward", "backward", "metrics")
+
 
 @dataclasses.dataclass(frozen=True)
 class Remedy:
@@ -107,6 +109,14 @@ class Report:
         return {name: self.profile.ledger.phases.get(name) for name in PHASES}
 
     @property
+    def compute_parts(self) -> dict[str, float | None]:
+        """Seconds of the phase `compute` that are `forward`, `backward` and `metrics`; `None` without a deep sample."""
+        parts = {part.name: part.mean_s for part in self.profile.breakdown.parts} if self.profile.breakdown else {}
+        whole = sum(parts.get(name, 0.0) for name in (*_COMPUTE_PARTS, "unknown"))
+        compute_s = self.phases["compute"] or 0.0
+        return {name: parts.get(name, 0.0) / whole * compute_s if whole else None for name in _COMPUTE_PARTS}
+
+    @property
     def epoch_s(self) -> float | None:
         """Seconds of a steady epoch."""
         steady = steady_of(self.profile)
@@ -178,7 +188,8 @@ class Report:
             }
             if steady
             else None,
-            "compute_parts": {"forward": None, "backward": None, "metrics": None},
+            "compute_parts": self.compute_parts,
+            "breakdown": dataclasses.asdict(profile.breakdown) if profile.breakdown else None,
             "verdict": self.verdict,
             "headline": [{"text": part.text, **({"strong": True} if part.strong else {})} for part in self.headline],
             "explanation": self.explanation,

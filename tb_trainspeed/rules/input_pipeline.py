@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tb_trainspeed.profile import HotSpot, Source, Stage
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
+from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 # XProf calls a fit moderately input-bound from 5 % and highly from 20 %; below 15 % a fix of the pipeline gains less
 # than runs differ from each other.
@@ -110,7 +110,7 @@ def pydataset_serial(
         remedy=f"Let {count} workers make batches side by side. `{data_kind}.__init__` must hand `**kwargs` on to "
         "`super().__init__`.",
         code=f"- train = {data_kind}(...)\n+ train = {data_kind}(..., workers={count}, max_queue_size={2 * count})",
-        change=Change(sets={"supply_s": supply}),
+        change=Change(sets={"supply_s": supply, "in_turn": exactly(0.0)}),
         confidence="certain" if waiting >= 0.5 else "likely",
     )
 

@@ -5,10 +5,12 @@ import tracemalloc
 
 import pytest
 
-from tb_trainspeed.profile import PHASES
+from tb_trainspeed.profile import PHASES, Breakdown, Part, Profile
+from tb_trainspeed.recorder import Budget
 from tb_trainspeed.recorder.fit import BUCKETS, MARKERS_PER_KIND
 
 STEPS, EPOCHS = 20, 3
+MS = 1_000_000
 
 
 @dataclasses.dataclass
@@ -298,3 +300,115 @@ def test_cpu_time_per_step(played):
     played.recorder.epoch_end()
     played.recorder.finish()
     assert played.profile().steps.cpu_s == pytest.approx(0.010)
+
+
+# --- deep samples
+
+
+def breakdown(**parts):
+    return Breakdown(1, 3, tuple(Part(name, value, value, value) for name, value in parts.items()))
+
+
+def test_deep_samples_split_the_time_inside_the_train_function(played):
+    for _ in range(20):
+        played.step(compute=10.0, gap=1.0)
+    parts = breakdown(forward=2.0, backward=4.0, optimizer=3.0, host_overhead=1.0)
+    phases = played.recorder.fill(Profile(breakdown=parts)).ledger.phases
+    whole = played.recorder.fill(Profile()).ledger.phases
+    assert (whole["optimizer"], whole["host_overhead"], whole["transfer"]) == (None, None, None)
+    assert phases["compute"] == pytest.approx(20 * 0.006)
+    assert phases["optimizer"] == pytest.approx(20 * 0.003)
+    assert phases["host_overhead"] == pytest.approx(20 * (0.001 + 0.001 + 0.001))  # with the gap and the ready fetch
+    assert phases["transfer"] == 0.0
+    assert sum(value or 0 for value in phases.values()) == pytest.approx(sum(value or 0 for value in whole.values()))
+
+
+def test_deep_samples_tell_the_wait_inside_the_train_function(played):
+    for _ in range(20):
+        played.recorder.step_begin(False)
+        played.spend(10)
+        played.recorder.step_end(lambda: False)
+    profile = played.recorder.fill(Profile(breakdown=breakdown(forward=1.0, input_wait=4.0)))
+    assert played.profile().ledger.phases["input_wait"] is None
+    assert profile.ledger.phases["input_wait"] == pytest.approx(20 * 0.008)
+    assert profile.steps.wait_s == pytest.approx(0.008)
+    assert profile.steps.compute_s == pytest.approx(0.002, rel=0.02)
+
+
+# --- an asynchronous device
+
+
+class Async:
+    """A device that takes `device` ms a step, behind a host on the same fake clock."""
+
+    def __init__(self, played, samples=True):
+        self.played, self.free_ns = played, 0
+        played.recorder.follow_device(Budget(0.01 if samples else 0.0, now=lambda: played.now_ns))
+
+    def step(self, device, fetch=0.0, dispatch=0.2, hook=0.0, row=None):
+        played, recorder = self.played, self.played.recorder
+        recorder.step_begin(False)
+        recorder.fetch_begin()
+        played.spend(fetch)
+        recorder.fetch_end(True)
+        played.spend(dispatch)
+        self.free_ns = end = max(self.free_ns, played.now_ns) + round(device * MS)
+
+        class Step:
+            def is_ready(self):
+                return played.now_ns >= end
+
+            def wait(self):
+                played.now_ns = max(played.now_ns, end)
+
+        recorder.step_end(lambda: False, Step())
+        recorder.sample_device()
+        if row:
+            played.hook(row, hook)
+
+
+def steps_of(played, count=100, **options):
+    device = Async(played)
+    played.recorder.epoch_begin(0)
+    for _ in range(count):
+        device.step(**options)
+    played.recorder.drain_device()
+    played.recorder.epoch_end()
+    return played.profile()
+
+
+def test_a_fetch_behind_a_busy_device_costs_nothing(played):
+    profile = steps_of(played, device=10.0, fetch=4.0)
+    phases = profile.ledger.phases
+    # All but the first fetch, before there was anything to compute, and what the samples left idle.
+    assert phases["compute"] == pytest.approx(1.0)
+    assert phases["input_wait"] + phases["epoch_restart"] < 0.12
+    assert profile.steps.step.p50_s == pytest.approx(0.010, rel=0.02)
+
+
+def test_a_fetch_is_waited_for_as_long_as_the_device_idles(played):
+    phases = steps_of(played, device=3.0, fetch=10.0).ledger.phases
+    assert phases["compute"] == pytest.approx(0.3, rel=0.02)
+    assert phases["input_wait"] + phases["epoch_restart"] == pytest.approx(1.0 - 0.3, rel=0.1)
+    assert phases["host_overhead"] == pytest.approx(0.02, rel=0.1)
+
+
+def test_a_callback_costs_what_the_device_idles_meanwhile(played):
+    row = played.recorder.row("Logger", "on_train_batch_end", "callbacks")
+    phases = steps_of(played, device=3.0, hook=10.0, row=row).ledger.phases
+    assert phases["callbacks"] == pytest.approx(0.7, rel=0.1)
+    assert phases["compute"] == pytest.approx(0.3, rel=0.02)
+
+
+def test_steps_in_flight_at_the_end_of_an_epoch_are_waited_for_as_compute(played):
+    profile = steps_of(played, count=20, device=50.0)
+    assert profile.ledger.phases["compute"] == pytest.approx(1.0, rel=0.01)
+    assert profile.ledger.phases["epoch_restart"] < 0.01
+    assert sum(value or 0 for value in profile.ledger.phases.values()) == pytest.approx(profile.ledger.wall_s)
+
+
+def test_without_a_budget_no_step_is_waited_for(played):
+    device = Async(played, samples=False)
+    for _ in range(10):
+        device.step(device=3.0, fetch=10.0)
+    assert played.now_ns == pytest.approx(10 * 10.2 * MS)
