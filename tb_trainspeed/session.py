@@ -150,7 +150,10 @@ class FitSession:
             self._backend.time_fetches(self._loop, self.recorder, self._undo, self._see_batch)
 
     def _see_batch(self, batch: Any) -> None:
-        self._try("the batch", lambda: setattr(self, "_batch", source.describe(batch)))
+        def see() -> None:
+            self._batch = *source.size_of(batch), source.shapes_of(batch)
+
+        self._try("the batch", see)
 
     def _time_source(self) -> None:
         if self._loop and self._loop.adapter is not None:

@@ -7,14 +7,16 @@ from tb_trainspeed.probes.fit_loop import FitLoop, Undo
 from tb_trainspeed.recorder import FitRecorder
 
 
-class _TimedBatches:
+class TimedBatches:
     """An iterator over batches with a clock around each fetch. The first batch is shown to `first`."""
 
     def __init__(self, iterator: Iterator[Any], recorder: FitRecorder, first: Callable[[Any], None]):
         self._iterator, self._recorder = iterator, recorder
         self._first: Callable[[Any], None] | None = first
+        #: The batch of the running step. Whoever runs the step has to let it go.
+        self.last: Any = None
 
-    def __iter__(self) -> "_TimedBatches":
+    def __iter__(self) -> "TimedBatches":
         return self
 
     def __next__(self) -> Any:
@@ -26,6 +28,7 @@ class _TimedBatches:
             recorder.fetch_end(False)
             raise
         recorder.fetch_end(True)
+        self.last = batch
         if self._first:
             first, self._first = self._first, None
             first(batch)
@@ -38,8 +41,8 @@ class _TimedIterable:
     def __init__(self, iterable: Any, recorder: FitRecorder, first: Callable[[Any], None]):
         self._iterable, self._recorder, self._first = iterable, recorder, first
 
-    def __iter__(self) -> _TimedBatches:
-        return _TimedBatches(iter(self._iterable), self._recorder, self._first)
+    def __iter__(self) -> TimedBatches:
+        return TimedBatches(iter(self._iterable), self._recorder, self._first)
 
 
 def time_fetches(loop: FitLoop, recorder: FitRecorder, undo: Undo, first: Callable[[Any], None]) -> None:

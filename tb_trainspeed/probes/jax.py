@@ -11,8 +11,8 @@ from typing import Any
 
 import jax
 
-from tb_trainspeed.probes import facts
-from tb_trainspeed.probes.fetches import time_fetches
+from tb_trainspeed.probes import facts, source
+from tb_trainspeed.probes.fetches import TimedBatches, time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop
 from tb_trainspeed.profile import Data, Device, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
@@ -61,7 +61,11 @@ def time_steps(
             if not isinstance(error, StopIteration):  # with which an epoch of unknown length ends
                 failed()
             raise
-        recorder.step_end(traced, _done(outputs[0]) if budget else None)
+        recorder.step_end(
+            traced, _done(outputs[0]) if budget else None, lambda: source.shapes_of(getattr(iterator, "last", None))
+        )
+        if isinstance(iterator, TimedBatches):
+            iterator.last = None
         recorder.sample_device()
         return outputs
 

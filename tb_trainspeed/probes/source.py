@@ -48,7 +48,7 @@ class SourceClock:
             self.wall_ns += time.perf_counter_ns() - wall
             self.calls += 1
         if self.batch_bytes is None:
-            self.batch_size, self.batch_bytes, _ = describe(batch)
+            self.batch_size, self.batch_bytes = size_of(batch)
         return batch
 
     def sample(self) -> bool:
@@ -71,12 +71,17 @@ class SourceClock:
         return Source(self.name, self.calls, self.wall_ns * 1e-9, self.cpu_ns * 1e-9, spots)
 
 
-def describe(batch: Any) -> tuple[int | None, int, str]:
-    """Returns (samples, bytes, description) of a batch of arrays."""
+def size_of(batch: Any) -> tuple[int | None, int]:
+    """Returns (samples, bytes) of a batch of arrays."""
     leaves = keras.tree.flatten(batch)
     arrays = [leaf for leaf in leaves if hasattr(leaf, "nbytes") and getattr(leaf, "shape", None)]
-    text = ", ".join(f"{str(array.dtype).removeprefix('torch.')}{tuple(array.shape)}" for array in arrays)
-    return (int(arrays[0].shape[0]) if arrays else None), sum(int(array.nbytes) for array in arrays), text
+    return (int(arrays[0].shape[0]) if arrays else None), sum(int(array.nbytes) for array in arrays)
+
+
+def shapes_of(batch: Any) -> str:
+    """Returns dtypes and shapes of a batch of arrays or tensors, like `float32(32, 10)`."""
+    leaves = [leaf for leaf in keras.tree.flatten(batch) if hasattr(leaf, "shape") and hasattr(leaf, "dtype")]
+    return ", ".join(f"{keras.backend.standardize_dtype(leaf.dtype)}{tuple(leaf.shape)}" for leaf in leaves)
 
 
 def _locate(frame: FrameType | None) -> tuple[str, str, int, str, str] | None:

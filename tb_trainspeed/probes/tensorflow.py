@@ -17,7 +17,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tb_trainspeed.probes import facts, tf_data
+from tb_trainspeed.probes import facts, source, tf_data
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
 from tb_trainspeed.profile import Data, Device, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
@@ -77,6 +77,7 @@ def time_steps(
     fetch_apart = budget is not None and fetches_can_be_timed(model) is None
     traced = trace_detector(train_function)
     ready: ReadyFetch | None = None
+    batch: Any = None
 
     def fetch(iterator: Any) -> Any:
         nonlocal ready
@@ -90,6 +91,7 @@ def time_steps(
         return batch
 
     def fetch_and_step(iterator: Any) -> Any:
+        nonlocal batch
         try:
             batch = fetch(iterator)
         except StopIteration:
@@ -106,6 +108,7 @@ def time_steps(
 
     @functools.wraps(train_function)
     def timed(iterator: Any) -> Any:
+        nonlocal batch
         apart = fetch_apart and isinstance(iterator, tf.data.Iterator)
         recorder.step_begin(apart)
         try:
@@ -113,7 +116,8 @@ def time_steps(
         except BaseException:  # also the error with which an epoch of unknown length ends
             recorder.step_abort()
             raise
-        recorder.step_end(traced)
+        recorder.step_end(traced, None, lambda: source.shapes_of(batch))
+        batch = None
         return outputs
 
     return timed

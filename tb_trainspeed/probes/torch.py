@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from tb_trainspeed.probes import facts
+from tb_trainspeed.probes import facts, source
 from tb_trainspeed.probes.fetches import time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop
 from tb_trainspeed.profile import Data, Device, Model
@@ -50,7 +50,7 @@ def time_steps(
             recorder.step_abort()
             failed()
             raise
-        recorder.step_end(traced, _Event() if follows else None)
+        recorder.step_end(traced, _Event() if follows else None, lambda: source.shapes_of(data))
         recorder.sample_device()
         return logs
 

@@ -68,17 +68,14 @@ class DeviceQueue:
         """Before the first step of an epoch: its time counts from here."""
         self._last_end_ns = now
 
-    def dispatched(self, begin_ns: int, now: int, pending: Pending | None) -> None:
-        """A step was handed over between `begin_ns` and `now`; without `pending` it was computed right then."""
-        self.poll(now)
-        if pending is None:
-            self._clock_busy(max(self._last_end_ns, begin_ns), now)
+    def dispatched(self, now: int, done: Done | None) -> None:
+        """A step was handed over; without `done` it is over already. Everything up to `now` has been settled."""
+        if done is None:
             self._end(now)
         elif len(self._pending) < _MAX_IN_FLIGHT:
-            self._pending.append(pending)
+            self._pending.append(Pending(now, done))
         else:
-            self._pending[-1] = pending  # which tells as much
-        self._clock.history.clear()
+            self._pending[-1] = Pending(now, done)  # which tells as much
 
     def poll(self, now: int) -> None:
         """Settles everything up to `now`, which has to be the time of a transition."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from tb_trainspeed.profile import Hook, Marker, NestedCall, Profile, Steps, Validation
 from tb_trainspeed.recorder.budget import Budget
 from tb_trainspeed.recorder.clock import PhaseClock
-from tb_trainspeed.recorder.device import DeviceQueue, Done, Pending
+from tb_trainspeed.recorder.device import DeviceQueue, Done
 from tb_trainspeed.recorder.ledger import (
     CALL,
     DEVICE,
@@ -161,32 +161,35 @@ class FitRecorder:
         self._waits += 1
         self._thread_begin = self._thread_now()
 
-    def step_end(self, traced: Callable[[], bool], done: Done | None = None) -> None:
+    def step_end(
+        self, traced: Callable[[], bool], done: Done | None = None, batch: Callable[[], str] | None = None
+    ) -> None:
         """The train function returned. `traced` tells whether it traced; asked only after a suspiciously long call.
 
-        On an asynchronous device `done` asks, and waits for, the end of the step.
+        On an asynchronous device `done` asks, and waits for, the end of the step. `batch` describes the batch, which is
+        the usual reason for tracing once more.
         """
         now = self.clock.switch(GAP)
         duration = now - self._call_ns - self._fetched_in_call
         self._poll_device(now)
-        begin_ns = self._call_ns
         typical = self._call.total_ns / self._call.count if self._call.count else 0.0
         self._just_traced = (self._steps < 4 or duration > 2 * typical) and traced()
         if self._just_traced:
             self._traced_calls += 1
-            begin_ns = now
             # Not the duration: what tracing leaves to the garbage collector was charged as such.
             self._traced_ns += self.clock.totals[CALL] - self._totals_at_begin[CALL]
             if not self._first_call_ns:
                 self._first_call_ns = duration
             else:
-                self._marker("compilation", self._call_ns, duration)
+                self._marker("compilation", self._call_ns, duration, batch() if batch else "")
         else:
             self._call.add(duration)
             self._dispatch_ns += self._thread_now() - self._thread_begin
         if self._device:
             running = done is not None and not done.is_ready()
-            self._device.dispatched(begin_ns, now, Pending(now, done) if done and running else None)
+            if not running and not self._just_traced:  # it was computed in the call
+                self.clock.move(CALL, DEVICE, self.clock.totals[CALL] - self._totals_at_begin[CALL])
+            self._device.dispatched(now, done if running else None)
         made = self._steps_per_call
         if self._batches_per_epoch:  # the last call of an epoch may make fewer
             made = max(1, min(made, self._batches_per_epoch - self._step_of_epoch))
@@ -435,6 +438,7 @@ class FitRecorder:
                 profile.compilation,
                 first_step_s=self._first_call_ns * 1e-9 or None,
                 total_s=ledger.phases["compilation"] or 0.0,
+                count=self._traced_calls,
                 retraces=max(0, self._traced_calls - 1),
             ),
             timeline=timeline_of(list(self._buckets), self._stride, self._steps_per_call, scale),

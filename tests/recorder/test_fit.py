@@ -338,7 +338,7 @@ def test_deep_samples_tell_the_wait_inside_the_train_function(played):
 # --- an asynchronous device
 
 
-class Async:
+class Device:
     """A device that takes `device` ms a step, behind a host on the same fake clock."""
 
     def __init__(self, played, samples=True):
@@ -368,7 +368,7 @@ class Async:
 
 
 def steps_of(played, count=100, **options):
-    device = Async(played)
+    device = Device(played)
     played.recorder.epoch_begin(0)
     for _ in range(count):
         device.step(**options)
@@ -408,7 +408,17 @@ def test_steps_in_flight_at_the_end_of_an_epoch_are_waited_for_as_compute(played
 
 
 def test_without_a_budget_no_step_is_waited_for(played):
-    device = Async(played, samples=False)
+    device = Device(played, samples=False)
     for _ in range(10):
         device.step(device=3.0, fetch=10.0)
     assert played.now_ns == pytest.approx(10 * 10.2 * MS)
+
+
+def test_a_step_computed_in_the_call_is_compute(played):
+    played.recorder.follow_device(Budget(0.01, now=lambda: played.now_ns))
+    for _ in range(10):
+        played.recorder.step_begin(False)
+        played.spend(5)
+        played.recorder.step_end(lambda: False)
+    phases = played.profile().ledger.phases
+    assert (phases["compute"], phases["host_overhead"]) == (pytest.approx(0.05), 0.0)
