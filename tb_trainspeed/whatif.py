@@ -24,7 +24,8 @@ ENDS: tuple[End, ...] = ("low", "expected", "high")
 _CORE_USE = Range(0.8, 0.9, 1.0)
 # Computing gets what the source of the batches leaves of the cores (processor sharing, Kleinrock, "Queueing Systems"
 # II, 1976), so it slows down by the share of the cores that the source takes, if computing wants them all. How much it
-# wants them all is read off how busy the cores are while it computes. Ten demos on two cores gave 0.7 to 1.1 of that.
+# wants them all is read off how busy the cores are while it computes. Eight demos on two cores gave 0.9 to 1.2 of that;
+# fetches that are not quite ready took a part back.
 _CONTENTION = Range(0.0, 0.8, 1.0)
 # The boundary between two epochs: TensorFlow joins the autotuner of the old iterator, which may sleep out the rest of
 # its period (seen in gdb: `RootDataset::Iterator::~Iterator`). The period doubles from 10 ms on

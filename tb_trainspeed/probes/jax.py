@@ -48,7 +48,9 @@ def time_steps(
     """Returns the train function with clocks."""
     train_function = model.train_function
     traced = trace_detector(train_function)
-    if budget:
+    # A step that is not compiled is many small operations, and the host that dispatches them is what takes the time.
+    follows = bool(model.jit_compile) and not model.run_eagerly
+    if budget and follows:
         recorder.follow_device(budget)
 
     @functools.wraps(train_function)
@@ -62,7 +64,9 @@ def time_steps(
                 failed()
             raise
         recorder.step_end(
-            traced, _done(outputs[0]) if budget else None, lambda: source.shapes_of(getattr(iterator, "last", None))
+            traced,
+            _done(outputs[0]) if budget and follows else None,
+            lambda: source.shapes_of(getattr(iterator, "last", None)),
         )
         if isinstance(iterator, TimedBatches):
             iterator.last = None

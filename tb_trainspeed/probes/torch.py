@@ -37,6 +37,7 @@ def time_steps(
     """Returns the train function with clocks."""
     train_function = model.train_function
     traced = trace_detector(train_function)
+    recorder.call_dispatches = False  # on a CPU it is the main thread that computes
     follows = budget is not None and torch.cuda.is_available()
     if budget and follows:
         recorder.follow_device(budget)

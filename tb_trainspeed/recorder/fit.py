@@ -59,6 +59,9 @@ class FitRecorder:
         self._device: DeviceQueue | None = None
         #: Whether Keras waits for the device between two calls of the train function.
         self.gap_waits = False
+        #: Whether what the main thread computes inside the train function is dispatch; else it may be the step itself.
+        self.call_dispatches = True
+        self._computed_in_call = 0
         self._fetches_of_epoch = self._fetch_begin_ns = self._fetch_total = self._fetch_thread_ns = 0
         self._fetch_slot = FIRST_WAIT
         self._just_traced = False
@@ -188,6 +191,7 @@ class FitRecorder:
         if self._device:
             running = done is not None and not done.is_ready()
             if not running and not self._just_traced:  # it was computed in the call
+                self._computed_in_call += 1
                 self.clock.move(CALL, DEVICE, self.clock.totals[CALL] - self._totals_at_begin[CALL])
             self._device.dispatched(now, done if running else None)
         made = self._steps_per_call
@@ -370,6 +374,9 @@ class FitRecorder:
         elif call and wait_s is not None:
             compute_s = call.p50_s / per_call * (1 - (0.0 if fetched else wait_share or 0.0))
         host_ns = mark.totals.get(GAP, 0) + mark.totals.get(FETCH, 0)
+        dispatch_s = None
+        if call and self.call_dispatches and self._computed_in_call < call.count / 2:
+            dispatch_s = (host_ns / mark.steps + self._dispatch_ns / call.count / per_call) * 1e-9
         return Steps(
             count=mark.steps,
             step=self._step.summary(),
@@ -377,7 +384,7 @@ class FitRecorder:
             gap_s=mark.totals.get(GAP, 0) / mark.steps * 1e-9 if mark.steps else None,
             sampled=mark.waits,
             wait_s=wait_s,
-            dispatch_s=(host_ns / mark.steps + self._dispatch_ns / call.count / per_call) * 1e-9 if call else None,
+            dispatch_s=dispatch_s,
             compute_s=compute_s,
             cpu_s=cpu_ns / cpu_steps * 1e-9 if cpu_steps > 0 else None,
         )

@@ -115,6 +115,11 @@ def busy_cores(profile: Profile) -> float | None:
 
 
 @fact
+def backend(profile: Profile) -> str | None:
+    return profile.environment.backend or None
+
+
+@fact
 def cores(profile: Profile) -> float | None:
     return profile.environment.cores
 
@@ -181,6 +186,11 @@ def run_eagerly(profile: Profile) -> bool | None:
 @fact
 def functions_run_eagerly(profile: Profile) -> bool:
     return bool(profile.model.functions_run_eagerly)
+
+
+@fact
+def jit_compile(profile: Profile) -> bool | None:
+    return profile.model.jit_compile
 
 
 @fact

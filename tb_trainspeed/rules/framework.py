@@ -15,46 +15,59 @@ _STEPS_PER_EXECUTION = 16
 
 @rule("FW01", "eager", silences=("FW07", "MC00"))
 def eager(
+    backend: str,
     run_eagerly: bool,
     functions_run_eagerly: bool,
+    jit_compile: bool,
     compute_s: float,
     dispatch_s: float,
     steady: Steady,
 ) -> Outcome:
     """Steps run operation by operation in Python.
 
-    What it means: the model was compiled with `run_eagerly=True`, or `tf.config.run_functions_eagerly(True)` is on.
+    What it means: the model was compiled with `run_eagerly=True`, or `tf.config.run_functions_eagerly(True)` is on, or
+    on JAX the step is not compiled: `jit_compile=False`, or a layer that does not support it.
 
     Why it is slow: every operation of every layer goes through Python and is dispatched by itself; nothing is fused,
     reordered or run in parallel.
 
     What to change: drop the flag. It is for debugging; `model.compile(..., run_eagerly=False)` is the default.
 
-    When this is wrong: while you are stepping through `train_step` with a debugger.
+    When this is wrong: while you are stepping through `train_step` with a debugger. Torch runs operation by operation
+    by design.
 
     Sources: Keras, Model.compile. The prediction takes the CPU time of the main thread inside the step, which in eager
     mode is dispatch, down to that of a compiled step, 1 to 4 ms. Measured on two cores: 18 to 33 times faster on small
     models.
     """
-    if not (run_eagerly or functions_run_eagerly):
+    if backend == "torch":
+        return NotApplicable("torch runs operation by operation by design")
+    unjitted = backend == "jax" and not jit_compile
+    if not (run_eagerly or functions_run_eagerly or unjitted):
         return Passed("steps run as compiled graphs")
     share = words.share(min(1.0, dispatch_s / compute_s))
-    flag = "run_eagerly=True" if run_eagerly else "tf.config.run_functions_eagerly(True)"
-    code = (
-        "- model.compile(..., run_eagerly=True)\n+ model.compile(...)"
-        if run_eagerly
-        else "- tf.config.run_functions_eagerly(True)"
-    )
+    if run_eagerly:
+        flag, remedy = "`run_eagerly=True` is on", "Drop the flag: it is for debugging."
+        code = "- model.compile(..., run_eagerly=True)\n+ model.compile(...)"
+    elif functions_run_eagerly:
+        flag, remedy = "`tf.config.run_functions_eagerly(True)` is on", "Drop the call: it is for debugging."
+        code = "- tf.config.run_functions_eagerly(True)"
+    else:
+        flag = "`jit_compile` is off"
+        remedy = (
+            "Compile the step. Layers that do not support it, such as `RandomRotation`, belong into the data pipeline."
+        )
+        code = "- model.compile(..., jit_compile=False)\n+ model.compile(..., jit_compile=True)"
     return Found(
         title="Steps run operation by operation",
-        message=f"`{flag}` is on, so Python dispatches every operation: {words.seconds(dispatch_s)} of the "
+        message=f"{flag}, so Python dispatches every operation: {words.seconds(dispatch_s)} of the "
         f"{words.seconds(compute_s)} that a step computes.",
         phase="compute",
         evidence={
             "compute a step": words.seconds(compute_s),
             "of it Python and dispatch": f"{words.seconds(dispatch_s)}, {share}",
         },
-        remedy="Drop the flag: it is for debugging.",
+        remedy=remedy,
         code=code,
         change=Change(factors={"device_s": _COMPILED_REST}, sets={"dispatch_s": _COMPILED_DISPATCH}),
         changes_results="rounding",
@@ -63,6 +76,7 @@ def eager(
 
 @rule("FW07", "dispatch-bound-small-step")
 def dispatch_bound(
+    backend: str,
     steps_per_execution: int,
     run_eagerly: bool,
     dispatch_share: float,
@@ -86,6 +100,8 @@ def dispatch_bound(
     Sources: Keras, Model.compile; measured on two cores: 3.6 times faster for a tiny model. The prediction divides the
     host's part of a step, measured as the CPU time of the main thread, by the steps in a call.
     """
+    if backend == "torch":
+        return NotApplicable("on torch Keras makes one step a call")
     if run_eagerly:
         return NotApplicable("steps run eagerly")
     if steps_per_execution > 1:

@@ -59,8 +59,17 @@ MC00 = {
     "sample_flops": 1e5,
     "steady": STEADY,
 }
-FW01 = {"run_eagerly": True, "functions_run_eagerly": False, "compute_s": 0.05, "dispatch_s": 0.045, "steady": STEADY}
+FW01 = {
+    "backend": "tensorflow",
+    "run_eagerly": True,
+    "functions_run_eagerly": False,
+    "jit_compile": False,
+    "compute_s": 0.05,
+    "dispatch_s": 0.045,
+    "steady": STEADY,
+}
 FW07 = {
+    "backend": "tensorflow",
     "steps_per_execution": 1,
     "run_eagerly": False,
     "dispatch_share": 0.6,
@@ -103,6 +112,7 @@ FIRES = [
     pytest.param(model_compute.tiny_batch, MC00, {}, id="MC00"),
     pytest.param(framework.eager, FW01, {}, id="FW01 run_eagerly"),
     pytest.param(framework.eager, FW01, {"run_eagerly": False, "functions_run_eagerly": True}, id="FW01 functions"),
+    pytest.param(framework.eager, FW01, {"backend": "jax", "run_eagerly": False}, id="FW01 JAX without jit"),
     pytest.param(framework.dispatch_bound, FW07, {}, id="FW07"),
     pytest.param(callbacks.slow_batch_callback, CB01, {}, id="CB01"),
     pytest.param(callbacks.predict_in_callback, CB02, {}, id="CB02 every batch"),
@@ -168,6 +178,8 @@ SILENT = [
     pytest.param(framework.dispatch_bound, FW07, {"steps_per_execution": 8}, Passed, id="FW07 done already"),
     pytest.param(framework.dispatch_bound, FW07, {"dispatch_share": 0.29}, Passed, id="FW07 computes"),
     pytest.param(framework.dispatch_bound, FW07, {"run_eagerly": True}, NotApplicable, id="FW07 eager"),
+    pytest.param(framework.eager, FW01, {"backend": "torch"}, NotApplicable, id="FW01 torch"),
+    pytest.param(framework.dispatch_bound, FW07, {"backend": "torch"}, NotApplicable, id="FW07 torch"),
     pytest.param(
         callbacks.slow_batch_callback,
         CB01,
