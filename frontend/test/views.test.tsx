@@ -77,6 +77,18 @@ test.each([
   expect(text()).not.toMatch(/NaN|undefined|null|\[object|-0\b/);
 });
 
+test("deep samples show the dearest layers first, and how many more there are", async () => {
+  const layers = Array.from({ length: 12 }, (_, n) => ({ name: `layer_${n}`, forward_s: 1e-3 * n, backward_s: 2e-3 * n }));
+  const parts = [{ name: "forward", mean_s: 0.06, low_s: 0.05, high_s: 0.07 }, { name: "backward", mean_s: 0.12, low_s: 0.11, high_s: 0.13 }];
+  const stages = [{ name: "ParallelMap", busy_s: 0.004, calls: 32, parallelism: null }];
+  await show(showing({ ...golden(), breakdown: { samples: 3, steps: 9, parts, layers, stages } }));
+  const cells = [...root.querySelectorAll(".inside tbody tr")].map((row) => row.textContent);
+  expect(cells[0]).toBe("layer_1111 ms22 ms17 %");
+  expect(cells[8]).toBe("3 more layers9.1 %");
+  expect(cells[9]).toBe("ParallelMap4 ms32–");
+  expect(text()).toContain("from 9 steps in 3 deep samples, parts within ±5.6 % of the step");
+});
+
 test("a report that cannot be drawn leaves the run picker, and the next one is drawn again", async () => {
   vi.spyOn(console, "error").mockImplementation(() => undefined);
   const broken = { ...golden(), timeline: null } as unknown as Report;

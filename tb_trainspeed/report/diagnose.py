@@ -109,6 +109,22 @@ def _headline(profile: Profile, attainable: Range | None, findings: list[Finding
 def _healthy(profile: Profile) -> str:
     if not profile.ledger.steps:
         return "The first numbers come with the first steps."
-    layers = sorted(profile.model.layers, key=lambda layer: -layer.parameters)[:1]
-    largest = f" The largest layer is `{layers[0].name}` with {layers[0].parameters:,} parameters." if layers else ""
+    largest = _costliest(profile) or _largest(profile)
     return f"The next lever is the model itself, or faster hardware.{largest}"
+
+
+def _costliest(profile: Profile) -> str:
+    """The layers that take most of a step, by the deep samples."""
+    layers = profile.breakdown.layers if profile.breakdown else ()
+    seconds = {layer.name: layer.forward_s + layer.backward_s for layer in layers}
+    whole = sum(seconds.values())
+    first = sorted(seconds, key=lambda name: -seconds[name])[:2]
+    if not whole:
+        return ""
+    named = [f"`{name}` ({words.share(seconds[name] / whole)} of all layers)" for name in first]
+    return f" Most of a step goes to {' and '.join(named)}."
+
+
+def _largest(profile: Profile) -> str:
+    layers = sorted(profile.model.layers, key=lambda layer: -layer.parameters)[:1]
+    return f" The largest layer is `{layers[0].name}` with {layers[0].parameters:,} parameters." if layers else ""

@@ -96,6 +96,14 @@ export interface Ledger {
   phases: Phases;
 }
 
+export interface Breakdown {
+  samples: number;
+  steps: number;
+  parts: { name: string; mean_s: number; low_s: number; high_s: number }[];
+  layers: { name: string; forward_s: number; backward_s: number }[];
+  stages: { name: string; busy_s: number; calls: number; parallelism: number | null }[];
+}
+
 export interface Report extends Ledger {
   schema: number;
   run: string;
@@ -117,6 +125,8 @@ export interface Report extends Ledger {
   epoch_s: Seconds;
   /** Everything after the first epoch. */
   steady: (Ledger & { epochs: number }) | null;
+  /** One step in parts, by deep samples; times are seconds a step. */
+  breakdown?: Breakdown | null;
   compute_parts: { forward: Seconds; backward: Seconds; metrics: Seconds };
   verdict: string;
   headline: { text: string; strong?: boolean }[];

@@ -4,6 +4,7 @@ import { fitRow, newerThan, same, type Selection } from "../model/selection";
 import type { Session, State } from "../model/session";
 import { ledgerOf, rowsOf, type Mode } from "../model/ledger";
 import type { Report } from "../model/wire";
+import { Breakdown } from "./Breakdown";
 import { Checks, Problems } from "./Checks";
 import { Findings } from "./Findings";
 import { Ledger } from "./Ledger";
@@ -81,6 +82,7 @@ function Body({ report, mode, setMode, theme }: { report: Report; mode: Mode; se
       <Ledger report={report} mode={mode} setMode={setMode} />
       {report.timeline.first_step.length > 0 && <Timeline report={report} listed={listed} theme={theme} />}
       {started ? <Findings report={report} /> : <Starting over={report.status !== "running"} />}
+      <Breakdown report={report} />
       <Checks report={report} />
     </>
   );
