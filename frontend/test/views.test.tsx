@@ -84,7 +84,7 @@ test("deep samples show the dearest layers first, and how many more there are", 
   await show(showing({ ...golden(), breakdown: { samples: 3, steps: 9, parts, layers, stages } }));
   const cells = [...root.querySelectorAll(".inside tbody tr")].map((row) => row.textContent);
   expect(cells[0]).toBe("layer_1111 ms22 ms17 %");
-  expect(cells[8]).toBe("3 more layers9.1 %");
+  expect(cells[8]).toBe("3 more layers9 %");
   expect(cells[9]).toBe("ParallelMap4 ms32–");
   expect(text()).toContain("from 9 steps in 3 deep samples, parts within ±5.6 % of the step");
 });
