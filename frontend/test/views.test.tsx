@@ -86,7 +86,7 @@ test("deep samples show the dearest layers first, and how many more there are", 
   expect(cells[0]).toBe("layer_1111 ms22 ms17 %");
   expect(cells[8]).toBe("3 more layers9 %");
   expect(cells[9]).toBe("ParallelMap4 ms32–");
-  expect(text()).toContain("from 9 steps in 3 deep samples, parts within ±5.6 % of the step");
+  expect(text()).toContain("from 9 steps in 3 deep samples, parts within ±6 % of the step");
 });
 
 test("a report that cannot be drawn leaves the run picker, and the next one is drawn again", async () => {
