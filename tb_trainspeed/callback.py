@@ -1,5 +1,6 @@
 """The Keras callback: hooks in, recorder calls out."""
 
+import contextlib
 import logging
 import os
 import time
@@ -61,7 +62,7 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         self.max_overhead = max_overhead
         self.verbose = verbose
         self._trainspeed = True
-        self._fits = 0
+        self._fits, self._warned = 0, False
         self._start_ns = 0
         self._session: FitSession | None = None
         self._safely(lambda: fit_entry.watch(self))
@@ -78,7 +79,7 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         return diagnose(self._session.profile())
 
     def set_params(self, params: Any) -> None:
-        self._note_start()
+        self._safely(self._note_start)
         super().set_params(params)
 
     def _note_start(self) -> None:
@@ -148,7 +149,11 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         try:
             action()
         except Exception as error:
-            if self._running:
-                self._running.give_up(error)
-            else:
+            session, handled = self._running, False
+            if session:
+                with contextlib.suppress(Exception):
+                    session.give_up(error)
+                    handled = True
+            if not handled and not self._warned:
+                self._warned = True
                 log.warning("TrainSpeed stopped measuring: %r. Training is not affected.", error)

@@ -3,6 +3,7 @@
 Nothing here may raise into `fit`: whatever fails is noted as not measured, with its reason, and the fit goes on.
 """
 
+import contextlib
 import dataclasses
 import gc
 import importlib
@@ -28,9 +29,11 @@ BACKENDS = ("tensorflow", "jax", "torch")
 _CLOSE_TIMEOUT_S = 10.0
 _CALIBRATION_ROUNDS = 200
 _fits_of_process = itertools.count(1)
+_GUARDED_CLOCK = ("tick", "push", "pop", "switch", "move")
 _GUARDED = (
-    "step_begin", "fetched", "fetch_begin", "fetch_end", "step_end", "step_abort", "sample_device", "drain_device",
-    "epoch_begin", "epoch_end", "validation_begin", "validation_call", "validation_end", "leave", "nested_call",
+    "safely", "step_begin", "fetched", "fetch_begin", "fetch_end", "step_end", "step_abort", "sample_device",
+    "drain_device", "epoch_begin", "epoch_end", "validation_begin", "validation_call", "validation_end", "leave",
+    "nested_call",
 )  # fmt: skip
 
 
@@ -93,9 +96,10 @@ class FitSession:
             ended("interrupted")
 
         recorder, model = self.recorder, self._model
+        for owner, names in ((recorder, _GUARDED), (recorder.clock, _GUARDED_CLOCK)):
+            for name in names:
+                setattr(owner, name, self._guarded(getattr(owner, name)))
         recorder.clock.push("trainspeed")
-        for name in _GUARDED:
-            setattr(recorder, name, self._guarded(getattr(recorder, name)))
         self._try("callbacks", self._find_loop)
         loop = self._loop
         recorder.transition_cost_ns = _transition_cost_ns()
@@ -134,7 +138,7 @@ class FitSession:
             if self._backend.WAITS_AT_EPOCH_END:
                 self.recorder.drain_device()
 
-        fit_loop.watch_epochs(loop, self._watch, self.epoch_steps_begin, end, failed)
+        fit_loop.watch_epochs(loop, self._watch, self._guarded(self.epoch_steps_begin), self._guarded(end), failed)
 
     def _time_steps(self) -> None:
         if not self.max_overhead:
@@ -147,7 +151,7 @@ class FitSession:
 
     def _time_fetches(self) -> None:
         if self._loop and self.max_overhead:
-            self._backend.time_fetches(self._loop, self.recorder, self._undo, self._see_batch)
+            self._backend.time_fetches(self._loop, self.recorder, self._undo, self._guarded(self._see_batch))
 
     def _see_batch(self, batch: Any) -> None:
         def see() -> None:
@@ -195,8 +199,9 @@ class FitSession:
 
     def _stop_measuring(self) -> None:
         self._try("the end", self.recorder.finish)
-        for name in _GUARDED:  # for the hooks and steps that are still on the stack
-            setattr(self.recorder, name, _ignore)
+        for owner, names in ((self.recorder, _GUARDED), (self.recorder.clock, _GUARDED_CLOCK)):
+            for name in names:  # for the hooks and steps that are still on the stack
+                setattr(owner, name, _ignore)
         self._validation_undo.run()
         self._undo.run()
 
@@ -235,7 +240,9 @@ class FitSession:
         if self._batch[1]:
             batch_size, batch_bytes, text = self._batch
             data = dataclasses.replace(data, batch_size=batch_size, batch_bytes=batch_bytes, batch=text)
-        if self._source and self._source.calls:
+        if self._source and self._source.error:
+            self._note("source", self._source.error)
+        elif self._source and self._source.calls:
             made = self._source
             data = dataclasses.replace(
                 data,
@@ -300,22 +307,20 @@ class FitSession:
 
     def _write_snapshots(self) -> None:
         file = EventFile(fit_directory(self._log_dir, self.fit_id)) if self._log_dir else None
-        interval_s = FLUSH_FIRST_S
-        while True:
-            stopping = self._stop.wait(interval_s)
-            begin = time.thread_time_ns()
-            profile = self.profile()
-            if file:
-                scalars = _scalars(profile)
-                file.write(profile.steps.count, profile.updated_at_s, {"profile": encode(profile), **scalars})
-            self._background_ns[threading.get_ident()] = (
-                self._background_ns.get(threading.get_ident(), 0) + time.thread_time_ns() - begin
-            )
-            if stopping:
-                break
-            interval_s = min(FLUSH_EVERY_S, interval_s * 2)
+        with contextlib.closing(file) if file else contextlib.nullcontext():
+            interval_s = FLUSH_FIRST_S
+            while not self._stop.wait(interval_s):
+                self._write_snapshot(file)
+                interval_s = min(FLUSH_EVERY_S, interval_s * 2)
+            self._write_snapshot(file)
+
+    def _write_snapshot(self, file: EventFile | None) -> None:
+        begin, thread = time.thread_time_ns(), threading.get_ident()
+        profile = self.profile()
         if file:
-            file.close()
+            scalars = _scalars(profile)
+            file.write(profile.steps.count, profile.updated_at_s, {"profile": encode(profile), **scalars})
+        self._background_ns[thread] = self._background_ns.get(thread, 0) + time.thread_time_ns() - begin
 
 
 def _scalars(profile: Profile) -> dict[str, float]:

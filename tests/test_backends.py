@@ -8,7 +8,13 @@ import sys
 import pytest
 
 TESTS = pathlib.Path(__file__).parent
-EVERYWHERE = ("test_harmless.py", "test_callback.py", "probes/test_fit_entry.py", "probes/test_source.py")
+EVERYWHERE = (
+    "test_harmless.py",
+    "test_callback.py",
+    "test_faults.py",
+    "probes/test_fit_entry.py",
+    "probes/test_source.py",
+)
 ONLY = {"jax": ("probes/test_jax.py",), "torch": ("probes/test_torch.py",)}
 
 

@@ -60,7 +60,6 @@ class Undo:
         attributes = vars(owner)
         missing = object()
         before = attributes.get(name, missing)
-        attributes[name] = value
 
         def restore() -> None:
             if attributes.get(name) is value:  # else somebody replaced it after us, and it is theirs now
@@ -70,10 +69,12 @@ class Undo:
                     attributes[name] = before
 
         self.add(restore)
+        attributes[name] = value
 
     def run(self) -> None:
         while self._actions:
-            self._actions.pop()()
+            with contextlib.suppress(Exception):  # one that fails must not keep the others from being put back
+                self._actions.pop()()
 
 
 def find_fit_loop() -> FitLoop | None:

@@ -24,10 +24,9 @@ def time_gc(recorder: FitRecorder, undo: Undo) -> None:
             clock.pop()
             collecting = False
 
-    gc.callbacks.append(on_gc)
-
     def remove() -> None:
         if on_gc in gc.callbacks:
             gc.callbacks.remove(on_gc)
 
     undo.add(remove)
+    gc.callbacks.append(on_gc)

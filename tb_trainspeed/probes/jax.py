@@ -65,7 +65,7 @@ def time_steps(
             raise
         recorder.step_end(
             traced,
-            _done(outputs[0]) if budget and follows else None,
+            lambda: _done(outputs[0]),
             lambda: source.shapes_of(getattr(iterator, "last", None)),
         )
         if isinstance(iterator, TimedBatches):

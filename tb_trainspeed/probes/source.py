@@ -32,24 +32,44 @@ class SourceClock:
         self.name = name
         self.calls = self.wall_ns = self.cpu_ns = 0
         self.thread: int | None = None
+        #: What failed here; from then on nothing is counted.
+        self.error: Exception | None = None
+        self._began = 0, 0
         self.batch_size: int | None = None
         self.batch_bytes: int | None = None
         self._stacks: collections.Counter[tuple[str, str, int, str, str]] = collections.Counter()
 
     def timed(self, make: Callable[[], Any]) -> Any:
-        """Runs `make` with the clocks on."""
-        self.thread = threading.get_ident()
-        wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
+        """Runs `make` with the clocks on. What fails here is counted as not measured; what `make` raises is its own."""
+        self._safely(self._begin)
         try:
             batch = make()
         finally:
-            self.thread = None
-            self.cpu_ns += time.thread_time_ns() - cpu
-            self.wall_ns += time.perf_counter_ns() - wall
-            self.calls += 1
+            self._safely(self._end)
         if self.batch_bytes is None:
-            self.batch_size, self.batch_bytes = size_of(batch)
+            self._safely(lambda: self._see(batch))
         return batch
+
+    def _begin(self) -> None:
+        self.thread = threading.get_ident()
+        self._began = time.perf_counter_ns(), time.thread_time_ns()
+
+    def _end(self) -> None:
+        self.thread = None
+        wall, cpu = self._began
+        self.cpu_ns += time.thread_time_ns() - cpu
+        self.wall_ns += time.perf_counter_ns() - wall
+        self.calls += 1
+
+    def _see(self, batch: Any) -> None:
+        self.batch_size, self.batch_bytes = size_of(batch)
+
+    def _safely(self, action: Callable[[], None]) -> None:
+        if self.error is None:
+            try:
+                action()
+            except Exception as error:
+                self.error = error
 
     def sample(self) -> bool:
         """Notes where the code is now; returns whether it is running."""

@@ -79,15 +79,18 @@ def time_steps(
     ready: ReadyFetch | None = None
     batch: Any = None
 
-    def fetch(iterator: Any) -> Any:
+    def calibrate(iterator: Any) -> None:
         nonlocal ready
-        recorder.clock.push("trainspeed")
         ready = ready or ReadyFetch(iterator.element_spec)
         ready.measure_sometimes()
+
+    def fetch(iterator: Any) -> Any:
+        recorder.clock.push("trainspeed")
+        recorder.safely(lambda: calibrate(iterator))
         recorder.clock.pop()
         begin = time.perf_counter_ns()
         batch = next(iterator)
-        recorder.fetched(time.perf_counter_ns() - begin, ready.cost_ns)
+        recorder.fetched(time.perf_counter_ns() - begin, ready.cost_ns if ready else 0)
         return batch
 
     def fetch_and_step(iterator: Any) -> Any:

@@ -51,7 +51,7 @@ def time_steps(
             recorder.step_abort()
             failed()
             raise
-        recorder.step_end(traced, _Event() if follows else None, lambda: source.shapes_of(data))
+        recorder.step_end(traced, _Event, lambda: source.shapes_of(data))
         recorder.sample_device()
         return logs
 

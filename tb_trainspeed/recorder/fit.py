@@ -85,6 +85,10 @@ class FitRecorder:
         self._validation_left: int | None = None
         self._validation_begin_ns = self._validation_first_ns = 0
 
+    def safely(self, action: Callable[[], None]) -> None:
+        """Runs `action` under the same guard as all other methods here."""
+        action()
+
     # --- an asynchronous device
 
     def follow_device(self, budget: Budget) -> None:
@@ -165,12 +169,15 @@ class FitRecorder:
         self._thread_begin = self._thread_now()
 
     def step_end(
-        self, traced: Callable[[], bool], done: Done | None = None, batch: Callable[[], str] | None = None
+        self,
+        traced: Callable[[], bool],
+        ended: Callable[[], Done | None] | None = None,
+        batch: Callable[[], str] | None = None,
     ) -> None:
         """The train function returned. `traced` tells whether it traced; asked only after a suspiciously long call.
 
-        On an asynchronous device `done` asks, and waits for, the end of the step. `batch` describes the batch, which is
-        the usual reason for tracing once more.
+        On an asynchronous device `ended` gives what asks, and waits for, the end of the step. `batch` describes the
+        batch, which is the usual reason for tracing once more.
         """
         now = self.clock.switch(GAP)
         duration = now - self._call_ns - self._fetched_in_call
@@ -189,6 +196,7 @@ class FitRecorder:
             self._call.add(duration)
             self._dispatch_ns += self._thread_now() - self._thread_begin
         if self._device:
+            done = ended() if ended else None
             running = done is not None and not done.is_ready()
             if not running and not self._just_traced:  # it was computed in the call
                 self._computed_in_call += 1

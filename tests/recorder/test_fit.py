@@ -361,7 +361,7 @@ class Device:
             def wait(self):
                 played.now_ns = max(played.now_ns, end)
 
-        recorder.step_end(lambda: False, Step())
+        recorder.step_end(lambda: False, Step)
         recorder.sample_device()
         if row:
             played.hook(row, hook)
