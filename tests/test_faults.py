@@ -14,7 +14,7 @@ from tb_trainspeed import TrainSpeedCallback
 
 BACKEND = keras.backend.backend()
 MEASURING = ("probes", "recorder", "summary", "session")
-# What only this backend uses; on torch, whose fits are the quickest, everything.
+# Of modules that run on every backend those with a part of their own here; on torch, whose fits are the quickest, all.
 ONLY_HERE = {"tensorflow": ("tensorflow", "tf_data", "session"), "jax": ("jax", "fetches", "device", "session")}
 ELSEWHERE = {"tensorflow", "jax", "tf_data"}
 # These stand in for the user's own code and hold nothing but guarded calls; the rest puts things back, or is the guard.
@@ -26,20 +26,18 @@ STAND_INS = {
 }  # fmt: skip
 
 
-def modules():
-    for name in MEASURING:
-        unit = importlib.import_module(f"tb_trainspeed.{name}")
-        yield unit
-        for child in pkgutil.iter_modules(getattr(unit, "__path__", ())):
-            if not child.name.endswith("_pb2") and child.name not in ELSEWHERE - set(ONLY_HERE.get(BACKEND, ())):
-                yield importlib.import_module(f"{unit.__name__}.{child.name}")
+def is_looked_at(name):
+    return name in ONLY_HERE[BACKEND] if BACKEND in ONLY_HERE else name not in ELSEWHERE
 
 
 def looked_at():
-    for module in modules():
-        name = module.__name__.rpartition(".")[2]
-        if name in ONLY_HERE[BACKEND] if BACKEND in ONLY_HERE else name not in ELSEWHERE:
-            yield module
+    for name in MEASURING:
+        unit = importlib.import_module(f"tb_trainspeed.{name}")
+        if is_looked_at(name):
+            yield unit
+        for child in pkgutil.iter_modules(getattr(unit, "__path__", ())):
+            if is_looked_at(child.name) and not child.name.endswith("_pb2"):
+                yield importlib.import_module(f"{unit.__name__}.{child.name}")
 
 
 def functions():
