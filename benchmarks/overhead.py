@@ -1,15 +1,24 @@
 """What the callback costs: the same fit with and without it, in turn, in one process.
 
-    python -m benchmarks.overhead [--steps-ms 1 5 20] [--pairs N] [--json FILE]
+    python -m benchmarks.overhead [--steps-ms 1 5 20 100] [--rounds N] [--json FILE]
+    python -m benchmarks.overhead --long
 
-Each row is the median over pairs of (time with) / (time without) - 1 of the epochs after the first, with a 95 %
-bootstrap interval. The row `nothing` compares the plain fit with itself: that is the noise. `TensorBoard` is Keras' own
-callback.
+A round is a fit with each candidate, and a plain fit before, between and after. `a step` is the median over rounds of
+the time of a step after the first epoch, over that of the two plain fits around it, less one, with a 95 % bootstrap
+interval; `a fit` is what the whole fit took longer, in milliseconds. The row `nothing` compares plain fits with the
+plain fits around them: that is the noise. The others are Keras' own callback: as it is, writing every batch, and
+profiling ten steps.
+
+`--long` makes 100,000 small steps with and without the callback, and shows how memory and the log grow.
+
+KERAS_BACKEND chooses the backend.
 """
 
 import argparse
+import itertools
 import json
 import os
+import pathlib
 import random
 import statistics
 import sys
@@ -22,11 +31,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import psutil
 
 from tb_trainspeed import TrainSpeedCallback
 
-_EPOCHS, _EPOCH_S, _FEATURES = 4, 0.5, 64
-_WIDTHS = (16, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072)
+_EPOCHS, _EPOCH_S, _FEATURES = 4, 0.3, 64
+_WIDTHS = (16, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144)
+_LONG_STEPS, _LONG_FROM = 100_000, 1_000
+
+Callbacks = Callable[[], list[Any]]
 
 
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
@@ -57,10 +70,10 @@ class Trial:
             )
             self.model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
             self._make(40)
-            self.step_s = self.epoch_s([]) / self.steps
+            self.step_s = self.seconds([])[0]
             if self.step_s >= step_s:
                 break
-        self._make(max(20, int(_EPOCH_S / self.step_s)))
+        self._make(max(10, int(_EPOCH_S / self.step_s)))
 
     def _make(self, steps: int) -> None:
         rng = np.random.default_rng(0)
@@ -68,13 +81,13 @@ class Trial:
         self.x = rng.normal(size=(64 * steps, _FEATURES)).astype("float32")
         self.y = rng.integers(0, 10, 64 * steps)
 
-    def epoch_s(self, callbacks: list[Any]) -> float:
-        """Median time of the epochs after the first."""
-        epochs = _Epochs()
+    def seconds(self, callbacks: list[Any]) -> tuple[float, float]:
+        """Runs a fit; returns the median time of a step after the first epoch, and the time of the whole fit."""
+        epochs, begin = _Epochs(), time.perf_counter()
         self.model.fit(
             self.x, self.y, batch_size=64, epochs=_EPOCHS, shuffle=False, verbose=0, callbacks=[*callbacks, epochs]
         )
-        return statistics.median(epochs.seconds[1:])
+        return statistics.median(epochs.seconds[1:]) / self.steps, time.perf_counter() - begin
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -84,49 +97,129 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return medians[50], medians[1949]
 
 
-def candidates(folder: str) -> dict[str, Callable[[], list[Any]]]:
+def candidates(folder: str) -> dict[str, Callbacks]:
     """What is compared with the plain fit."""
+
+    def keras_own(name: str, **options: Any) -> Callbacks:
+        return lambda: [keras.callbacks.TensorBoard(os.path.join(folder, name), **options)]
+
     return {
-        "nothing": list,
         "TrainSpeedCallback": lambda: [TrainSpeedCallback(os.path.join(folder, "trainspeed"), verbose=0)],
-        "TensorBoard": lambda: [keras.callbacks.TensorBoard(os.path.join(folder, "tensorboard"))],
+        "TensorBoard": keras_own("plain"),
+        "TensorBoard, every batch": keras_own("batch", update_freq="batch"),
+        "TensorBoard, profiling 10 steps": keras_own("profile", profile_batch=(11, 20)),
     }
+
+
+def compare(trial: Trial, made: dict[str, Callbacks], rounds: int) -> list[dict[str, Any]]:
+    """Runs the rounds; returns a result for every candidate."""
+    for make in made.values():  # the first fit of each kind compiles
+        trial.seconds(make())
+    ratios: dict[str, list[float]] = {name: [] for name in ("nothing", *made)}
+    extra_s: dict[str, list[float]] = {name: [] for name in ("nothing", *made)}
+    plain = [trial.seconds([])]
+    for _ in range(rounds):
+        for name, make in made.items():
+            with_it = trial.seconds(make())
+            plain.append(trial.seconds([]))
+            _note(name, with_it, plain[-2:], ratios, extra_s)
+    for before, middle, after in zip(plain, plain[1:], plain[2:], strict=False):
+        _note("nothing", middle, [before, after], ratios, extra_s)
+    step_s = statistics.median(step for step, _ in plain)
+    return [
+        {
+            "backend": keras.backend.backend(),
+            "step_s": step_s,
+            "with": name,
+            "overhead": statistics.median(values),
+            "interval": interval(values),
+            "fit_s": statistics.median(extra_s[name]),
+            "fit_interval_s": interval(extra_s[name]),
+        }
+        for name, values in ratios.items()
+    ]
+
+
+def _note(
+    name: str,
+    seen: tuple[float, float],
+    around: Sequence[tuple[float, float]],
+    ratios: dict[str, list[float]],
+    extra_s: dict[str, list[float]],
+) -> None:
+    ratios[name].append(seen[0] / statistics.fmean(step for step, _ in around) - 1)
+    extra_s[name].append(seen[1] - statistics.fmean(fit for _, fit in around))
+
+
+def row(result: dict[str, Any]) -> str:
+    """One row of the table."""
+    low, high = result["interval"]
+    fit_low, fit_high = result["fit_interval_s"]
+    return (
+        f"| {result['backend']} | {result['step_s'] * 1e3:.1f} ms | {result['with']} | {result['overhead']:+.1%} "
+        f"({low:+.1%} to {high:+.1%}) | {result['overhead'] * result['step_s'] * 1e6:+.0f} µs "
+        f"| {result['fit_s'] * 1e3:+.0f} ms ({fit_low * 1e3:+.0f} to {fit_high * 1e3:+.0f}) |"
+    )
+
+
+class _Memory(keras.callbacks.Callback):  # type: ignore[misc]
+    """Notes the memory of the process after every epoch."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.bytes: list[int] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.bytes.append(psutil.Process().memory_info().rss)
+
+
+def grow(folder: str) -> list[dict[str, Any]]:
+    """Makes many steps, without and with the callback; returns how memory and the log grew."""
+    results = []
+    for name, make in itertools.islice({"nothing": list, **candidates(folder)}.items(), 2):
+        trial = Trial(0.0)
+        trial._make(_LONG_FROM)
+        memory = _Memory()
+        trial.model.fit(
+            trial.x, trial.y, batch_size=64, epochs=_LONG_STEPS // _LONG_FROM, verbose=0, callbacks=[*make(), memory]
+        )
+        log = sum(file.stat().st_size for file in pathlib.Path(folder).rglob("*") if file.is_file())
+        results.append(
+            {
+                "backend": keras.backend.backend(),
+                "with": name,
+                "steps": _LONG_STEPS,
+                "grown_bytes": memory.bytes[-1] - memory.bytes[0],
+                "log_bytes": log,
+            }
+        )
+    return results
 
 
 def main() -> None:
     """Runs the comparison and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps-ms", type=float, nargs="*", default=[1.0, 5.0, 20.0])
-    parser.add_argument("--pairs", type=int, default=10)
+    parser.add_argument("--steps-ms", type=float, nargs="*", default=[1.0, 5.0, 20.0, 100.0])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--long", action="store_true")
     parser.add_argument("--json")
     arguments = parser.parse_args()
     results = []
-    print("| step | with | overhead | 95 % interval | a step |\n|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for step_ms in arguments.steps_ms:
-            trial = Trial(step_ms * 1e-3)
-            made = candidates(folder)
-            for make in made.values():  # the first fit of each kind compiles
-                trial.epoch_s(make())
-            ratios: dict[str, list[float]] = {name: [] for name in made}
-            plain_s = []
-            for _ in range(arguments.pairs):
-                for name, make in made.items():
-                    before = trial.epoch_s([])
-                    with_it = trial.epoch_s(make())
-                    after = trial.epoch_s([])
-                    plain_s.append(before / trial.steps)
-                    ratios[name].append(2 * with_it / (before + after) - 1)
-            step_s = statistics.median(plain_s)
-            for name, values in ratios.items():
-                low, high = interval(values)
-                middle = statistics.median(values)
-                results.append({"step_s": step_s, "with": name, "overhead": middle, "low": low, "high": high})
+        if arguments.long:
+            print("| backend | with | steps | memory grew by | log |\n|---|---|---|---|---|", flush=True)
+            for result in grow(folder):
+                results.append(result)
                 print(
-                    f"| {step_s * 1e3:.1f} ms | {name} | {middle:+.1%} | {low:+.1%} to {high:+.1%} |"
-                    f" {middle * step_s * 1e6:+.0f} µs |",
+                    f"| {result['backend']} | {result['with']} | {result['steps']:,} "
+                    f"| {result['grown_bytes'] / 1e6:.1f} MB | {result['log_bytes'] / 1e3:.0f} kB |",
                     flush=True,
                 )
+        else:
+            print("| backend | step | with | a step | | a fit |\n|---|---|---|---|---|---|", flush=True)
+            for step_ms in arguments.steps_ms:
+                for result in compare(Trial(step_ms * 1e-3), candidates(folder), arguments.rounds):
+                    results.append(result)
+                    print(row(result), flush=True)
     if arguments.json:
         with open(arguments.json, "w") as file:
             json.dump(results, file, indent=1)

@@ -86,6 +86,8 @@ class FitSession:
         self._loop: fit_loop.FitLoop | None = None
         self._facts_ready = False
         self._warned = False
+        self._timed_function: Callable[..., Any] | None = None
+        self._failed: Callable[[], None] = _ignore
 
     # --- life
 
@@ -166,7 +168,7 @@ class FitSession:
     def epoch_steps_begin(self) -> None:
         """Puts the clocks around a train function that was made during the fit, as for unfreezing layers."""
         current = self._model.train_function
-        if current is not None and current is not getattr(self, "_timed_function", current):
+        if current is not None and current is not self._timed_function:
             self._try("compute", self._time_steps)
 
     def validation_begin(self) -> None:
@@ -190,7 +192,8 @@ class FitSession:
         for thread in self._threads:
             if thread is not threading.current_thread():  # which has just collected the garbage of this fit
                 thread.join(_CLOSE_TIMEOUT_S)
-        self._loop = None  # it holds the user's data
+        # They hold the data and, on TensorFlow, an iterator, which should not wait for the garbage collector.
+        self._loop = self._timed_function = None
 
     def give_up(self, error: Exception) -> None:
         """Takes all clocks out after a failure of ours. What was recorded until now stays."""

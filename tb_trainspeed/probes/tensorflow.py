@@ -44,7 +44,10 @@ class ReadyFetch:
 
     def __init__(self, spec: Any):
         empty = tf.nest.map_structure(_empty, spec)
-        self._iterator = iter(tf.data.Dataset.from_tensors(empty).repeat())
+        options = tf.data.Options()
+        # Else the end of the iterator, whenever the garbage collector comes to it, waits for a thread that sleeps.
+        options.autotune.enabled = False
+        self._iterator = iter(tf.data.Dataset.from_tensors(empty).repeat().with_options(options))
         self._costs: collections.deque[int] = collections.deque(maxlen=9)
         self._calls = 0
         self.cost_ns = 0
