@@ -416,8 +416,8 @@ class Accelerator:
     """One accelerator of the machine over the fit.
 
     `throttled` is the share of the samples in which its clock was held down, by reason: `power_cap`, `hardware`,
-    `hardware_thermal`, `hardware_power`, `software_thermal`. `other_processes` is the most processes that are not ours
-    and computed on it.
+    `hardware_thermal`, `hardware_power`, `software_thermal`. `other_processes` is the most processes that computed on
+    it beside ours, `None` where ours was not seen there.
     """
 
     index: int
