@@ -35,16 +35,28 @@ ONE_OFF_PHASES = ("startup", "compilation")
 
 @dataclasses.dataclass(frozen=True)
 class Device:
-    """One device the backend can see."""
+    """One device. `capability` is the CUDA compute capability, such as `8.0`."""
 
     kind: str
     name: str
     memory_bytes: int | None = None
+    capability: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
-    """Where the fit runs. `cores` is what this process may use: affinity and cgroup quota, so it can be a fraction."""
+    """Where the fit runs.
+
+    `cores` is what this process may use, affinity and cgroup quota, so it can be a fraction; `machine_cores` what the
+    machine has. `memory_bytes` is the memory of the machine, or the cgroup's limit where that is less. `devices` are
+    those the backend uses, `machine_devices` the accelerators in the machine, whether or not the backend sees them.
+    `cpu_features` are those instruction sets that bear on training.
+
+    `settings` are the switches of the frameworks that bear on speed, under the names with which users set them:
+    `tf.debugging.enable_check_numerics`, `TF_ENABLE_ONEDNN_OPTS`, `torch.get_num_threads`. A switch of the backend in
+    use is always there, an environment variable only where it is set. `distribution` is the class of the distribution
+    strategy, `None` without one, over `replicas` replicas.
+    """
 
     backend: str = ""
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -53,11 +65,24 @@ class Environment:
     memory_bytes: int | None = None
     memory_available_bytes: int | None = None
     devices: tuple[Device, ...] = ()
+    machine_cores: int | None = None
+    machine_devices: tuple[Device, ...] = ()
+    cpu: str | None = None
+    cpu_features: tuple[str, ...] = ()
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    distribution: str | None = None
+    replicas: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """Static facts of one layer."""
+    """Static facts of one layer, or of one nested model without what is in it, which has rows of its own.
+
+    `path` is the names from the model down to the layer, joined by `/`. `calls` is how often the model calls it, which
+    is more than once where it is shared. `forward_flops` are the floating-point operations of all these calls for one
+    sample, forward only, `None` where the kind or a shape is not known. `options` are its arguments that bear on speed,
+    without those that have their default.
+    """
 
     name: str
     kind: str
@@ -65,11 +90,21 @@ class Layer:
     trainable_parameters: int
     output_shape: str | None = None
     dtype: str | None = None
+    path: str = ""
+    trainable: bool | None = None
+    calls: int | None = None
+    forward_flops: int | None = None
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """Static facts of the compiled model."""
+    """Static facts of the compiled model.
+
+    `optimizer` is the class of the optimizer, without the one that scales the loss around it, whose class is among
+    `optimizer_options`. `trainable_variables` and `optimizer_variables` count variables, `optimizer_parameters` the
+    numbers in the latter. `metrics` are classes. `layers_left_out` counts layers beyond those listed.
+    """
 
     name: str = ""
     kind: str = ""
@@ -84,6 +119,12 @@ class Model:
     functions_run_eagerly: bool | None = None
     jit_compile: bool | None = None
     steps_per_execution: int | None = None
+    metrics: tuple[str, ...] = ()
+    trainable_variables: int | None = None
+    optimizer_variables: int | None = None
+    optimizer_parameters: int | None = None
+    custom_train_step: bool | None = None
+    layers_left_out: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -287,13 +328,37 @@ class NestedCall:
 
 
 @dataclasses.dataclass(frozen=True)
+class CompilationEvent:
+    """A call of the train function that traced or compiled once more, after `step` steps.
+
+    `duration_s` is that of the whole call. `batch` is the batch it was called with, `reason` why, by the backend.
+    """
+
+    step: int
+    at_s: float
+    duration_s: float
+    batch: str = ""
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Compilation:
-    """Tracing and compiling. `retraces` counts traces after the first step."""
+    """Tracing and compiling.
+
+    `count` and `retraces` are of the train function; `retraces` counts those after the first step, of which `events`
+    lists the first. `compiler_s` is what the backend's compiler says it took for everything compiled during the fit,
+    by stage: `trace`, `lower` and `compile` on JAX, `dynamo` and `backend` on torch. `functions_s` are the functions
+    that took most of it. `graph_breaks` is torch's.
+    """
 
     count: int | None = None
     retraces: int | None = None
     first_step_s: float | None = None
     total_s: float = 0.0
+    events: tuple[CompilationEvent, ...] = ()
+    compiler_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    functions_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    graph_breaks: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -325,6 +390,57 @@ class Marker:
 
 
 @dataclasses.dataclass(frozen=True)
+class Usage:
+    """What was used over the run, sampled about once a second, in equally long buckets that merge pairwise as it grows.
+
+    Bucket `i` is of the seconds from `i * bucket_s` to `(i + 1) * bucket_s` since the start of the fit. Every column
+    has one entry a bucket, `None` where there was no sample. Means over the bucket, or its most for `rss_bytes`,
+    `swap_bytes` and `memory_bytes`, its least for `memory_available_bytes`.
+
+    Columns of the machine: `process_cores` (cores that this process keeps busy), `worker_cores` (its child processes),
+    `machine_cores` (all processes), `iowait_cores`, `steal_cores`, `throttled` (share of the time that a cgroup quota
+    held it up), `rss_bytes`, `memory_available_bytes`, `memory_pressure` (share of the time that some task waited for
+    memory), `swap_bytes`, `swapped_bytes_per_s`, and of the machine `disk_read_bytes_per_s`,
+    `disk_write_bytes_per_s`, `network_in_bytes_per_s`, `network_out_bytes_per_s`.
+
+    Columns of an accelerator: `utilization` (share of the time that a kernel ran), `memory_utilization` (that its
+    memory was read or written), `memory_bytes`, `power_w`, `clock_hz`, `temperature_c`.
+    """
+
+    bucket_s: float = 1.0
+    columns: Mapping[str, tuple[float | None, ...]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Accelerator:
+    """One accelerator of the machine over the fit.
+
+    `throttled` is the share of the samples in which its clock was held down, by reason: `power_cap`, `hardware`,
+    `hardware_thermal`, `hardware_power`, `software_thermal`. `other_processes` is the most processes that computed on
+    it beside ours, `None` where ours was not seen there.
+    """
+
+    index: int
+    name: str
+    memory_bytes: int | None = None
+    power_limit_w: float | None = None
+    clock_limit_hz: float | None = None
+    throttled: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    other_processes: int | None = None
+    usage: Usage = Usage()
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceMemory:
+    """What the backend's own allocator says of a device; the peak is that of the process."""
+
+    device: str
+    in_use_bytes: int | None = None
+    peak_bytes: int | None = None
+    limit_bytes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Resources:
     """What the process and the machine used over the fit."""
 
@@ -332,6 +448,9 @@ class Resources:
     machine_cpu_s: float | None = None
     memory_peak_bytes: int | None = None
     gc_collections: int | None = None
+    usage: Usage = Usage()
+    accelerators: tuple[Accelerator, ...] = ()
+    device_memory: tuple[DeviceMemory, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,6 @@ Nothing here may raise into `fit`: whatever fails is noted as not measured, with
 
 import contextlib
 import dataclasses
-import gc
 import importlib
 import itertools
 import logging
@@ -15,10 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import psutil
-
-from tb_trainspeed.probes import facts, fit_loop, gc_pauses, source
-from tb_trainspeed.profile import Cost, Profile, Resources
+from tb_trainspeed.probes import facts, fit_loop, gc_pauses, resources, source
+from tb_trainspeed.profile import Compilation, CompilationEvent, Cost, Profile, Resources
 from tb_trainspeed.recorder import Budget, FitRecorder, PhaseClock
 from tb_trainspeed.summary import EventFile, encode, fit_directory
 
@@ -28,6 +25,7 @@ FLUSH_FIRST_S, FLUSH_EVERY_S = 1.0, 10.0
 BACKENDS = ("tensorflow", "jax", "torch")
 _CLOSE_TIMEOUT_S = 10.0
 _CALIBRATION_ROUNDS = 200
+_COMPILATION_EVENTS = 32
 _fits_of_process = itertools.count(1)
 _GUARDED_CLOCK = ("tick", "push", "pop", "switch", "move")
 _GUARDED = (
@@ -77,12 +75,13 @@ class FitSession:
         self._status = "running"
         self.sees_end = False
         self._source: source.SourceClock | None = None
+        self._resources: resources.ResourceClock | None = None
+        self._settings: dict[str, str] = {}
+        self._compiler: Callable[[Compilation], Compilation] | None = None
         self._batch: tuple[int | None, int | None, str | None] = None, None, None
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._background_ns: dict[int, int] = {}
-        self._gc_before = _collections()
-        self._process_cpu_before, self._machine_cpu_before = time.process_time(), _machine_cpu_s()
         self._loop: fit_loop.FitLoop | None = None
         self._facts_ready = False
         self._warned = False
@@ -120,12 +119,15 @@ class FitSession:
             reason = "this version of Keras keeps its fit loop where TrainSpeed cannot see it"
             self._not_measured.setdefault("callbacks", reason)
         self._try("gc", lambda: gc_pauses.time_gc(recorder, self._undo))
+        self._try("compilation", self._watch_compiler)
+        self._try("settings", self._read_settings)  # some are of this thread
         self._failed = failed
         self._try("compute", self._time_steps)
         self._spawn("trainspeed-writer", self._write_snapshots)
         if self._source and self.max_overhead > 0:
             clock = self._source
             self._spawn("trainspeed-sampler", lambda: source.sample_source(clock, self._stop))
+        self._try("resources", self._sample_resources)
         recorder.clock.pop()
 
     def _find_loop(self) -> None:
@@ -164,6 +166,20 @@ class FitSession:
     def _time_source(self) -> None:
         if self._loop and self._loop.adapter is not None:
             self._source = source.time_source(self._loop.adapter, self._undo)
+
+    def _watch_compiler(self) -> None:
+        self._compiler = self._backend.watch_compiler(self._static.started_at_s, self._undo)
+
+    def _read_settings(self) -> None:
+        self._settings = self._backend.settings()
+
+    def _sample_resources(self) -> None:
+        clock = self._resources = resources.ResourceClock(self.recorder.clock.start_ns)
+        if self.max_overhead:
+            arguments = clock, self._stop, self.max_overhead, self._note_thread_time
+            self._spawn("trainspeed-resources", lambda: resources.sample_resources(*arguments))
+        else:
+            self._not_measured["resources"] = "max_overhead=0 switches their samples off"
 
     def epoch_steps_begin(self) -> None:
         """Puts the clocks around a train function that was made during the fit, as for unfreezing layers."""
@@ -261,12 +277,8 @@ class FitSession:
             updated_at_s=time.time(),
             data=data,
             steps=dataclasses.replace(steps, samples=steps.count * batch_size if batch_size else None),
-            resources=Resources(
-                process_cpu_s=time.process_time() - self._process_cpu_before,
-                machine_cpu_s=_machine_cpu_s() - self._machine_cpu_before,
-                memory_peak_bytes=_peak_memory_bytes(),
-                gc_collections=_collections() - self._gc_before,
-            ),
+            compilation=self._compilation(profile),
+            resources=self._resource_facts(),
             cost=Cost(
                 self.max_overhead,
                 own_s,
@@ -275,6 +287,34 @@ class FitSession:
             ),
             not_measured=dict(self._not_measured),
         )
+
+    def _compilation(self, profile: Profile) -> Compilation:
+        """What was compiled, with the reasons that the backend tells."""
+        markers = [marker for marker in profile.markers if marker.kind == "compilation"][:_COMPILATION_EVENTS]
+        events = tuple(CompilationEvent(one.step, one.at_s, one.duration_s, one.label) for one in markers)
+        found = dataclasses.replace(profile.compilation, events=events)
+
+        def add() -> None:
+            nonlocal found
+            if self._compiler:
+                found = self._compiler(found)
+
+        self._try("compilation", add)
+        return found
+
+    def _resource_facts(self) -> Resources:
+        found = Resources()
+
+        def look() -> None:
+            nonlocal found
+            if self._resources:
+                found = self._resources.facts()
+                if self._resources.without_accelerators:
+                    self._not_measured["accelerators"] = self._resources.without_accelerators
+            found = dataclasses.replace(found, device_memory=self._backend.device_memory())
+
+        self._try("resources", look)
+        return found
 
     def _collect_facts(self) -> None:
         self._facts_ready = True
@@ -287,7 +327,12 @@ class FitSession:
             self._try(name, assign)
 
         backend = self._backend
-        collect("environment", lambda: facts.environment(self._backend_name, backend.devices()))
+        collect(
+            "environment",
+            lambda: facts.environment(
+                self._backend_name, backend.devices(), self._settings, backend.distribution(self._model)
+            ),
+        )
         collect("model", lambda: backend.model_facts(self._model))
         loop = self._loop
         if loop:
@@ -318,12 +363,15 @@ class FitSession:
             self._write_snapshot(file)
 
     def _write_snapshot(self, file: EventFile | None) -> None:
-        begin, thread = time.thread_time_ns(), threading.get_ident()
         profile = self.profile()
         if file:
             scalars = _scalars(profile)
             file.write(profile.steps.count, profile.updated_at_s, {"profile": encode(profile), **scalars})
-        self._background_ns[thread] = self._background_ns.get(thread, 0) + time.thread_time_ns() - begin
+        self._note_thread_time()
+
+    def _note_thread_time(self) -> None:
+        """The calling thread is ours: all it took is our cost."""
+        self._background_ns[threading.get_ident()] = time.thread_time_ns()
 
 
 def _scalars(profile: Profile) -> dict[str, float]:
@@ -347,23 +395,3 @@ def _transition_cost_ns() -> float:
 
 def _ignore(*args: Any) -> None:
     pass
-
-
-def _collections() -> int:
-    return sum(generation["collections"] for generation in gc.get_stats())
-
-
-def _machine_cpu_s() -> float:
-    times = psutil.cpu_times()
-    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
-
-
-def _peak_memory_bytes() -> int | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -12,7 +12,10 @@ EVERYWHERE = (
     "test_harmless.py",
     "test_callback.py",
     "test_faults.py",
+    "probes/test_facts.py",
     "probes/test_fit_entry.py",
+    "probes/test_flops.py",
+    "probes/test_resources.py",
     "probes/test_source.py",
 )
 ONLY = {"jax": ("probes/test_jax.py",), "torch": ("probes/test_torch.py",)}

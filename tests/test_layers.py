@@ -39,7 +39,8 @@ MAY_USE = {
     "demo": {"keras", "tensorflow"},
     "probes.fit_entry": {"keras"},
     "probes.source": {"keras"},
-    "probes.jax": {"jax"},
+    "probes.facts": {"keras"},  # its configuration
+    "probes.jax": {"jax", "keras"},
     "probes.torch": {"torch"},
     "probes.tensorflow": {"keras", "tensorflow"},
     "probes.tf_data": {"tensorflow"},

@@ -1,104 +1,159 @@
 """Static facts of the model, the data, the callbacks and the machine. Runs beside the training, once."""
 
+import contextlib
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from typing import Any
 
-import psutil
+import keras
 
+from tb_trainspeed.probes import machine
 from tb_trainspeed.probes.fit_loop import FitLoop
-from tb_trainspeed.profile import CallbackFacts, Data, Environment, Layer, Model, Validation
+from tb_trainspeed.probes.layers import layer_facts, parameters_of
+from tb_trainspeed.profile import CallbackFacts, Data, Device, Environment, Model, Validation
 
-_MAX_LAYERS = 500
 _CALLBACK_OPTIONS = (
     "save_freq", "save_weights_only", "save_best_only", "monitor", "patience", "histogram_freq", "update_freq",
     "write_images", "profile_batch", "embeddings_freq",
 )  # fmt: skip
 
 
-def environment(backend: str, devices: tuple[Any, ...]) -> Environment:
-    """Facts of the machine and of the versions in use."""
+# Variables that bear on speed, recorded where they are set.
+_VARIABLES = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "TF_GPU_THREAD_MODE",
+    "TF_GPU_THREAD_COUNT", "TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "TF_XLA_FLAGS", "XLA_FLAGS",
+    "TF_CPP_MAX_VLOG_LEVEL", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR", "JAX_DISABLE_JIT", "JAX_DEBUG_NANS",
+    "JAX_LOG_COMPILES", "JAX_PLATFORMS", "XLA_PYTHON_CLIENT_PREALLOCATE", "CUDA_VISIBLE_DEVICES",
+    "CUDA_LAUNCH_BLOCKING", "TORCH_COMPILE_DISABLE", "PYTORCH_ENABLE_MPS_FALLBACK", "MALLOC_CONF", "LD_PRELOAD",
+)  # fmt: skip
+_MAX_TEXT = 200
+
+
+def settings(readers: Mapping[str, Callable[[], Any]]) -> dict[str, str]:
+    """Returns the switches that bear on speed, as they are for the thread that calls.
+
+    Args:
+        readers: those of the backend, by the name with which users set them. One that fails is left out.
+    """
+    found = {name: os.environ[name][:_MAX_TEXT] for name in _VARIABLES if name in os.environ}
+    common: dict[str, Callable[[], Any]] = {
+        "keras.config.floatx": keras.config.floatx,
+        "keras.config.image_data_format": keras.config.image_data_format,
+        "keras.config.is_flash_attention_enabled": lambda: bool(keras.config.is_flash_attention_enabled()),
+        "sys.settrace": lambda: sys.gettrace() is not None,
+        "sys.setprofile": lambda: sys.getprofile() is not None,
+    }
+    for name, read in {**common, **readers}.items():
+        with contextlib.suppress(Exception):  # this version of the backend does not have it
+            found[name] = str(read())[:_MAX_TEXT]
+    return found
+
+
+def environment(
+    backend: str,
+    devices: tuple[Device, ...],
+    switches: Mapping[str, str],
+    distribution: tuple[str | None, int | None],
+) -> Environment:
+    """Facts of the machine and of the versions in use.
+
+    Args:
+        backend: the name of the backend.
+        devices: those the backend uses.
+        switches: what `settings` returned on the thread that trains.
+        distribution: the class of the distribution strategy, and the number of replicas.
+    """
     packages = {"keras": "keras", "tensorflow": "tensorflow", "jax": "jax", "torch": "torch", "numpy": "numpy"}
     packages["tb_trainspeed"] = "tb-trainspeed"
     versions = {"python": platform.python_version()}
-    for name, distribution in packages.items():
+    for name, distribution_name in packages.items():
         if name in sys.modules or name == "tb_trainspeed":
             try:
-                versions[name] = metadata.version(distribution)
+                versions[name] = metadata.version(distribution_name)
             except metadata.PackageNotFoundError:
                 module_version = getattr(sys.modules.get(name), "__version__", None)
                 if module_version:
                     versions[name] = str(module_version)
-    memory = psutil.virtual_memory()
-    return Environment(backend, versions, platform.platform(), usable_cores(), memory.total, memory.available, devices)
-
-
-def usable_cores() -> float:
-    """Cores this process may use: its affinity, less where a cgroup quota allows fewer."""
-    try:
-        cores = float(len(os.sched_getaffinity(0)))
-    except AttributeError:  # not on macOS and Windows
-        cores = float(os.cpu_count() or 1)
-    try:
-        with open("/sys/fs/cgroup/cpu.max") as file:
-            quota, period = file.read().split()[:2]
-        if quota != "max":
-            cores = min(cores, int(quota) / int(period))
-    except (OSError, ValueError):
-        pass  # no cgroup v2 here: the affinity is all there is to know
-    return cores
+    cpu, features = machine.cpu()
+    return Environment(
+        backend,
+        versions,
+        platform.platform(),
+        machine.usable_cores(),
+        machine.memory_limit_bytes(),
+        machine.memory_available_bytes(),
+        devices,
+        os.cpu_count(),
+        machine.machine_devices(),
+        cpu,
+        features,
+        switches,
+        *distribution,
+    )
 
 
 def model_facts(model: Any) -> Model:
     """Facts of a compiled model."""
-    optimizer = getattr(model, "optimizer", None)
-    # Not `get_config()`: that reads the learning rate from the device, which waits for everything on it.
-    options = {} if optimizer is None else vars(optimizer)
-    scalars = {
-        key: str(value)
-        for key, value in options.items()
-        if isinstance(value, (int, float, str, bool)) and not key.startswith("_")
-    }
     policy = getattr(model, "dtype_policy", None)
     loss = getattr(model, "loss", None)
+    layers, left_out = layer_facts(model)
+    optimizer = getattr(model, "optimizer", None)
+    kind, options = _optimizer(optimizer)
+    variables = list(getattr(optimizer, "variables", ()))
+    trainable = model.trainable_weights
     return Model(
         name=str(model.name),
         kind=type(model).__name__,
         parameters=int(model.count_params()) if model.built else None,
-        trainable_parameters=_parameters(model.trainable_weights),
-        layers=tuple(map(_layer, model._flatten_layers(include_self=False, recursive=True)))[:_MAX_LAYERS],
-        optimizer=type(optimizer).__name__ if optimizer is not None else None,
-        optimizer_options=scalars,
+        trainable_parameters=parameters_of(trainable),
+        layers=layers,
+        optimizer=kind,
+        optimizer_options=options,
         loss=loss if isinstance(loss, str) else getattr(loss, "name", None) or (type(loss).__name__ if loss else None),
         dtype_policy=getattr(policy, "name", None),
         run_eagerly=bool(model.run_eagerly),
         jit_compile=bool(model.jit_compile),
         steps_per_execution=int(model.steps_per_execution),
+        metrics=tuple(type(metric).__name__ for metric in _metrics(model)),
+        trainable_variables=len(trainable),
+        optimizer_variables=len(variables) if optimizer is not None else None,
+        optimizer_parameters=parameters_of(variables) if optimizer is not None else None,
+        custom_train_step=not type(model).train_step.__module__.startswith("keras."),
+        layers_left_out=left_out,
     )
 
 
-def _parameters(variables: Iterable[Any]) -> int:
-    total = 0
-    for variable in variables:
-        size = 1
-        for dimension in variable.shape:
-            size *= int(dimension or 1)
-        total += size
-    return total
+def _optimizer(optimizer: Any) -> tuple[str | None, dict[str, str]]:
+    """The class of an optimizer and its plain options, without the optimizer that scales the loss around it."""
+    if optimizer is None:
+        return None, {}
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is not None:
+        kind, options = _optimizer(inner)
+        return kind, {**_plain(optimizer), **options, "loss_scale_optimizer": type(optimizer).__name__}
+    options = _plain(optimizer)
+    # Not `get_config()`, nor the learning rate itself: that is on the device, and reading it waits for all of it.
+    schedule = getattr(optimizer, "_learning_rate", None)
+    if schedule is not None and not hasattr(schedule, "assign"):
+        options["learning_rate_schedule"] = type(schedule).__name__
+    return type(optimizer).__name__, options
 
 
-def _layer(layer: Any) -> Layer:
-    try:
-        shape = str(layer.output.shape)
-    except (AttributeError, ValueError):  # never called, called more than once, or a subclassed model's
-        shape = None
-    own = [*layer._trainable_variables, *layer._non_trainable_variables]
-    dtype = getattr(layer, "compute_dtype", None)
-    trainable = _parameters(layer._trainable_variables) if layer.trainable else 0
-    return Layer(layer.name, type(layer).__name__, _parameters(own), trainable, shape, dtype)
+def _plain(optimizer: Any) -> dict[str, str]:
+    return {
+        key: str(value)
+        for key, value in vars(optimizer).items()
+        if isinstance(value, (int, float, str, bool)) and not key.startswith("_")
+    }
+
+
+def _metrics(model: Any) -> Iterable[Any]:
+    """The metrics of `compile`, once they are built, without the one that averages the loss."""
+    compiled = getattr(model, "_compile_metrics", None)
+    return [metric for metric in getattr(compiled, "metrics", ()) if metric is not None]
 
 
 def data_facts(loop: FitLoop) -> Data:

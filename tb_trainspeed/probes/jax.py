@@ -4,22 +4,35 @@ A step is only enqueued, on the CPU too. Its metrics are results that nothing ov
 done; the state is given back to the device and would not.
 """
 
+import collections
+import dataclasses
 import functools
 import inspect
+import threading
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import jax
+import keras
 
 from tb_trainspeed.probes import facts, source
 from tb_trainspeed.probes.fetches import TimedBatches, time_fetches
-from tb_trainspeed.probes.fit_loop import FitLoop
-from tb_trainspeed.profile import Data, Device, Model
+from tb_trainspeed.probes.fit_loop import FitLoop, Undo
+from tb_trainspeed.profile import Compilation, Data, Device, DeviceMemory, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
 # After the last step of an epoch Keras reads the metrics: it waits for the device then, so we may.
 WAITS_AT_EPOCH_END = True
 __all__ = ["time_fetches"]
+
+# https://docs.jax.dev/en/latest/jax.monitoring.html; the names are those of jax/_src/dispatch.py.
+_STAGES = {
+    "/jax/core/compile/jaxpr_trace_duration": "trace",
+    "/jax/core/compile/jaxpr_to_mlir_module_duration": "lower",
+    "/jax/core/compile/backend_compile_duration": "compile",
+}
+_MAX_FUNCTIONS, _DEAREST, _MAX_NAME = 1000, 12, 80
 
 
 def fetches_can_be_timed(model: Any) -> str | None:
@@ -90,12 +103,111 @@ def trace_detector(train_function: Callable[..., Any]) -> Callable[[], bool]:
     return traced
 
 
+class CompilerLog:
+    """What JAX reports of its compiler, on the thread that runs the fit.
+
+    Tracing and compiling nest: a function is traced while another is, and a constant compiled meanwhile. Each report
+    comes when it is over, with its duration, so that what began later and was reported before is inside it: that is
+    taken off, and the seconds add up.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.perf_counter):
+        self._now, self._owner = now, threading.get_ident()
+        self._recent: collections.deque[tuple[float, float]] = collections.deque(maxlen=256)
+        self.stages: dict[str, float] = {}
+        self.functions: dict[str, float] = {}
+        self.error: Exception | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        self._closed = True
+
+    def listen(self, event: str, duration: float, **about: Any) -> None:
+        """JAX reports that something took `duration` seconds until now."""
+        stage = _STAGES.get(event)
+        if stage is None or self._closed or threading.get_ident() != self._owner:
+            return
+        begin, inside = self._now() - duration, 0.0
+        while self._recent and self._recent[-1][0] >= begin:
+            inside += self._recent.pop()[1]
+        self._recent.append((begin, duration))
+        own = max(0.0, duration - inside)
+        self.stages[stage] = self.stages.get(stage, 0.0) + own
+        name = str(about.get("fun_name") or "")
+        name = name.removeprefix("jit(").removesuffix(")")[:_MAX_NAME]
+        if name in self.functions or len(self.functions) < _MAX_FUNCTIONS:
+            self.functions[name] = self.functions.get(name, 0.0) + own
+
+    def add_facts(self, compilation: Compilation) -> Compilation:
+        """Returns `compilation` with the seconds by stage and those of the functions that took most."""
+        if self.error:
+            raise self.error
+        dearest = sorted(self.functions.copy().items(), key=lambda item: -item[1])[:_DEAREST]
+        named = {name: seconds for name, seconds in dearest if name}
+        return dataclasses.replace(compilation, compiler_s=dict(self.stages), functions_s=named)
+
+
+def watch_compiler(started_at_s: float, undo: Undo) -> Callable[[Compilation], Compilation]:
+    """Listens to JAX's compiler until `undo`. Returns a function that adds what was heard."""
+    heard = CompilerLog()
+
+    def listener(event: str, duration_secs: float, **about: Any) -> None:
+        try:  # this is in the midst of compiling
+            heard.listen(event, duration_secs, **about)
+        except Exception as error:
+            heard.error = error
+
+    undo.add(heard.close)
+    undo.add(lambda: _unregister()(listener))
+    jax.monitoring.register_event_duration_secs_listener(listener)
+    return heard.add_facts
+
+
+def _unregister() -> Callable[[Any], None]:
+    found: Callable[[Any], None] | None = getattr(jax.monitoring, "unregister_event_duration_listener", None)
+    private: Any = jax._src.monitoring  # where older versions have it
+    return found or cast("Callable[[Any], None]", private._unregister_event_duration_listener_by_callback)
+
+
 def devices() -> tuple[Device, ...]:
     """The devices JAX uses."""
     return tuple(
-        Device(device.platform.upper(), str(device.device_kind), (device.memory_stats() or {}).get("bytes_limit"))
+        Device(
+            device.platform.upper(),
+            str(device.device_kind),
+            (device.memory_stats() or {}).get("bytes_limit"),
+            getattr(device, "compute_capability", None),
+        )
         for device in jax.local_devices()
     )
+
+
+def device_memory() -> tuple[DeviceMemory, ...]:
+    """What JAX's allocators say of the devices; on a CPU there is none that counts."""
+    about = [(f"{device.platform}:{device.id}", device.memory_stats()) for device in jax.local_devices()]
+    return tuple(
+        DeviceMemory(name, stats.get("bytes_in_use"), stats.get("peak_bytes_in_use"), stats.get("bytes_limit"))
+        for name, stats in about
+        if stats
+    )
+
+
+def settings() -> dict[str, str]:
+    """The switches of JAX that bear on speed, as they are for this thread."""
+    names = (
+        "jax_disable_jit", "jax_debug_nans", "jax_debug_infs", "jax_log_compiles", "jax_enable_x64",
+        "jax_default_matmul_precision", "jax_compilation_cache_dir", "jax_check_tracer_leaks",
+    )  # fmt: skip
+    return facts.settings({name: functools.partial(getattr, jax.config, name) for name in names})
+
+
+def distribution(model: Any) -> tuple[str | None, int | None]:
+    """The class of the distribution of `keras.distribution`, if there is one, and over how many devices it shards."""
+    found = keras.distribution.distribution()
+    if found is None:
+        return None, 1
+    names, shape = found.device_mesh.axis_names, found.device_mesh.shape
+    return type(found).__name__, int(dict(zip(names, shape, strict=True)).get(found.batch_dim_name, 1))
 
 
 def model_facts(model: Any) -> Model:

@@ -19,12 +19,13 @@ import tensorflow as tf
 
 from tb_trainspeed.probes import facts, source, tf_data
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
-from tb_trainspeed.profile import Data, Device, Model
+from tb_trainspeed.profile import Compilation, Data, Device, DeviceMemory, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
 # A fetch costs more between two steps than in a tight loop, since the step has emptied the caches: so the cost of a
 # ready fetch is measured in place, on the first steps and then now and then.
 _CALIBRATE_FIRST, _CALIBRATE_EVERY = 5, 32
+_MAX_SHAPES = 10_000
 
 
 WAITS_AT_EPOCH_END = False
@@ -78,9 +79,15 @@ def time_steps(
     """Returns the train function with clocks, and with one for the fetch of the batch where that can be timed."""
     train_function = model.train_function
     fetch_apart = budget is not None and fetches_can_be_timed(model) is None
-    traced = trace_detector(train_function)
+    counted, new = trace_detector(train_function), new_shapes(model)
     ready: ReadyFetch | None = None
     batch: Any = None
+
+    def shapes() -> str:
+        return source.shapes_of(batch)
+
+    def traced() -> bool:
+        return counted() | new(shapes())
 
     def calibrate(iterator: Any) -> None:
         nonlocal ready
@@ -122,7 +129,7 @@ def time_steps(
         except BaseException:  # also the error with which an epoch of unknown length ends
             recorder.step_abort()
             raise
-        recorder.step_end(traced, None, lambda: source.shapes_of(batch))
+        recorder.step_end(traced, None, shapes)
         batch = None
         return outputs
 
@@ -144,9 +151,86 @@ def trace_detector(train_function: Callable[..., Any]) -> Callable[[], bool]:
     return traced
 
 
+def new_shapes(model: Any) -> Callable[[str], bool]:
+    """Returns a function that tells whether XLA has to compile for these shapes, which it has not seen yet.
+
+    XLA compiles for every new shape without a trace that could be counted. Without XLA the answer is always no.
+    """
+    seen: set[str] = set()
+
+    def new(shapes: str) -> bool:
+        if not shapes or shapes in seen:
+            return False
+        if len(seen) < _MAX_SHAPES:
+            seen.add(shapes)
+        return True
+
+    return new if model.jit_compile else lambda shapes: False
+
+
+def watch_compiler(started_at_s: float, undo: Undo) -> Callable[[Compilation], Compilation]:
+    """Returns a function that adds what the compiler tells: nothing, TensorFlow has no public account of it."""
+    return lambda compilation: compilation
+
+
 def devices() -> tuple[Device, ...]:
     """The devices TensorFlow uses."""
-    return tuple(Device(device.device_type, device.name) for device in tf.config.list_logical_devices())
+    details = [tf.config.experimental.get_device_details(device) for device in tf.config.list_physical_devices("GPU")]
+    found, gpus = [], iter(details)
+    for device in tf.config.list_logical_devices():
+        about: dict[str, Any] = next(gpus, {}) if device.device_type == "GPU" else {}
+        capability = about.get("compute_capability")
+        name = f"{device.name} {about['device_name']}" if "device_name" in about else device.name
+        found.append(Device(device.device_type, name, None, ".".join(map(str, capability)) if capability else None))
+    return tuple(found)
+
+
+def device_memory() -> tuple[DeviceMemory, ...]:
+    """What TensorFlow's allocators say of the GPUs."""
+    names = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("GPU")]
+    about = [tf.config.experimental.get_memory_info(name) for name in names]
+    return tuple(DeviceMemory(name, info["current"], info["peak"]) for name, info in zip(names, about, strict=True))
+
+
+def settings() -> dict[str, str]:
+    """The switches of TensorFlow and tf.data that bear on speed, as they are for this thread."""
+
+    def checks_numerics() -> bool:
+        from tensorflow.python.debug.lib import check_numerics_callback
+
+        return hasattr(check_numerics_callback._state, "check_numerics_callback")
+
+    def debugs_data() -> bool:
+        from tensorflow.python.data.ops import debug_mode
+
+        return bool(debug_mode.DEBUG_MODE)
+
+    def is_deterministic() -> bool:
+        from tensorflow.python.framework import config
+
+        return bool(config.is_op_determinism_enabled())
+
+    threading = tf.config.threading
+    return facts.settings(
+        {
+            "tf.config.run_functions_eagerly": tf.config.functions_run_eagerly,
+            "tf.debugging.enable_check_numerics": checks_numerics,
+            "tf.data.experimental.enable_debug_mode": debugs_data,
+            "tf.config.experimental.enable_op_determinism": is_deterministic,
+            "tf.config.optimizer.set_jit": lambda: tf.config.optimizer.get_jit() or False,
+            "tf.config.threading.intra_op_parallelism_threads": threading.get_intra_op_parallelism_threads,
+            "tf.config.threading.inter_op_parallelism_threads": threading.get_inter_op_parallelism_threads,
+            "tf.config.experimental.tensor_float_32_execution":
+                tf.config.experimental.tensor_float_32_execution_enabled,
+        }
+    )  # fmt: skip
+
+
+def distribution(model: Any) -> tuple[str | None, int | None]:
+    """The class of the strategy of `tf.distribute`, if there is one, and its number of replicas."""
+    strategy = model.distribute_strategy
+    kind = type(strategy).__name__
+    return None if kind.startswith("_Default") else kind, int(strategy.num_replicas_in_sync)
 
 
 def model_facts(model: Any) -> Model:

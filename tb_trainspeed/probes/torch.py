@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,12 +10,13 @@ import torch
 
 from tb_trainspeed.probes import facts, source
 from tb_trainspeed.probes.fetches import time_fetches
-from tb_trainspeed.probes.fit_loop import FitLoop
-from tb_trainspeed.profile import Data, Device, Model
+from tb_trainspeed.probes.fit_loop import FitLoop, Undo
+from tb_trainspeed.profile import Compilation, CompilationEvent, Data, Device, DeviceMemory, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
 WAITS_AT_EPOCH_END = False
 __all__ = ["time_fetches"]
+_MAX_TEXT, _DEAREST = 200, 12
 
 
 def fetches_can_be_timed(model: Any) -> str | None:
@@ -77,12 +79,112 @@ def _graphs() -> int:
     return int(counters["stats"]["unique_graphs"])
 
 
+def watch_compiler(started_at_s: float, undo: Undo) -> Callable[[Compilation], Compilation]:
+    """Returns a function that adds what torch's compiler counted since now. Nothing has to be undone."""
+    before, breaks = _compiler_s(), _graph_breaks()
+
+    def add_facts(compilation: Compilation) -> Compilation:
+        if "torch._dynamo" not in sys.modules:
+            return compilation
+        now = _compiler_s()
+        spent = {name: seconds - before.get(name, 0.0) for name, seconds in now.items()}
+        backend_s = spent.get("backend_compile", 0.0)
+        records = [
+            record for record in _compilations() if record.co_name and record.start_time_us >= started_at_s * 1e6
+        ]
+        functions: dict[str, float] = {}
+        for record in records:
+            name = str(record.co_name)[:_MAX_TEXT]
+            functions[name] = functions.get(name, 0.0) + (record.entire_frame_compile_time_s or 0.0)
+        return dataclasses.replace(
+            compilation,
+            compiler_s={"dynamo": spent.get("entire_frame_compile", 0.0) - backend_s, "backend": backend_s},
+            functions_s=dict(sorted(functions.items(), key=lambda item: -item[1])[:_DEAREST]),
+            graph_breaks=_graph_breaks() - breaks,
+            events=tuple(_with_reason(event, records, started_at_s) for event in compilation.events),
+        )
+
+    return add_facts
+
+
+def _with_reason(event: CompilationEvent, records: list[Any], started_at_s: float) -> CompilationEvent:
+    """The event with the guards that failed, which torch noted while it compiled for it."""
+    begin_us = (started_at_s + event.at_s) * 1e6
+    inside = [record for record in records if begin_us <= record.start_time_us <= begin_us + event.duration_s * 1e6]
+    reasons = [str(getattr(record, "recompile_reason", None) or "").partition("\n")[0] for record in inside]
+    return dataclasses.replace(event, reason="; ".join(filter(None, dict.fromkeys(reasons)))[:_MAX_TEXT])
+
+
+def _compilations() -> list[Any]:
+    """The last 64 compilations of this process."""
+    from torch._dynamo.utils import get_compilation_metrics
+
+    return list(get_compilation_metrics())
+
+
+def _compiler_s() -> dict[str, float]:
+    """Seconds the compiler has taken in this process, by stage; a stage is part of the one around it."""
+    if "torch._dynamo" not in sys.modules:
+        return {}
+    from torch._dynamo.utils import calculate_time_spent
+
+    return dict(calculate_time_spent())
+
+
+def _graph_breaks() -> int:
+    if "torch._dynamo" not in sys.modules:
+        return 0
+    from torch._dynamo.utils import counters
+
+    return sum(counters["graph_break"].values())
+
+
 def devices() -> tuple[Device, ...]:
     """The devices torch uses."""
-    if not torch.cuda.is_available():
-        return (Device("CPU", "cpu"),)
-    properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-    return tuple(Device("GPU", device.name, device.total_memory) for device in properties)
+    if torch.cuda.is_available():
+        properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+        return tuple(
+            Device("GPU", device.name, device.total_memory, f"{device.major}.{device.minor}") for device in properties
+        )
+    return (Device("GPU", "mps"),) if torch.backends.mps.is_available() else (Device("CPU", "cpu"),)
+
+
+def device_memory() -> tuple[DeviceMemory, ...]:
+    """What torch's allocators say of the GPUs."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return ()
+    return tuple(
+        DeviceMemory(
+            f"cuda:{index}",
+            torch.cuda.memory_allocated(index),
+            torch.cuda.max_memory_allocated(index),
+            torch.cuda.get_device_properties(index).total_memory,
+        )
+        for index in range(torch.cuda.device_count())
+    )
+
+
+def settings() -> dict[str, str]:
+    """The switches of torch that bear on speed, as they are for this thread."""
+    return facts.settings(
+        {
+            "torch.autograd.set_detect_anomaly": torch.is_anomaly_enabled,
+            "torch.use_deterministic_algorithms": torch.are_deterministic_algorithms_enabled,
+            "torch.backends.cudnn.benchmark": lambda: torch.backends.cudnn.benchmark,
+            "torch.backends.cudnn.deterministic": lambda: torch.backends.cudnn.deterministic,
+            "torch.set_float32_matmul_precision": torch.get_float32_matmul_precision,
+            "torch.set_num_threads": torch.get_num_threads,
+            "torch.set_num_interop_threads": torch.get_num_interop_threads,
+        }
+    )
+
+
+def distribution(model: Any) -> tuple[str | None, int | None]:
+    """Whether torch.distributed runs, and the number of its processes."""
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        return "torch.distributed", int(distributed.get_world_size())
+    return None, 1
 
 
 def model_facts(model: Any) -> Model:

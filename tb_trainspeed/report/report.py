@@ -209,6 +209,9 @@ class Report:
             "hooks": [dataclasses.asdict(row) for row in profile.hooks],
             "data": dataclasses.asdict(profile.data),
             "model": dataclasses.asdict(profile.model),
+            "environment": dataclasses.asdict(profile.environment),
+            "compilation": dataclasses.asdict(profile.compilation),
+            "resources": dataclasses.asdict(profile.resources),
             "not_measured": dict(profile.not_measured),
         }
 

@@ -1,11 +1,11 @@
 """Profile <-> bytes: a zlib stream of the `Profile` message of trainspeed.proto."""
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 
 from google.protobuf.message import DecodeError
 
-from tb_trainspeed.profile import SCHEMA, Profile, Timeline
+from tb_trainspeed.profile import SCHEMA, Profile
 from tb_trainspeed.summary import trainspeed_pb2
 from tb_trainspeed.summary.messages import RecordError, damaged, read_message, write_message
 
@@ -56,7 +56,7 @@ def decode(payload: bytes) -> Profile:
         raise damaged("not a TrainSpeed record") from error
     _migrate(message, SCHEMA, MIGRATIONS)
     profile = read_message(Profile, message)
-    _check_columns(profile.timeline)
+    _check_columns(profile)
     return profile
 
 
@@ -87,8 +87,12 @@ def _migrate(message: trainspeed_pb2.Profile, schema: int, migrations: Mapping[i
         message.schema = version + 1
 
 
-def _check_columns(timeline: Timeline) -> None:
+def _check_columns(profile: Profile) -> None:
+    timeline, resources = profile.timeline, profile.resources
     columns = (timeline.first_step, timeline.steps, timeline.start_s, timeline.wall_s, timeline.slowest_step_s)
-    lengths = {len(column) for column in (*columns, *timeline.phases.values())}
-    if len(lengths) > 1:
-        raise damaged("the columns of its time line differ in length")
+    tables: list[tuple[str, Iterable[Sized]]] = [("time line", (*columns, *timeline.phases.values()))]
+    usages = (resources.usage, *(accelerator.usage for accelerator in resources.accelerators))
+    tables += [("usage", usage.columns.values()) for usage in usages]
+    for name, table in tables:
+        if len({len(column) for column in table}) > 1:
+            raise damaged(f"the columns of its {name} differ in length")

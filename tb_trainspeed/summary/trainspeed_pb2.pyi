@@ -18,18 +18,27 @@ class Column(_message.Message):
     def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Device(_message.Message):
-    __slots__ = ("kind", "name", "memory_bytes")
+    __slots__ = ("kind", "name", "memory_bytes", "capability")
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITY_FIELD_NUMBER: _ClassVar[int]
     kind: str
     name: str
     memory_bytes: int
-    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+    capability: str
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., capability: _Optional[str] = ...) -> None: ...
 
 class Environment(_message.Message):
-    __slots__ = ("backend", "versions", "platform", "cores", "memory_bytes", "memory_available_bytes", "devices")
+    __slots__ = ("backend", "versions", "platform", "cores", "memory_bytes", "memory_available_bytes", "devices", "machine_cores", "machine_devices", "cpu", "cpu_features", "settings", "distribution", "replicas")
     class VersionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class SettingsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +52,13 @@ class Environment(_message.Message):
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     MEMORY_AVAILABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_CORES_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_DEVICES_FIELD_NUMBER: _ClassVar[int]
+    CPU_FIELD_NUMBER: _ClassVar[int]
+    CPU_FEATURES_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    DISTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
     backend: str
     versions: _containers.ScalarMap[str, str]
     platform: str
@@ -50,26 +66,50 @@ class Environment(_message.Message):
     memory_bytes: int
     memory_available_bytes: int
     devices: _containers.RepeatedCompositeFieldContainer[Device]
-    def __init__(self, backend: _Optional[str] = ..., versions: _Optional[_Mapping[str, str]] = ..., platform: _Optional[str] = ..., cores: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., memory_available_bytes: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ...) -> None: ...
+    machine_cores: int
+    machine_devices: _containers.RepeatedCompositeFieldContainer[Device]
+    cpu: str
+    cpu_features: _containers.RepeatedScalarFieldContainer[str]
+    settings: _containers.ScalarMap[str, str]
+    distribution: str
+    replicas: int
+    def __init__(self, backend: _Optional[str] = ..., versions: _Optional[_Mapping[str, str]] = ..., platform: _Optional[str] = ..., cores: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., memory_available_bytes: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., machine_cores: _Optional[int] = ..., machine_devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., cpu: _Optional[str] = ..., cpu_features: _Optional[_Iterable[str]] = ..., settings: _Optional[_Mapping[str, str]] = ..., distribution: _Optional[str] = ..., replicas: _Optional[int] = ...) -> None: ...
 
 class Layer(_message.Message):
-    __slots__ = ("name", "kind", "parameters", "trainable_parameters", "output_shape", "dtype")
+    __slots__ = ("name", "kind", "parameters", "trainable_parameters", "output_shape", "dtype", "path", "trainable", "calls", "forward_flops", "options")
+    class OptionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     TRAINABLE_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_SHAPE_FIELD_NUMBER: _ClassVar[int]
     DTYPE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    TRAINABLE_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    FORWARD_FLOPS_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     parameters: int
     trainable_parameters: int
     output_shape: str
     dtype: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., parameters: _Optional[int] = ..., trainable_parameters: _Optional[int] = ..., output_shape: _Optional[str] = ..., dtype: _Optional[str] = ...) -> None: ...
+    path: str
+    trainable: bool
+    calls: int
+    forward_flops: int
+    options: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., parameters: _Optional[int] = ..., trainable_parameters: _Optional[int] = ..., output_shape: _Optional[str] = ..., dtype: _Optional[str] = ..., path: _Optional[str] = ..., trainable: bool = ..., calls: _Optional[int] = ..., forward_flops: _Optional[int] = ..., options: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "kind", "parameters", "trainable_parameters", "layers", "optimizer", "optimizer_options", "loss", "dtype_policy", "run_eagerly", "functions_run_eagerly", "jit_compile", "steps_per_execution")
+    __slots__ = ("name", "kind", "parameters", "trainable_parameters", "layers", "optimizer", "optimizer_options", "loss", "dtype_policy", "run_eagerly", "functions_run_eagerly", "jit_compile", "steps_per_execution", "metrics", "trainable_variables", "optimizer_variables", "optimizer_parameters", "custom_train_step", "layers_left_out")
     class OptimizerOptionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +130,12 @@ class Model(_message.Message):
     FUNCTIONS_RUN_EAGERLY_FIELD_NUMBER: _ClassVar[int]
     JIT_COMPILE_FIELD_NUMBER: _ClassVar[int]
     STEPS_PER_EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    TRAINABLE_VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZER_VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZER_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_TRAIN_STEP_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     parameters: int
@@ -103,7 +149,13 @@ class Model(_message.Message):
     functions_run_eagerly: bool
     jit_compile: bool
     steps_per_execution: int
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., parameters: _Optional[int] = ..., trainable_parameters: _Optional[int] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., optimizer: _Optional[str] = ..., optimizer_options: _Optional[_Mapping[str, str]] = ..., loss: _Optional[str] = ..., dtype_policy: _Optional[str] = ..., run_eagerly: bool = ..., functions_run_eagerly: bool = ..., jit_compile: bool = ..., steps_per_execution: _Optional[int] = ...) -> None: ...
+    metrics: _containers.RepeatedScalarFieldContainer[str]
+    trainable_variables: int
+    optimizer_variables: int
+    optimizer_parameters: int
+    custom_train_step: bool
+    layers_left_out: int
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., parameters: _Optional[int] = ..., trainable_parameters: _Optional[int] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., optimizer: _Optional[str] = ..., optimizer_options: _Optional[_Mapping[str, str]] = ..., loss: _Optional[str] = ..., dtype_policy: _Optional[str] = ..., run_eagerly: bool = ..., functions_run_eagerly: bool = ..., jit_compile: bool = ..., steps_per_execution: _Optional[int] = ..., metrics: _Optional[_Iterable[str]] = ..., trainable_variables: _Optional[int] = ..., optimizer_variables: _Optional[int] = ..., optimizer_parameters: _Optional[int] = ..., custom_train_step: bool = ..., layers_left_out: _Optional[int] = ...) -> None: ...
 
 class Stage(_message.Message):
     __slots__ = ("kind", "parallelism", "deterministic", "buffer", "batch_size", "function", "operations", "stateful_operations", "elements_per_batch", "output", "output_bytes")
@@ -370,17 +422,53 @@ class NestedCall(_message.Message):
     total_s: float
     def __init__(self, callback: _Optional[str] = ..., hook: _Optional[str] = ..., function: _Optional[str] = ..., calls: _Optional[int] = ..., total_s: _Optional[float] = ...) -> None: ...
 
+class CompilationEvent(_message.Message):
+    __slots__ = ("step", "at_s", "duration_s", "batch", "reason")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    AT_S_FIELD_NUMBER: _ClassVar[int]
+    DURATION_S_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    at_s: float
+    duration_s: float
+    batch: str
+    reason: str
+    def __init__(self, step: _Optional[int] = ..., at_s: _Optional[float] = ..., duration_s: _Optional[float] = ..., batch: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class Compilation(_message.Message):
-    __slots__ = ("count", "retraces", "first_step_s", "total_s")
+    __slots__ = ("count", "retraces", "first_step_s", "total_s", "events", "compiler_s", "functions_s", "graph_breaks")
+    class CompilerSEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Number
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Number, _Mapping]] = ...) -> None: ...
+    class FunctionsSEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Number
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Number, _Mapping]] = ...) -> None: ...
     COUNT_FIELD_NUMBER: _ClassVar[int]
     RETRACES_FIELD_NUMBER: _ClassVar[int]
     FIRST_STEP_S_FIELD_NUMBER: _ClassVar[int]
     TOTAL_S_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    COMPILER_S_FIELD_NUMBER: _ClassVar[int]
+    FUNCTIONS_S_FIELD_NUMBER: _ClassVar[int]
+    GRAPH_BREAKS_FIELD_NUMBER: _ClassVar[int]
     count: int
     retraces: int
     first_step_s: float
     total_s: float
-    def __init__(self, count: _Optional[int] = ..., retraces: _Optional[int] = ..., first_step_s: _Optional[float] = ..., total_s: _Optional[float] = ...) -> None: ...
+    events: _containers.RepeatedCompositeFieldContainer[CompilationEvent]
+    compiler_s: _containers.MessageMap[str, Number]
+    functions_s: _containers.MessageMap[str, Number]
+    graph_breaks: int
+    def __init__(self, count: _Optional[int] = ..., retraces: _Optional[int] = ..., first_step_s: _Optional[float] = ..., total_s: _Optional[float] = ..., events: _Optional[_Iterable[_Union[CompilationEvent, _Mapping]]] = ..., compiler_s: _Optional[_Mapping[str, Number]] = ..., functions_s: _Optional[_Mapping[str, Number]] = ..., graph_breaks: _Optional[int] = ...) -> None: ...
 
 class Timeline(_message.Message):
     __slots__ = ("steps_per_bucket", "first_step", "steps", "start_s", "wall_s", "slowest_step_s", "phases")
@@ -421,17 +509,77 @@ class Marker(_message.Message):
     label: str
     def __init__(self, kind: _Optional[str] = ..., step: _Optional[int] = ..., at_s: _Optional[float] = ..., duration_s: _Optional[float] = ..., label: _Optional[str] = ...) -> None: ...
 
+class Usage(_message.Message):
+    __slots__ = ("bucket_s", "columns")
+    class ColumnsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Column
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Column, _Mapping]] = ...) -> None: ...
+    BUCKET_S_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    bucket_s: float
+    columns: _containers.MessageMap[str, Column]
+    def __init__(self, bucket_s: _Optional[float] = ..., columns: _Optional[_Mapping[str, Column]] = ...) -> None: ...
+
+class Accelerator(_message.Message):
+    __slots__ = ("index", "name", "memory_bytes", "power_limit_w", "clock_limit_hz", "throttled", "other_processes", "usage")
+    class ThrottledEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Number
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Number, _Mapping]] = ...) -> None: ...
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    POWER_LIMIT_W_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_LIMIT_HZ_FIELD_NUMBER: _ClassVar[int]
+    THROTTLED_FIELD_NUMBER: _ClassVar[int]
+    OTHER_PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    name: str
+    memory_bytes: int
+    power_limit_w: float
+    clock_limit_hz: float
+    throttled: _containers.MessageMap[str, Number]
+    other_processes: int
+    usage: Usage
+    def __init__(self, index: _Optional[int] = ..., name: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., power_limit_w: _Optional[float] = ..., clock_limit_hz: _Optional[float] = ..., throttled: _Optional[_Mapping[str, Number]] = ..., other_processes: _Optional[int] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ...) -> None: ...
+
+class DeviceMemory(_message.Message):
+    __slots__ = ("device", "in_use_bytes", "peak_bytes", "limit_bytes")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    IN_USE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    in_use_bytes: int
+    peak_bytes: int
+    limit_bytes: int
+    def __init__(self, device: _Optional[str] = ..., in_use_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., limit_bytes: _Optional[int] = ...) -> None: ...
+
 class Resources(_message.Message):
-    __slots__ = ("process_cpu_s", "machine_cpu_s", "memory_peak_bytes", "gc_collections")
+    __slots__ = ("process_cpu_s", "machine_cpu_s", "memory_peak_bytes", "gc_collections", "usage", "accelerators", "device_memory")
     PROCESS_CPU_S_FIELD_NUMBER: _ClassVar[int]
     MACHINE_CPU_S_FIELD_NUMBER: _ClassVar[int]
     MEMORY_PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
     GC_COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    ACCELERATORS_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_MEMORY_FIELD_NUMBER: _ClassVar[int]
     process_cpu_s: float
     machine_cpu_s: float
     memory_peak_bytes: int
     gc_collections: int
-    def __init__(self, process_cpu_s: _Optional[float] = ..., machine_cpu_s: _Optional[float] = ..., memory_peak_bytes: _Optional[int] = ..., gc_collections: _Optional[int] = ...) -> None: ...
+    usage: Usage
+    accelerators: _containers.RepeatedCompositeFieldContainer[Accelerator]
+    device_memory: _containers.RepeatedCompositeFieldContainer[DeviceMemory]
+    def __init__(self, process_cpu_s: _Optional[float] = ..., machine_cpu_s: _Optional[float] = ..., memory_peak_bytes: _Optional[int] = ..., gc_collections: _Optional[int] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., accelerators: _Optional[_Iterable[_Union[Accelerator, _Mapping]]] = ..., device_memory: _Optional[_Iterable[_Union[DeviceMemory, _Mapping]]] = ...) -> None: ...
 
 class Cost(_message.Message):
     __slots__ = ("max_overhead", "foreground_s", "background_s", "sampling_s")

@@ -2,4 +2,6 @@
 
 import keras
 
-collect_ignore_glob = [f"*_{backend}.py" for backend in ("jax", "torch") if backend != keras.backend.backend()]
+collect_ignore_glob = [
+    f"*_{backend}.py" for backend in ("jax", "tensorflow", "torch") if backend != keras.backend.backend()
+]

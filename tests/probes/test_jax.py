@@ -1,12 +1,17 @@
 """On JAX training stays as asynchronous as it was, and time counts as compute when the device is busy."""
 
 import time
+from types import SimpleNamespace
 
+import jax
 import keras
 import numpy as np
 import pytest
 
 from tb_trainspeed import TrainSpeedCallback
+from tb_trainspeed.probes import jax as probe
+from tb_trainspeed.probes.fit_loop import Undo
+from tb_trainspeed.profile import Compilation, Device, DeviceMemory
 
 pytestmark = pytest.mark.filterwarnings("ignore:Your input ran out of data")
 EPOCHS, STEPS = 3, 40
@@ -114,6 +119,98 @@ def test_a_step_is_compiled_once_and_again_for_a_new_shape():
     profile = callback.report.profile
     assert profile.compilation.retraces == 1  # for the last, smaller batch
     assert profile.ledger.phases["compilation"] > 0.01
+    (event,) = profile.compilation.events
+    assert (event.step, event.batch) == (6, "float32(4, 32), float32(4, 1)")
+    assert set(profile.compilation.compiler_s) == {"trace", "lower", "compile"}
+    assert min(profile.compilation.compiler_s.values()) > 0
+    assert max(profile.compilation.functions_s, key=profile.compilation.functions_s.get) == "train_step"
+
+
+def listeners():
+    from jax._src import monitoring
+
+    return list(monitoring._event_duration_secs_listeners)
+
+
+def test_nobody_listens_to_the_compiler_after_the_fit():
+    before = listeners()
+    undo = Undo()
+    add_facts = probe.watch_compiler(0.0, undo)
+    jax.jit(lambda x: x + 1)(1.0)
+    assert len(listeners()) == len(before) + 1
+    undo.run()
+    assert listeners() == before
+    assert add_facts(Compilation()).compiler_s["compile"] > 0
+
+
+def test_where_it_cannot_be_taken_out_the_listener_goes_still(monkeypatch):
+    before, undo = listeners(), Undo()
+    add_facts = probe.watch_compiler(0.0, undo)
+    with monkeypatch.context() as patch:
+        patch.setattr(probe, "_unregister", lambda: 1 / 0)
+        undo.run()
+    jax.jit(lambda x: x + 2)(1.0)
+    assert add_facts(Compilation()).compiler_s == {}
+    (left,) = set(listeners()) - set(before)
+    probe._unregister()(left)
+
+
+def test_a_listener_that_fails_does_not_stop_the_compiler(monkeypatch):
+    monkeypatch.setattr(probe.CompilerLog, "listen", lambda *args, **kwargs: 1 / 0)
+    undo = Undo()
+    add_facts = probe.watch_compiler(0.0, undo)
+    assert jax.jit(lambda x: x + 3)(1.0) == 4.0
+    undo.run()
+    with pytest.raises(ZeroDivisionError):
+        add_facts(Compilation())
+
+
+def test_what_is_compiled_inside_another_function_counts_once():
+    now = 0.0
+    log = probe.CompilerLog(lambda: now)
+
+    def report(at_s, stage, duration_s, name):
+        nonlocal now
+        now = at_s
+        log.listen(f"/jax/core/compile/{stage}_duration", duration_s, fun_name=name)
+
+    report(1.0, "backend_compile", 0.5, "jit(before)")
+    report(2.5, "jaxpr_trace", 0.5, "inner")  # from 2.0
+    report(3.5, "backend_compile", 0.75, "jit(inner)")  # from 2.75
+    report(4.0, "jaxpr_trace", 2.5, "step")  # from 1.5: around the two
+    report(6.0, "backend_compile", 2.0, "jit(step)")
+    report(6.0, "unheard_of", 9.0, "step")
+    found = log.add_facts(Compilation())
+    assert found.compiler_s == {"compile": 0.5 + 0.75 + 2.0, "trace": 0.5 + (2.5 - 0.5 - 0.75)}
+    assert found.functions_s == {"step": 1.25 + 2.0, "inner": 1.25, "before": 0.5}
+    assert sum(found.compiler_s.values()) == sum(found.functions_s.values())
+
+
+def test_switches_are_seen():
+    before = probe.settings()
+    with jax.debug_nans(True):
+        after = probe.settings()
+    assert {name for name, value in after.items() if before[name] != value} == {"jax_debug_nans"}
+
+
+def test_a_distribution_is_seen(make_model):
+    assert probe.distribution(None) == (None, 1)
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=["cpu:0"]))
+    try:
+        assert probe.distribution(None) == ("DataParallel", 1)
+    finally:
+        keras.distribution.set_distribution(None)
+
+
+def test_memory_of_a_gpu(monkeypatch):
+    """On a device that is made up."""
+    stats = {"bytes_in_use": 3, "peak_bytes_in_use": 5, "bytes_limit": 9}
+    gpu = SimpleNamespace(
+        platform="gpu", id=1, device_kind="NVIDIA A100", compute_capability="8.0", memory_stats=lambda: stats
+    )
+    monkeypatch.setattr(jax, "local_devices", lambda: [gpu])
+    assert probe.device_memory() == (DeviceMemory("gpu:1", 3, 5, 9),)
+    assert probe.devices() == (Device("GPU", "NVIDIA A100", 9, "8.0"),)
 
 
 def test_what_jax_says_of_the_batch_and_the_device():

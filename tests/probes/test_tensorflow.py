@@ -1,8 +1,94 @@
-"""Beside a TensorFlow fit."""
+"""Beside a TensorFlow fit; what TensorFlow tells of its compiler, its switches and its devices."""
 
 import subprocess
 import sys
 import textwrap
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tb_trainspeed import TrainSpeedCallback
+from tb_trainspeed.probes import tensorflow as probe
+
+pytestmark = pytest.mark.filterwarnings("ignore:Your input ran out of data")
+
+
+def lengths_in_turn(jit_compile):
+    """A fit on batches of two lengths, of which the second comes first in step 3."""
+    batches = [(np.zeros((2, length, 3), "float32"), np.zeros((2, 1), "float32")) for length in [4, 4, 4, 9, 4, 9]]
+    spec = (tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 1)))
+    data = tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec)
+    model = keras.Sequential([keras.Input((None, 3)), keras.layers.GlobalMaxPooling1D(), keras.layers.Dense(1)])
+    model.compile(loss="mse", jit_compile=jit_compile)
+    callback = TrainSpeedCallback(None, verbose=0)
+    model.fit(data, verbose=0, shuffle=False, callbacks=[callback])
+    return callback.report.profile
+
+
+def test_xla_compiles_for_every_new_shape():
+    found = lengths_in_turn(True).compilation
+    (event,) = found.events
+    assert (event.step, event.batch) == (3, "float32(2, 9, 3), float32(2, 1)")
+    assert event.duration_s > 0
+    assert (found.count, found.retraces) == (2, 1)
+
+
+def test_without_xla_a_new_shape_is_no_compilation():
+    found = lengths_in_turn(False).compilation
+    assert (found.events, found.retraces) == ((), 0)
+
+
+def test_switches_are_seen():
+    before = probe.settings()
+    tf.debugging.enable_check_numerics()
+    tf.config.run_functions_eagerly(True)
+    try:
+        after = probe.settings()
+    finally:
+        tf.debugging.disable_check_numerics()
+        tf.config.run_functions_eagerly(False)
+    changed = {name for name, value in after.items() if before[name] != value}
+    assert changed == {"tf.debugging.enable_check_numerics", "tf.config.run_functions_eagerly"}
+    assert probe.settings() == before
+
+
+def test_data_debug_mode_is_seen(monkeypatch):
+    from tensorflow.python.data.ops import debug_mode
+
+    monkeypatch.setattr(debug_mode, "DEBUG_MODE", True)
+    assert probe.settings()["tf.data.experimental.enable_debug_mode"] == "True"
+
+
+def test_a_strategy_is_seen(make_model):
+    assert probe.distribution(make_model()) == (None, 1)
+    with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+        model = make_model()
+    assert probe.distribution(model) == ("OneDeviceStrategy", 1)
+
+
+def test_gpus(monkeypatch):
+    """On devices that are made up."""
+    gpu = tf.config.LogicalDevice("/device:GPU:0", "GPU")
+    cpu = tf.config.LogicalDevice("/device:CPU:0", "CPU")
+    details = {"device_name": "NVIDIA A100", "compute_capability": (8, 0)}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"])
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: [gpu] if kind else [cpu, gpu])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda device: details)
+    monkeypatch.setattr(tf.config.experimental, "get_memory_info", {"GPU:0": {"current": 3, "peak": 5}}.get)
+    assert [(d.kind, d.name, d.capability) for d in probe.devices()] == [
+        ("CPU", "/device:CPU:0", None),
+        ("GPU", "/device:GPU:0 NVIDIA A100", "8.0"),
+    ]
+    (memory,) = probe.device_memory()
+    assert (memory.device, memory.in_use_bytes, memory.peak_bytes, memory.limit_bytes) == ("GPU:0", 3, 5, None)
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_shapes_are_new_once(make_model, jit_compile):
+    new = probe.new_shapes(make_model(jit_compile=jit_compile))
+    assert [new("a"), new("a"), new("b"), new("")] == [jit_compile, False, jit_compile, False]
 
 
 def test_no_iterator_waits_for_the_garbage_collector():

@@ -49,7 +49,14 @@ def make_profile(seed, nones):
     made = make(Profile, rng, nones)
     column = {field.name: tuple(getattr(made.timeline, field.name))[:1] for field in dataclasses.fields(Timeline)[1:-1]}
     phases = {key: values[:1] for key, values in made.timeline.phases.items()}
-    return dataclasses.replace(made, timeline=Timeline(rng.randint(1, 9), **column, phases=phases))
+    accelerators = tuple(dataclasses.replace(one, usage=even(one.usage)) for one in made.resources.accelerators)
+    resources = dataclasses.replace(made.resources, usage=even(made.resources.usage), accelerators=accelerators)
+    return dataclasses.replace(made, timeline=Timeline(rng.randint(1, 9), **column, phases=phases), resources=resources)
+
+
+def even(usage):
+    """The same with columns of the same length."""
+    return dataclasses.replace(usage, columns={name: column[:1] for name, column in usage.columns.items()})
 
 
 @pytest.mark.parametrize("nones", [0.0, 0.5, 1.0])
@@ -188,6 +195,9 @@ HOSTILE = {
     "nan where a number must be": packed(ledger={"wall_s": math.nan}),
     "infinite column": packed(timeline={"start_s": [math.inf]}),
     "columns of different lengths": packed(timeline={"first_step": [0, 1], "steps": [1]}),
+    "usage of different lengths": packed(
+        resources={"usage": {"columns": {"a": {"values": [1.0]}, "b": {"values": [1.0, 2.0]}}}}
+    ),
     "schema -1": packed(schema=-1),
     "schema 0": packed(schema=0),
 }

@@ -1,0 +1,120 @@
+"""NVIDIA's accelerators by NVML, where the package `nvidia-ml-py` is installed. It asks the driver, not the device."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tb_trainspeed.profile import Accelerator
+from tb_trainspeed.recorder.usage import UsageLog
+
+_MAX_DEVICES = 16
+# NVML's bits for what holds a clock down, without those of an idle device and of clocks that a user set:
+# https://docs.nvidia.com/deploy/nvml-api/group__nvmlClocksEventReasons.html
+_REASONS = {
+    0x04: "power_cap",
+    0x08: "hardware",
+    0x20: "software_thermal",
+    0x40: "hardware_thermal",
+    0x80: "hardware_power",
+}
+
+
+class _Card:
+    """One accelerator."""
+
+    def __init__(self, nvml: Any, index: int):
+        self._nvml, self._index = nvml, index
+        self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        name = nvml.nvmlDeviceGetName(self._handle)
+        self._name = name.decode() if isinstance(name, bytes) else str(name)
+        self._log = UsageLog(most=("memory_bytes", "temperature_c"))
+        self._samples = 0
+        self._held: dict[str, int] = {}
+        self._others: int | None = None
+        memory, power_mw = self._ask("nvmlDeviceGetMemoryInfo"), self._ask("nvmlDeviceGetEnforcedPowerLimit")
+        clock_mhz = self._ask("nvmlDeviceGetMaxClockInfo", nvml.NVML_CLOCK_SM)
+        self._memory_bytes = memory and int(memory.total)
+        self._power_limit_w = power_mw if power_mw is None else power_mw / 1000
+        self._clock_limit_hz = clock_mhz if clock_mhz is None else clock_mhz * 1e6
+
+    def _ask(self, function: str, *arguments: Any) -> Any:
+        """What NVML says, or `None` where this device or driver does not tell."""
+        ask: Callable[..., Any] | None = getattr(self._nvml, function, None)
+        try:
+            return ask(self._handle, *arguments) if ask else None
+        except self._nvml.NVMLError:
+            return None
+
+    def sample(self, at_s: float, ours: Iterable[int]) -> None:
+        nvml, ask = self._nvml, self._ask
+        rates, memory = ask("nvmlDeviceGetUtilizationRates"), ask("nvmlDeviceGetMemoryInfo")
+        power_mw = ask("nvmlDeviceGetPowerUsage")
+        clock_mhz = ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM)
+        values = {
+            "utilization": rates and rates.gpu / 100,
+            "memory_utilization": rates and rates.memory / 100,
+            "memory_bytes": memory and float(memory.used),
+            "power_w": power_mw if power_mw is None else power_mw / 1000,
+            "clock_hz": clock_mhz if clock_mhz is None else clock_mhz * 1e6,
+            "temperature_c": ask("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU),
+        }
+        self._log.add(at_s, values)
+        reasons = ask("nvmlDeviceGetCurrentClocksEventReasons")
+        if reasons is None:  # as older drivers call it
+            reasons = ask("nvmlDeviceGetCurrentClocksThrottleReasons")
+        if reasons is not None:
+            self._samples += 1
+            for bit, reason in _REASONS.items():
+                self._held[reason] = self._held.get(reason, 0) + bool(reasons & bit)
+        pids = {process.pid for process in ask("nvmlDeviceGetComputeRunningProcesses") or ()}
+        if os.getpid() in pids:  # else we do not use it, or a container's numbers are not those of the driver
+            self._others = max(self._others or 0, len(pids.difference(ours)))
+
+    def facts(self) -> Accelerator:
+        return Accelerator(
+            self._index,
+            self._name,
+            self._memory_bytes,
+            self._power_limit_w,
+            self._clock_limit_hz,
+            {reason: held / self._samples for reason, held in self._held.items()},
+            self._others,
+            self._log.facts(),
+        )
+
+
+class Cards:
+    """All accelerators that NVML sees.
+
+    Raises:
+        ImportError: `nvidia-ml-py` is not installed.
+        NVMLError: there is no driver, or it does not answer.
+    """
+
+    def __init__(self) -> None:
+        import pynvml
+
+        self._nvml: Any = pynvml
+        pynvml.nvmlInit()
+        try:
+            count = min(_MAX_DEVICES, pynvml.nvmlDeviceGetCount())
+            self._cards = [_Card(pynvml, index) for index in range(count)]
+        except BaseException:
+            self.close()
+            raise
+
+    def sample(self, at_s: float, children: Iterable[int]) -> None:
+        """Takes a sample; `children` are the processes of ours besides this one."""
+        ours = {os.getpid(), *children}
+        for card in self._cards:
+            card.sample(at_s, ours)
+
+    def facts(self) -> tuple[Accelerator, ...]:
+        """What is known of each, from any thread, also after `close`."""
+        return tuple(card.facts() for card in self._cards)
+
+    def close(self) -> None:
+        """Lets the driver go. NVML counts who uses it, so that others may go on."""
+        with contextlib.suppress(self._nvml.NVMLError):
+            self._nvml.nvmlShutdown()
