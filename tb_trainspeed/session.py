@@ -249,6 +249,8 @@ class FitSession:
                 source=made.facts(),
                 batch_size=data.batch_size or made.batch_size,
                 batch_bytes=data.batch_bytes or made.batch_bytes,
+                inputs=made.batch,
+                **made.rows,
             )
         steps = profile.steps
         batch_size = data.batch_size

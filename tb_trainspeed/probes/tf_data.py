@@ -5,10 +5,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from tb_trainspeed.probes import samples
 from tb_trainspeed.profile import Data, Stage
 
 _MAX_STAGES = 64
 _INTERESTING = 40
+_STRINGS = 5
 
 
 def add_facts(data: Data, dataset: Any, users: bool) -> Data:
@@ -23,7 +25,20 @@ def add_facts(data: Data, dataset: Any, users: bool) -> Data:
         batch=text,
         stages=stages(dataset) if users else (),
         options=options(dataset) if users else {},
+        files=samples.files_facts(_strings(dataset)) if users else data.files,
     )
+
+
+def _strings(dataset: Any) -> list[bytes]:
+    """A few of the strings that a pipeline starts from: paths, or encoded images."""
+    nodes, seen = [dataset], 0
+    while nodes and seen < _MAX_STAGES:
+        node, seen = nodes.pop(), seen + 1
+        for tensor in getattr(node, "_tensors", ()):
+            if getattr(tensor, "dtype", None) == tf.string and tensor.shape.rank == 1:
+                return list(tensor[:_STRINGS].numpy())
+        nodes += node._inputs()
+    return []
 
 
 def batch_of(dataset: Any) -> tuple[int | None, int | None, str | None]:
@@ -84,7 +99,15 @@ def _stage(node: Any, kind: str, batch_size: int | None, elements_per_batch: flo
         elements_per_batch=elements_per_batch,
         output=", ".join(f"{spec.dtype.name}{spec.shape}" for spec in specs) or None,
         output_bytes=_bytes(specs),
+        count=_constant(getattr(node, "_count", None)),
+        elements=_elements(node),
     )
+
+
+def _elements(node: Any) -> int | None:
+    """What one pass yields, by the graph alone; -1 for what never ends is no number here."""
+    elements = int(node.cardinality())
+    return elements if elements >= 0 else None
 
 
 def _constant(value: Any) -> int | None:

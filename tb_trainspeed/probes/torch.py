@@ -1,6 +1,5 @@
 """The torch backend: clocks around the train function and around the loader, which Keras asks between two steps."""
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -92,6 +91,4 @@ def model_facts(model: Any) -> Model:
 
 def data_facts(loop: FitLoop) -> Data:
     """How the training data reaches the step."""
-    data = facts.tf_data_facts(facts.data_facts(loop), loop)
-    workers = getattr(getattr(loop.adapter, "_dataloader", None), "num_workers", None)
-    return data if workers is None else dataclasses.replace(data, workers=workers)
+    return facts.tf_data_facts(facts.data_facts(loop), loop)
