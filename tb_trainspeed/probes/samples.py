@@ -35,9 +35,9 @@ def rows_facts(x: Iterable[Any], y: Iterable[Any]) -> dict[str, Any]:
     }
 
 
-def _rows(array: Any) -> Any:
+def _rows(array: Any) -> Any | None:
     """The first rows, where looking at them asks no device for anything."""
-    on_host = isinstance(array, np.ndarray) or str(getattr(array, "device", "")) == "cpu"
+    on_host = isinstance(array, np.ndarray) or str(getattr(array, "device", "")).lower().endswith(("cpu", "cpu:0"))
     return np.asarray(array[:_ROWS]) if on_host and len(array.shape) else None
 
 

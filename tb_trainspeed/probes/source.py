@@ -69,9 +69,7 @@ class SourceClock:
     def _see(self, batch: Any) -> None:
         self.batch_size, self.batch_bytes = size_of(batch)
         self.batch = shapes_of(batch)
-        if isinstance(batch, (tuple, list)):
-            x, y = (_arrays(part) for part in (batch[0], batch[1] if len(batch) > 1 else ()))
-            self.rows = samples.rows_facts(x, y)
+        self.rows = rows_of(batch)
 
     def _safely(self, action: Callable[[], None]) -> None:
         if self.error is None:
@@ -105,6 +103,12 @@ def size_of(batch: Any) -> tuple[int | None, int]:
     leaves = keras.tree.flatten(batch)
     arrays = [leaf for leaf in leaves if hasattr(leaf, "nbytes") and getattr(leaf, "shape", None)]
     return (int(arrays[0].shape[0]) if arrays else None), sum(int(array.nbytes) for array in arrays)
+
+
+def rows_of(batch: Any) -> dict[str, Any]:
+    """Returns the facts of `Data` that the rows of a batch tell."""
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    return samples.rows_facts(_arrays(x), _arrays(y) if y is not None else ())
 
 
 def _arrays(part: Any) -> list[Any]:
@@ -202,8 +206,7 @@ def input_facts(data: Data, loop: FitLoop) -> Data:
     facts: dict[str, Any] = {"steps_per_epoch": steps if isinstance(steps, int) else None}
     arrays = getattr(adapter, "_inputs", None)
     if arrays is not None:
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(arrays)
-        facts |= samples.rows_facts(_arrays(x), _arrays(y) if y is not None else ())
+        facts |= rows_of(arrays)
         facts |= {"inputs": shapes_of(arrays), "inputs_bytes": size_of(arrays)[1]}
     owner = getattr(adapter, "py_dataset", None)
     loader = getattr(adapter, "_dataloader", None)

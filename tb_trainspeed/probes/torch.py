@@ -31,9 +31,13 @@ class _Event:
 
 
 def time_steps(
-    model: Any, recorder: FitRecorder, budget: Budget | None, failed: Callable[[], None]
+    model: Any,
+    recorder: FitRecorder,
+    budget: Budget | None,
+    failed: Callable[[], None],
+    seen: Callable[[Any], None],
 ) -> Callable[..., Any]:
-    """Returns the train function with clocks."""
+    """Returns the train function with clocks. `seen` is shown every batch."""
     train_function = model.train_function
     traced = trace_detector(train_function)
     recorder.call_dispatches = False  # on a CPU it is the main thread that computes
@@ -51,6 +55,7 @@ def time_steps(
             failed()
             raise
         recorder.step_end(traced, _Event, lambda: source.shapes_of(data))
+        seen(data[0])
         recorder.sample_device()
         return logs
 
