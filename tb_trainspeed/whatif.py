@@ -40,7 +40,7 @@ _SPREAD = Range(1.06, 1.0, 0.96)
 
 @dataclasses.dataclass(frozen=True)
 class StepModel:
-    """One steady epoch, in seconds: times of a step, but for the last seven, of which five are of an epoch, two of the fit.
+    """One steady epoch: seconds of a step, but for the last seven; of these five are of an epoch, two of the whole fit.
 
     Attributes:
         steps: steps an epoch.

@@ -46,6 +46,8 @@ def float64_inputs(
     Sources: Keras, `keras.config.floatx`. Measured on two cores: 1.3 times faster epochs on all three backends, and
     half the time before the first step for a million rows of 100.
     """
+    if "float64" not in inputs:
+        return Passed("nothing in float64 is handed over")
     sizes = _bytes_by_dtype(inputs)
     share = sizes.get("float64", 0.0) / max(1.0, sum(sizes.values()))
     if share < _WIDE_FROM:
