@@ -129,7 +129,11 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One stage of a tf.data pipeline, listed from the source to the training step."""
+    """One stage of a tf.data pipeline, listed from the source to the training step.
+
+    `count` is what `skip`, `take` and `repeat` were given, `elements` what one pass over the stage yields, where its
+    graph tells.
+    """
 
     kind: str
     parallelism: int | None = None
@@ -142,6 +146,8 @@ class Stage:
     elements_per_batch: float | None = None
     output: str | None = None
     output_bytes: int | None = None
+    count: int | None = None
+    elements: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +167,10 @@ class HotSpot:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The Python code that makes batches: `PyDataset.__getitem__`, a generator's `next`, or a py_function."""
+    """The Python code that makes batches: `PyDataset.__getitem__`, a generator's or a `DataLoader`'s `next`.
+
+    Times are sums over all calls, in all threads that make batches.
+    """
 
     name: str
     calls: int
@@ -171,8 +180,26 @@ class Source:
 
 
 @dataclasses.dataclass(frozen=True)
+class Files:
+    """A few of the files, or encoded images in memory, that the data are made of; `None` where they differ in kind."""
+
+    sampled: int = 0
+    file_system: str | None = None
+    mean_bytes: int | None = None
+    image_format: str | None = None
+    image_height: int | None = None
+    image_width: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Data:
-    """How the training data reaches the step."""
+    """How the training data reaches the step.
+
+    `inputs` are dtypes and shapes as the user hands them over, before Keras converts them, `inputs_bytes` the size of
+    arrays that were given whole. Of the first rows: `padding_share` is the share of zeros at the ends of rows of
+    integers, `one_hot_classes` how wide targets are that are one-hot, `holds_bytes` whether floating-point images hold
+    whole numbers from 0 to 255, or such divided by 255.
+    """
 
     adapter: str = ""
     kind: str = ""
@@ -186,6 +213,15 @@ class Data:
     source: Source | None = None
     stages: tuple[Stage, ...] = ()
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    steps_per_epoch: int | None = None
+    persistent_workers: bool | None = None
+    pin_memory: bool | None = None
+    inputs: str | None = None
+    inputs_bytes: int | None = None
+    padding_share: float | None = None
+    one_hot_classes: int | None = None
+    holds_bytes: bool | None = None
+    files: Files | None = None
 
 
 @dataclasses.dataclass(frozen=True)

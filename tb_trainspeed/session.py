@@ -79,6 +79,7 @@ class FitSession:
         self._settings: dict[str, str] = {}
         self._compiler: Callable[[Compilation], Compilation] | None = None
         self._batch: tuple[int | None, int | None, str | None] = None, None, None
+        self._rows: dict[str, Any] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._background_ns: dict[int, int] = {}
@@ -149,19 +150,23 @@ class FitSession:
             self._not_measured["input_wait"] = "max_overhead=0 switches it off"
         elif reason := self._backend.fetches_can_be_timed(self._model):
             self._not_measured["input_wait"] = reason
-        timed = self._backend.time_steps(self._model, self.recorder, self._budget, self._failed)
+        seen = self._guarded(self._see_batch)
+        timed = self._backend.time_steps(self._model, self.recorder, self._budget, self._failed, seen)
         self._undo.replace(self._model, "train_function", timed)
         self._timed_function = timed
 
     def _time_fetches(self) -> None:
         if self._loop and self.max_overhead:
-            self._backend.time_fetches(self._loop, self.recorder, self._undo, self._guarded(self._see_batch))
+            self._backend.time_fetches(self._loop, self.recorder, self._undo)
 
     def _see_batch(self, batch: Any) -> None:
         def see() -> None:
             self._batch = *source.size_of(batch), source.shapes_of(batch)
+            self._rows = source.rows_of(batch)
 
-        self._try("the batch", see)
+        if self._batch[2] is None:  # only the first
+            self._batch = None, None, ""
+            self._try("the batch", see)
 
     def _time_source(self) -> None:
         if self._loop and self._loop.adapter is not None:
@@ -259,6 +264,8 @@ class FitSession:
         if self._batch[1]:
             batch_size, batch_bytes, text = self._batch
             data = dataclasses.replace(data, batch_size=batch_size, batch_bytes=batch_bytes, batch=text)
+            rows = {name: value for name, value in self._rows.items() if getattr(data, name) is None}
+            data = dataclasses.replace(data, **rows)
         if self._source and self._source.error:
             self._note("source", self._source.error)
         elif self._source and self._source.calls:
@@ -268,6 +275,8 @@ class FitSession:
                 source=made.facts(),
                 batch_size=data.batch_size or made.batch_size,
                 batch_bytes=data.batch_bytes or made.batch_bytes,
+                inputs=made.batch,
+                **made.rows,
             )
         steps = profile.steps
         batch_size = data.batch_size

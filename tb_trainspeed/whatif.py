@@ -40,7 +40,7 @@ _SPREAD = Range(1.06, 1.0, 0.96)
 
 @dataclasses.dataclass(frozen=True)
 class StepModel:
-    """One steady epoch. Times of a step, but for the last five, which are times of an epoch; seconds.
+    """One steady epoch: seconds of a step, but for the last seven; of these five are of an epoch, two of the whole fit.
 
     Attributes:
         steps: steps an epoch.
@@ -53,6 +53,7 @@ class StepModel:
         cpu_s: CPU time of the whole process a step, at its `source_cpu_s`.
         cores: cores that the process may use.
         restart_s: the boundary between two epochs.
+        startup_s, compilation_s: what the fit pays for once, and no steady epoch.
     """
 
     steps: float
@@ -70,6 +71,8 @@ class StepModel:
     validation_s: float
     restart_s: float
     rest_s: float
+    startup_s: float = 0.0
+    compilation_s: float = 0.0
 
     def busy_s(self) -> float:
         """What the thread that trains does for one step."""
@@ -116,7 +119,7 @@ def baseline(profile: Profile) -> StepModel | None:
     busy_s = compute_s + batch_callbacks_s + other_s
     cpu_s = min(profile.steps.cpu_s or 0.0, (busy_s + wait_s) * (profile.environment.cores or 1.0))
     source = profile.data.source
-    source_s = source.wall_s / source.calls if source and source.calls else 0.0
+    source_s = source.wall_s / source.calls / max(1, profile.data.workers or 1) if source and source.calls else 0.0
     # Of a tf.data pipeline only the sum is known: what the process computes beyond one core of the thread that trains.
     source_cpu_s = source.cpu_s / source.calls if source and source.calls else max(0.0, cpu_s - busy_s)
     in_turn = _takes_turns(profile)
@@ -144,6 +147,8 @@ def baseline(profile: Profile) -> StepModel | None:
         validation_s=per_epoch.get("validation", 0.0),
         restart_s=per_epoch.get("epoch_restart", 0.0),
         rest_s=per_epoch.get("other", 0.0),
+        startup_s=profile.ledger.phases.get("startup") or 0.0,
+        compilation_s=profile.ledger.phases.get("compilation") or 0.0,
     )
 
 
@@ -201,6 +206,12 @@ def speedup(model: StepModel, changes: Iterable[Change]) -> Range:
         ratios[end] = model.epoch_s(1.0) / max(1e-9, new_s)
     low, expected, high = ratios["low"], ratios["expected"], ratios["high"]
     return Range(max(1.0, min(low, expected)), max(1.0, expected), max(1.0, expected, high))
+
+
+def saves_once_s(model: StepModel, changes: Iterable[Change]) -> float:
+    """Returns the seconds of starting and compiling that a fit would save once, as expected."""
+    after = apply(model, changes, "expected")
+    return model.startup_s + model.compilation_s - after.startup_s - after.compilation_s
 
 
 def _core_use_now(model: StepModel) -> float:

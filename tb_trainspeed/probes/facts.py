@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from tb_trainspeed.probes import machine
+from tb_trainspeed.probes import machine, source
 from tb_trainspeed.probes.fit_loop import FitLoop
 from tb_trainspeed.probes.layers import layer_facts, parameters_of
 from tb_trainspeed.profile import CallbackFacts, Data, Device, Environment, Model, Validation
@@ -160,17 +160,18 @@ def data_facts(loop: FitLoop) -> Data:
     """How the training data reaches the step, as far as the adapter tells."""
     adapter = loop.adapter
     dataset = getattr(adapter, "py_dataset", None)
-    source = dataset if dataset is not None else getattr(adapter, "_dataset", None)
+    given = dataset if dataset is not None else getattr(adapter, "_dataset", None)
     batch_size = getattr(adapter, "batch_size", None) or loop.arguments.get("batch_size")
-    return Data(
+    data = Data(
         adapter=type(adapter).__name__,
-        kind=_kind(source) if source is not None else "",
+        kind=_kind(given) if given is not None else "",
         batch_size=int(batch_size) if batch_size else None,
         batches_per_epoch=_integer(getattr(loop.epoch_iterator, "num_batches", None)),
         workers=_integer(getattr(dataset, "workers", None)),
         use_multiprocessing=getattr(dataset, "use_multiprocessing", None),
         max_queue_size=_integer(getattr(dataset, "max_queue_size", None)),
     )
+    return source.input_facts(data, loop)
 
 
 def tf_data_facts(data: Data, loop: FitLoop) -> Data:
@@ -182,8 +183,8 @@ def tf_data_facts(data: Data, loop: FitLoop) -> Data:
     return tf_data.add_facts(data, getattr(loop.adapter, "_dataset", None), users=True)
 
 
-def _kind(source: Any) -> str:
-    return type(getattr(source, "_dataset", source)).__name__.lstrip("_")
+def _kind(given: Any) -> str:
+    return type(source.users_own(given)).__name__.lstrip("_")
 
 
 def _integer(value: Any) -> int | None:

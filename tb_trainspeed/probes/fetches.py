@@ -1,6 +1,6 @@
 """Clocks around fetching a batch on the host, as JAX and torch do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
@@ -8,11 +8,10 @@ from tb_trainspeed.recorder import FitRecorder
 
 
 class TimedBatches:
-    """An iterator over batches with a clock around each fetch. The first batch is shown to `first`."""
+    """An iterator over batches with a clock around each fetch."""
 
-    def __init__(self, iterator: Iterator[Any], recorder: FitRecorder, first: Callable[[Any], None]):
+    def __init__(self, iterator: Iterator[Any], recorder: FitRecorder):
         self._iterator, self._recorder = iterator, recorder
-        self._first: Callable[[Any], None] | None = first
         #: The batch of the running step. Whoever runs the step has to let it go.
         self.last: Any = None
 
@@ -29,23 +28,20 @@ class TimedBatches:
             raise
         recorder.fetch_end(True)
         self.last = batch
-        if self._first:
-            first, self._first = self._first, None
-            first(batch)
         return batch
 
 
 class _TimedIterable:
     """Stands in for what an epoch iterates over."""
 
-    def __init__(self, iterable: Any, recorder: FitRecorder, first: Callable[[Any], None]):
-        self._iterable, self._recorder, self._first = iterable, recorder, first
+    def __init__(self, iterable: Any, recorder: FitRecorder):
+        self._iterable, self._recorder = iterable, recorder
 
     def __iter__(self) -> TimedBatches:
-        return TimedBatches(iter(self._iterable), self._recorder, self._first)
+        return TimedBatches(iter(self._iterable), self._recorder)
 
 
-def time_fetches(loop: FitLoop, recorder: FitRecorder, undo: Undo, first: Callable[[Any], None]) -> None:
+def time_fetches(loop: FitLoop, recorder: FitRecorder, undo: Undo) -> None:
     """Puts a clock around every fetch of the epochs to come."""
     make = loop.epoch_iterator._get_iterator
-    undo.replace(loop.epoch_iterator, "_get_iterator", lambda: _TimedIterable(make(), recorder, first))
+    undo.replace(loop.epoch_iterator, "_get_iterator", lambda: _TimedIterable(make(), recorder))

@@ -56,9 +56,13 @@ def _done(logs: Any) -> _Metrics | None:
 
 
 def time_steps(
-    model: Any, recorder: FitRecorder, budget: Budget | None, failed: Callable[[], None]
+    model: Any,
+    recorder: FitRecorder,
+    budget: Budget | None,
+    failed: Callable[[], None],
+    seen: Callable[[Any], None],
 ) -> Callable[..., Any]:
-    """Returns the train function with clocks."""
+    """Returns the train function with clocks. `seen` is shown every batch."""
     train_function = model.train_function
     traced = trace_detector(train_function)
     # A step that is not compiled is many small operations, and the host that dispatches them is what takes the time.
@@ -82,6 +86,7 @@ def time_steps(
             lambda: source.shapes_of(getattr(iterator, "last", None)),
         )
         if isinstance(iterator, TimedBatches):
+            seen(iterator.last)
             iterator.last = None
         recorder.sample_device()
         return outputs

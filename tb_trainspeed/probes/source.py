@@ -1,6 +1,7 @@
 """The Python code that makes batches: how long it takes, how much of that is CPU, and where in it the time goes."""
 
 import collections
+import dataclasses
 import os
 import sys
 import sysconfig
@@ -12,8 +13,9 @@ from typing import Any
 
 import keras
 
-from tb_trainspeed.probes.fit_loop import Undo
-from tb_trainspeed.profile import HotSpot, Source
+from tb_trainspeed.probes import samples
+from tb_trainspeed.probes.fit_loop import FitLoop, Undo
+from tb_trainspeed.profile import Data, HotSpot, Source
 
 # Library code: what lies below these folders is a callee, everything else is the user's own.
 _LIBRARY_FOLDERS = tuple(
@@ -26,17 +28,20 @@ _SPOTS = 12
 
 
 class SourceClock:
-    """Counts calls of the code that makes batches. One thread at a time calls it; another reads."""
+    """Counts calls of the code that makes batches, in however many threads; another thread reads."""
 
     def __init__(self, name: str):
         self.name = name
         self.calls = self.wall_ns = self.cpu_ns = 0
-        self.thread: int | None = None
+        #: Thread -> (wall, cpu) when the call began that runs in it.
+        self.running: dict[int, tuple[int, int]] = {}
         #: What failed here; from then on nothing is counted.
         self.error: Exception | None = None
-        self._began = 0, 0
         self.batch_size: int | None = None
         self.batch_bytes: int | None = None
+        self.batch: str | None = None
+        self.rows: dict[str, Any] = {}
+        self._lock = threading.Lock()
         self._stacks: collections.Counter[tuple[str, str, int, str, str]] = collections.Counter()
 
     def timed(self, make: Callable[[], Any]) -> Any:
@@ -51,18 +56,20 @@ class SourceClock:
         return batch
 
     def _begin(self) -> None:
-        self.thread = threading.get_ident()
-        self._began = time.perf_counter_ns(), time.thread_time_ns()
+        self.running[threading.get_ident()] = time.perf_counter_ns(), time.thread_time_ns()
 
     def _end(self) -> None:
-        self.thread = None
-        wall, cpu = self._began
-        self.cpu_ns += time.thread_time_ns() - cpu
-        self.wall_ns += time.perf_counter_ns() - wall
-        self.calls += 1
+        wall, cpu = self.running.pop(threading.get_ident())
+        cpu, wall = time.thread_time_ns() - cpu, time.perf_counter_ns() - wall
+        with self._lock:
+            self.cpu_ns += cpu
+            self.wall_ns += wall
+            self.calls += 1
 
     def _see(self, batch: Any) -> None:
         self.batch_size, self.batch_bytes = size_of(batch)
+        self.batch = shapes_of(batch)
+        self.rows = rows_of(batch)
 
     def _safely(self, action: Callable[[], None]) -> None:
         if self.error is None:
@@ -72,16 +79,16 @@ class SourceClock:
                 self.error = error
 
     def sample(self) -> bool:
-        """Notes where the code is now; returns whether it is running."""
-        thread = self.thread
-        frame = sys._current_frames().get(thread) if thread else None
-        spot = _locate(frame) if frame else None
-        if spot and sum(self._stacks.values()) < 100_000 and (spot in self._stacks or len(self._stacks) < 1000):
-            self._stacks[spot] += 1
-        return spot is not None
+        """Notes where the code is now, in every thread that runs it; returns whether any does."""
+        frames = sys._current_frames() if self.running else {}
+        spots = [spot for thread in tuple(self.running) if (spot := _locate(frames.get(thread)))]
+        for spot in spots:
+            if sum(self._stacks.values()) < 100_000 and (spot in self._stacks or len(self._stacks) < 1000):
+                self._stacks[spot] += 1
+        return bool(spots)
 
     @property
-    def samples(self) -> int:
+    def sampled(self) -> int:
         return sum(self._stacks.values())
 
     def facts(self) -> Source:
@@ -96,6 +103,16 @@ def size_of(batch: Any) -> tuple[int | None, int]:
     leaves = keras.tree.flatten(batch)
     arrays = [leaf for leaf in leaves if hasattr(leaf, "nbytes") and getattr(leaf, "shape", None)]
     return (int(arrays[0].shape[0]) if arrays else None), sum(int(array.nbytes) for array in arrays)
+
+
+def rows_of(batch: Any) -> dict[str, Any]:
+    """Returns the facts of `Data` that the rows of a batch tell."""
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    return samples.rows_facts(_arrays(x), _arrays(y) if y is not None else ())
+
+
+def _arrays(part: Any) -> list[Any]:
+    return [leaf for leaf in keras.tree.flatten(part) if getattr(leaf, "shape", None)]
 
 
 def shapes_of(batch: Any) -> str:
@@ -133,6 +150,27 @@ class _TimedDataset:
         return getattr(self._dataset, name)
 
 
+def users_own(dataset: Any) -> Any:
+    """The dataset that the user made, without our clock."""
+    return dataset._dataset if isinstance(dataset, _TimedDataset) else dataset
+
+
+class _TimedLoader:
+    """Stands in for a torch `DataLoader` without workers inside Keras' adapter."""
+
+    def __init__(self, loader: Any, clock: SourceClock):
+        self._loader, self._clock = loader, clock
+
+    def __iter__(self) -> Iterator[Any]:
+        return _timed_iterator(self._loader, self._clock)
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+
 def _timed_iterator(iterable: Iterable[Any], clock: SourceClock) -> Iterator[Any]:
     iterator = iter(iterable)
     end = object()
@@ -143,20 +181,48 @@ def _timed_iterator(iterable: Iterable[Any], clock: SourceClock) -> Iterator[Any
 def time_source(adapter: Any, undo: Undo) -> SourceClock | None:
     """Puts clocks around the Python code that makes batches, where the adapter has such code in this process."""
     kind = type(adapter).__name__
-    if kind == "PyDatasetAdapter" and adapter.enqueuer is None:
+    if kind == "PyDatasetAdapter" and not (adapter.enqueuer and adapter.py_dataset.use_multiprocessing):
         dataset = adapter.py_dataset
         clock = SourceClock(f"{type(dataset).__name__}.__getitem__")
-        undo.replace(adapter, "py_dataset", _TimedDataset(dataset, clock))
+        undo.replace(adapter.enqueuer or adapter, "py_dataset", _TimedDataset(dataset, clock))
         return clock
     if kind == "GeneratorDataAdapter":
         make = adapter.generator
         clock = SourceClock("generator")
         undo.replace(adapter, "generator", lambda: _timed_iterator(make(), clock))
         return clock
+    if kind == "TorchDataLoaderAdapter" and adapter._dataloader.num_workers == 0:
+        loader = adapter._dataloader
+        clock = SourceClock(f"{type(loader.dataset).__name__}.__getitem__")
+        undo.replace(adapter, "_dataloader", _TimedLoader(loader, clock))
+        return clock
     return None
+
+
+def input_facts(data: Data, loop: FitLoop) -> Data:
+    """Returns `data` with what the user's own objects tell of it: arrays, a loader, paths."""
+    adapter = loop.adapter
+    steps = loop.arguments.get("steps_per_epoch")
+    facts: dict[str, Any] = {"steps_per_epoch": steps if isinstance(steps, int) else None}
+    arrays = getattr(adapter, "_inputs", None)
+    if arrays is not None:
+        facts |= rows_of(arrays)
+        facts |= {"inputs": shapes_of(arrays), "inputs_bytes": size_of(arrays)[1]}
+    owner = getattr(adapter, "py_dataset", None)
+    loader = getattr(adapter, "_dataloader", None)
+    if loader is not None:
+        owner = loader.dataset
+        facts |= {
+            "workers": int(loader.num_workers),
+            "persistent_workers": bool(loader.persistent_workers),
+            "pin_memory": bool(loader.pin_memory),
+        }
+    if owner is not None and (paths := samples.paths_of(users_own(owner))):
+        facts["files"] = samples.files_facts(paths)
+    return dataclasses.replace(data, **facts)
 
 
 def sample_source(clock: SourceClock, stop: threading.Event, interval_s: float = 0.02) -> None:
     """Samples the stack of the code that makes batches until `stop`: often at first, later seldom."""
-    while not stop.wait(interval_s if clock.samples < _FIRST_SAMPLES else interval_s * _SLOWER):
+    while not stop.wait(interval_s if clock.sampled < _FIRST_SAMPLES else interval_s * _SLOWER):
         clock.sample()

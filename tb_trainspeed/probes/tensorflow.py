@@ -69,14 +69,21 @@ def _empty(spec: Any) -> Any:
     return tf.zeros([0])
 
 
-def time_fetches(loop: FitLoop, recorder: FitRecorder, undo: Undo, first: Callable[[Any], None]) -> None:
+def time_fetches(loop: FitLoop, recorder: FitRecorder, undo: Undo) -> None:
     """Nothing: the batch is fetched inside the train function."""
 
 
 def time_steps(
-    model: Any, recorder: FitRecorder, budget: Budget | None, failed: Callable[[], None]
+    model: Any,
+    recorder: FitRecorder,
+    budget: Budget | None,
+    failed: Callable[[], None],
+    seen: Callable[[Any], None],
 ) -> Callable[[Iterator[Any]], Any]:
-    """Returns the train function with clocks, and with one for the fetch of the batch where that can be timed."""
+    """Returns the train function with clocks, and with one for the fetch of the batch where that can be timed.
+
+    `seen` is shown every batch that is fetched apart.
+    """
     train_function = model.train_function
     fetch_apart = budget is not None and fetches_can_be_timed(model) is None
     counted, new = trace_detector(train_function), new_shapes(model)
@@ -130,6 +137,8 @@ def time_steps(
             recorder.step_abort()
             raise
         recorder.step_end(traced, None, shapes)
+        if batch is not None:
+            seen(batch)
         batch = None
         return outputs
 

@@ -5,10 +5,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from tb_trainspeed.probes import samples
 from tb_trainspeed.profile import Data, Stage
 
 _MAX_STAGES = 64
 _INTERESTING = 40
+_STRINGS = 5
+_PLUMBING = frozenset(("Placeholder", "Identity", "Const", "NoOp"))
 
 
 def add_facts(data: Data, dataset: Any, users: bool) -> Data:
@@ -23,7 +26,20 @@ def add_facts(data: Data, dataset: Any, users: bool) -> Data:
         batch=text,
         stages=stages(dataset) if users else (),
         options=options(dataset) if users else {},
+        files=samples.files_facts(_strings(dataset)) if users else data.files,
     )
+
+
+def _strings(dataset: Any) -> list[bytes]:
+    """A few of the strings that a pipeline starts from: paths, or encoded images."""
+    nodes, seen = [dataset], 0
+    while nodes and seen < _MAX_STAGES:
+        node, seen = nodes.pop(), seen + 1
+        for tensor in getattr(node, "_tensors", ()):
+            if getattr(tensor, "dtype", None) == tf.string and tensor.shape.rank == 1:
+                return list(tensor[:_STRINGS].numpy())
+        nodes += node._inputs()
+    return []
 
 
 def batch_of(dataset: Any) -> tuple[int | None, int | None, str | None]:
@@ -53,7 +69,7 @@ def stages(dataset: Any) -> tuple[Stage, ...]:
         if id(node) in seen or len(found) >= _MAX_STAGES:
             return
         seen.add(id(node))
-        kind = type(node).__name__.strip("_").removesuffix("Dataset")
+        kind = type(node).__name__.strip("_").removesuffix("V2").removesuffix("Dataset")
         size = _constant(getattr(node, "_batch_size", None))
         below = elements_per_batch * size if size and elements_per_batch else elements_per_batch
         for parent in node._inputs():
@@ -69,7 +85,9 @@ def _stage(node: Any, kind: str, batch_size: int | None, elements_per_batch: flo
     function = getattr(node, "_map_func", None)
     graph = getattr(getattr(function, "function", None), "graph", None)
     operations = list(graph.get_operations()) if graph is not None else []
-    kinds = list(dict.fromkeys(op.type for op in operations if op.type not in ("Placeholder", "Identity", "Const")))
+    kinds = list(
+        dict.fromkeys(kind for kind in [op.type for op in operations] + _nested(graph) if kind not in _PLUMBING)
+    )
     stateful = list(dict.fromkeys(op.type for op in operations if op.op_def is not None and op.op_def.is_stateful))
     python_function = getattr(function, "_func", None)
     specs = [spec for spec in tf.nest.flatten(node.element_spec) if isinstance(spec, tf.TensorSpec)]
@@ -84,7 +102,21 @@ def _stage(node: Any, kind: str, batch_size: int | None, elements_per_batch: flo
         elements_per_batch=elements_per_batch,
         output=", ".join(f"{spec.dtype.name}{spec.shape}" for spec in specs) or None,
         output_bytes=_bytes(specs),
+        count=_constant(getattr(node, "_count", None)),
+        elements=_elements(node),
     )
+
+
+def _nested(graph: Any) -> list[str]:
+    """Types of the operations in the functions that a graph calls, such as the branches of an `if`."""
+    library = graph.as_graph_def().library.function if graph is not None else ()
+    return [node.op for function in library for node in function.node_def]
+
+
+def _elements(node: Any) -> int | None:
+    """What one pass yields, by the graph alone; -1 for what never ends is no number here."""
+    elements = int(node.cardinality())
+    return elements if elements >= 0 else None
 
 
 def _constant(value: Any) -> int | None:

@@ -34,9 +34,13 @@ class _Event:
 
 
 def time_steps(
-    model: Any, recorder: FitRecorder, budget: Budget | None, failed: Callable[[], None]
+    model: Any,
+    recorder: FitRecorder,
+    budget: Budget | None,
+    failed: Callable[[], None],
+    seen: Callable[[Any], None],
 ) -> Callable[..., Any]:
-    """Returns the train function with clocks."""
+    """Returns the train function with clocks. `seen` is shown every batch."""
     train_function = model.train_function
     traced = trace_detector(train_function)
     recorder.call_dispatches = False  # on a CPU it is the main thread that computes
@@ -54,6 +58,7 @@ def time_steps(
             failed()
             raise
         recorder.step_end(traced, _Event, lambda: source.shapes_of(data))
+        seen(data[0])
         recorder.sample_device()
         return logs
 
@@ -194,6 +199,4 @@ def model_facts(model: Any) -> Model:
 
 def data_facts(loop: FitLoop) -> Data:
     """How the training data reaches the step."""
-    data = facts.tf_data_facts(facts.data_facts(loop), loop)
-    workers = getattr(getattr(loop.adapter, "_dataloader", None), "num_workers", None)
-    return data if workers is None else dataclasses.replace(data, workers=workers)
+    return facts.tf_data_facts(facts.data_facts(loop), loop)

@@ -8,8 +8,10 @@ from tb_trainspeed.rules.facts import steady_of
 from tb_trainspeed.rules.rule import Range
 
 RULE_PAGES = "docs/rules"
-# A remedy whose expected gain is less than runs differ from each other is no finding.
+# A remedy whose expected gain is less than runs differ from each other is no finding: of a steady epoch, or once of the
+# whole fit.
 _WORTH = 1.05
+_WORTH_ONCE = 0.05
 
 _BOUND = {
     "input_wait": "Waiting for data",
@@ -48,17 +50,23 @@ def diagnose(profile: Profile) -> Report:
         else:
             checks.append(done)
     findings.sort(key=lambda finding: (finding.confidence == "hint", -finding.saves_s))
-    safe = [finding for finding in findings if finding.changes_results == "no"]
+    sure = [finding for finding in findings if finding.confidence != "hint"]
+    safe = [finding for finding in sure if finding.changes_results == "no"]
     attainable = whatif.speedup(model, [finding.change for finding in safe]) if model and safe else None
-    headline = _headline(profile, attainable, findings)
-    explanation = (safe or findings)[0].message if findings else _healthy(profile)
+    headline = _headline(profile, attainable, sure)
+    explanation = (safe or sure)[0].message if sure else _healthy(profile)
     return Report(headline, explanation, tuple(findings), tuple(checks), attainable, profile)
 
 
 def _finding(done: Check, found: Found, profile: Profile, model: whatif.StepModel | None) -> Finding | None:
     gain = whatif.speedup(model, [found.change]) if model else None
-    if gain and gain.expected < _WORTH:
+    once_s = whatif.saves_once_s(model, [found.change]) if model else 0.0
+    recurs = gain is None or gain.expected >= _WORTH
+    if not recurs and once_s < _WORTH_ONCE * profile.ledger.wall_s:
         return None
+    if not recurs:
+        gain = None
+    share = 1.0 if found.change.first_epoch else 1 - 1 / max(1, profile.ledger.epochs)
     rule = done.rule
     return Finding(
         code=rule.code,
@@ -69,7 +77,7 @@ def _finding(done: Check, found: Found, profile: Profile, model: whatif.StepMode
         evidence=found.evidence,
         remedy=Remedy(found.remedy, found.code),
         speedup=gain,
-        saves_s=_recurring_s(profile) * (1 - 1 / gain.expected) if gain else 0.0,
+        saves_s=(_recurring_s(profile) * share * (1 - 1 / gain.expected) if gain else 0.0) + once_s,
         changes_results=found.changes_results,
         confidence=found.confidence,
         url=f"{RULE_PAGES}/{rule.code}.md",
@@ -100,6 +108,9 @@ def _headline(profile: Profile, attainable: Range | None, findings: list[Finding
     if attainable and attainable.expected >= _WORTH:
         gain = Part(f"{words.times(attainable.expected)} faster", True)
         return (*bound, Part("Safe fixes would make it "), gain, Part("."))
+    at_start_s = sum(finding.saves_s for finding in findings if finding.speedup is None)
+    if at_start_s and not any(finding.speedup for finding in findings):
+        return (*bound, Part("The fit would start "), Part(f"{words.seconds(at_start_s)} earlier", True), Part("."))
     if findings and findings[0].speedup:
         gain = Part(f"{words.times(findings[0].speedup.expected)} faster", True)
         return (*bound, Part("A fix that changes training would make it "), gain, Part("."))

@@ -6,7 +6,19 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tb_trainspeed.profile import CallbackFacts, Hook, Ledger, NestedCall, Profile, Source, Stage
+from tb_trainspeed.profile import (
+    CallbackFacts,
+    Data,
+    Files,
+    Hook,
+    Layer,
+    LayerTime,
+    Ledger,
+    NestedCall,
+    Profile,
+    Source,
+    Stage,
+)
 
 FACTS: dict[str, Callable[[Profile], Any]] = {}
 
@@ -152,6 +164,73 @@ def source(profile: Profile) -> Source | None:
 @fact
 def stages(profile: Profile) -> tuple[Stage, ...]:
     return profile.data.stages
+
+
+@fact
+def data(profile: Profile) -> Data:
+    """How the training data reaches the step. What of it may be missing is a fact of its own."""
+    return profile.data
+
+
+@fact
+def inputs(profile: Profile) -> str | None:
+    """Dtypes and shapes as the user hands them over, such as `float32(32, 10), int64(32,)`."""
+    return profile.data.inputs
+
+
+@fact
+def files(profile: Profile) -> Files | None:
+    return profile.data.files
+
+
+@fact
+def batch_bytes(profile: Profile) -> int | None:
+    return profile.data.batch_bytes
+
+
+@fact
+def batches_per_epoch(profile: Profile) -> int | None:
+    return profile.data.batches_per_epoch
+
+
+@fact
+def restart_s(profile: Profile) -> float | None:
+    """Boundary between two epochs, seconds."""
+    steady = steady_of(profile)
+    return steady.phases.get("epoch_restart", 0.0) / steady.epochs if steady else None
+
+
+@fact
+def startup_s(profile: Profile) -> float | None:
+    return profile.ledger.phases.get("startup")
+
+
+@fact
+def wall_s(profile: Profile) -> float:
+    return profile.ledger.wall_s
+
+
+@fact
+def accelerators(profile: Profile) -> tuple[str, ...] | None:
+    """The kinds of the devices that are no CPU; empty on a machine without."""
+    devices = profile.environment.devices
+    return tuple(device.kind for device in devices if device.kind != "CPU") if devices else None
+
+
+@fact
+def layers(profile: Profile) -> tuple[Layer, ...]:
+    return profile.model.layers
+
+
+@fact
+def layer_times(profile: Profile) -> tuple[LayerTime, ...] | None:
+    """What each layer takes of a step, by deep samples."""
+    return profile.breakdown.layers or None if profile.breakdown else None
+
+
+@fact
+def loss(profile: Profile) -> str | None:
+    return profile.model.loss
 
 
 @fact

@@ -33,11 +33,13 @@ class Change:
     """What a remedy does to the step-time model (`whatif.StepModel`); field names are those of the model.
 
     `factors` multiply quantities of the model, `removes` subtract seconds from them, `sets` replace them.
+    `first_epoch` is whether the remedy helps from the first epoch on, or only from the second.
     """
 
     factors: Mapping[str, Range] = dataclasses.field(default_factory=dict)
     removes: Mapping[str, Range] = dataclasses.field(default_factory=dict)
     sets: Mapping[str, Range] = dataclasses.field(default_factory=dict)
+    first_epoch: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -158,7 +158,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., parameters: _Optional[int] = ..., trainable_parameters: _Optional[int] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., optimizer: _Optional[str] = ..., optimizer_options: _Optional[_Mapping[str, str]] = ..., loss: _Optional[str] = ..., dtype_policy: _Optional[str] = ..., run_eagerly: bool = ..., functions_run_eagerly: bool = ..., jit_compile: bool = ..., steps_per_execution: _Optional[int] = ..., metrics: _Optional[_Iterable[str]] = ..., trainable_variables: _Optional[int] = ..., optimizer_variables: _Optional[int] = ..., optimizer_parameters: _Optional[int] = ..., custom_train_step: bool = ..., layers_left_out: _Optional[int] = ...) -> None: ...
 
 class Stage(_message.Message):
-    __slots__ = ("kind", "parallelism", "deterministic", "buffer", "batch_size", "function", "operations", "stateful_operations", "elements_per_batch", "output", "output_bytes")
+    __slots__ = ("kind", "parallelism", "deterministic", "buffer", "batch_size", "function", "operations", "stateful_operations", "elements_per_batch", "output", "output_bytes", "count", "elements")
     KIND_FIELD_NUMBER: _ClassVar[int]
     PARALLELISM_FIELD_NUMBER: _ClassVar[int]
     DETERMINISTIC_FIELD_NUMBER: _ClassVar[int]
@@ -170,6 +170,8 @@ class Stage(_message.Message):
     ELEMENTS_PER_BATCH_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    ELEMENTS_FIELD_NUMBER: _ClassVar[int]
     kind: str
     parallelism: int
     deterministic: bool
@@ -181,7 +183,9 @@ class Stage(_message.Message):
     elements_per_batch: float
     output: str
     output_bytes: int
-    def __init__(self, kind: _Optional[str] = ..., parallelism: _Optional[int] = ..., deterministic: bool = ..., buffer: _Optional[int] = ..., batch_size: _Optional[int] = ..., function: _Optional[str] = ..., operations: _Optional[_Iterable[str]] = ..., stateful_operations: _Optional[_Iterable[str]] = ..., elements_per_batch: _Optional[float] = ..., output: _Optional[str] = ..., output_bytes: _Optional[int] = ...) -> None: ...
+    count: int
+    elements: int
+    def __init__(self, kind: _Optional[str] = ..., parallelism: _Optional[int] = ..., deterministic: bool = ..., buffer: _Optional[int] = ..., batch_size: _Optional[int] = ..., function: _Optional[str] = ..., operations: _Optional[_Iterable[str]] = ..., stateful_operations: _Optional[_Iterable[str]] = ..., elements_per_batch: _Optional[float] = ..., output: _Optional[str] = ..., output_bytes: _Optional[int] = ..., count: _Optional[int] = ..., elements: _Optional[int] = ...) -> None: ...
 
 class HotSpot(_message.Message):
     __slots__ = ("function", "file", "line", "callee", "library", "share")
@@ -213,8 +217,24 @@ class Source(_message.Message):
     hot_spots: _containers.RepeatedCompositeFieldContainer[HotSpot]
     def __init__(self, name: _Optional[str] = ..., calls: _Optional[int] = ..., wall_s: _Optional[float] = ..., cpu_s: _Optional[float] = ..., hot_spots: _Optional[_Iterable[_Union[HotSpot, _Mapping]]] = ...) -> None: ...
 
+class Files(_message.Message):
+    __slots__ = ("sampled", "file_system", "mean_bytes", "image_format", "image_height", "image_width")
+    SAMPLED_FIELD_NUMBER: _ClassVar[int]
+    FILE_SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    MEAN_BYTES_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    sampled: int
+    file_system: str
+    mean_bytes: int
+    image_format: str
+    image_height: int
+    image_width: int
+    def __init__(self, sampled: _Optional[int] = ..., file_system: _Optional[str] = ..., mean_bytes: _Optional[int] = ..., image_format: _Optional[str] = ..., image_height: _Optional[int] = ..., image_width: _Optional[int] = ...) -> None: ...
+
 class Data(_message.Message):
-    __slots__ = ("adapter", "kind", "batch_size", "batch_bytes", "batch", "batches_per_epoch", "workers", "use_multiprocessing", "max_queue_size", "source", "stages", "options")
+    __slots__ = ("adapter", "kind", "batch_size", "batch_bytes", "batch", "batches_per_epoch", "workers", "use_multiprocessing", "max_queue_size", "source", "stages", "options", "steps_per_epoch", "persistent_workers", "pin_memory", "inputs", "inputs_bytes", "padding_share", "one_hot_classes", "holds_bytes", "files")
     class OptionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -234,6 +254,15 @@ class Data(_message.Message):
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    STEPS_PER_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    PERSISTENT_WORKERS_FIELD_NUMBER: _ClassVar[int]
+    PIN_MEMORY_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PADDING_SHARE_FIELD_NUMBER: _ClassVar[int]
+    ONE_HOT_CLASSES_FIELD_NUMBER: _ClassVar[int]
+    HOLDS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
     adapter: str
     kind: str
     batch_size: int
@@ -246,7 +275,16 @@ class Data(_message.Message):
     source: Source
     stages: _containers.RepeatedCompositeFieldContainer[Stage]
     options: _containers.ScalarMap[str, str]
-    def __init__(self, adapter: _Optional[str] = ..., kind: _Optional[str] = ..., batch_size: _Optional[int] = ..., batch_bytes: _Optional[int] = ..., batch: _Optional[str] = ..., batches_per_epoch: _Optional[int] = ..., workers: _Optional[int] = ..., use_multiprocessing: bool = ..., max_queue_size: _Optional[int] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., options: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    steps_per_epoch: int
+    persistent_workers: bool
+    pin_memory: bool
+    inputs: str
+    inputs_bytes: int
+    padding_share: float
+    one_hot_classes: int
+    holds_bytes: bool
+    files: Files
+    def __init__(self, adapter: _Optional[str] = ..., kind: _Optional[str] = ..., batch_size: _Optional[int] = ..., batch_bytes: _Optional[int] = ..., batch: _Optional[str] = ..., batches_per_epoch: _Optional[int] = ..., workers: _Optional[int] = ..., use_multiprocessing: bool = ..., max_queue_size: _Optional[int] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., options: _Optional[_Mapping[str, str]] = ..., steps_per_epoch: _Optional[int] = ..., persistent_workers: bool = ..., pin_memory: bool = ..., inputs: _Optional[str] = ..., inputs_bytes: _Optional[int] = ..., padding_share: _Optional[float] = ..., one_hot_classes: _Optional[int] = ..., holds_bytes: bool = ..., files: _Optional[_Union[Files, _Mapping]] = ...) -> None: ...
 
 class Validation(_message.Message):
     __slots__ = ("runs", "steps", "step_s", "batch_size", "frequency", "max_steps")

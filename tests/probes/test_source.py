@@ -23,7 +23,7 @@ def test_what_raises_is_counted_too():
     with pytest.raises(StopIteration):
         clock.timed(lambda: next(iter(())))
     assert clock.calls == 1
-    assert clock.thread is None
+    assert not clock.running
 
 
 def test_samples_find_the_users_line():

@@ -43,3 +43,9 @@ def test_options_that_are_set():
     dataset = tf.data.Dataset.range(3).with_options(options)
     assert tf_data.options(dataset)["inject_prefetch"] == "False"
     assert "map_parallelization" not in tf_data.options(dataset)
+
+
+def test_counts_and_elements():
+    skip, take, repeat = tf_data.stages(tf.data.Dataset.range(10).skip(3).take(5).repeat())[1:]
+    assert (skip.count, skip.elements, take.count, take.elements) == (3, 7, 5, 5)
+    assert repeat.elements is None

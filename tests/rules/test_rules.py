@@ -5,52 +5,19 @@ import pathlib
 
 import pytest
 
-from tb_trainspeed.profile import CallbackFacts, Environment, Hook, HotSpot, Ledger, NestedCall, Profile, Source, Stage
-from tb_trainspeed.rules import Check, callbacks, catalogue, check, framework, input_pipeline, model_compute, page
-from tb_trainspeed.rules.facts import FACTS, Steady
+from tb_trainspeed.profile import CallbackFacts, Environment, Hook, Ledger, NestedCall, Profile
+from tb_trainspeed.rules import Check, callbacks, catalogue, check, framework, model_compute, page
+from tb_trainspeed.rules.facts import FACTS
+from tb_trainspeed.rules.input_pipeline import files, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, rule
+from tests.rules import input_pipeline, transfer
+from tests.rules.rows import STEADY
 
-STEADY = Steady(epoch_s=2.0, epochs=3, steps_per_epoch=100, phases={"compute": 6.0})
-WAITING = Source("Photos.__getitem__", calls=100, wall_s=4.0, cpu_s=0.2)
-DECODING = dataclasses.replace(
-    WAITING,
-    cpu_s=3.9,
-    hot_spots=(
-        HotSpot("load", "/home/me/train.py", 7, "convert", "PIL", 0.5),
-        HotSpot("load", "/home/me/train.py", 8, "resize", "PIL", 0.3),
-        HotSpot("augment", "/home/me/train.py", 12, "roll", "numpy", 0.2),
-    ),
-)
-MAP = Stage("Map", function="scale", operations=("Mul", "AddV2"), elements_per_batch=512, output_bytes=128)
-PYTHON_MAP = dataclasses.replace(MAP, operations=("EagerPyFunc",))
-BATCH = Stage("Batch", batch_size=512, elements_per_batch=1)
 BATCH_HOOK = Hook("Logger", "on_train_batch_end", "callbacks", 300, 1.5, 0.02)
 SAVES = Hook("ModelCheckpoint", "on_train_batch_end", "checkpointing", 300, 3.0, 0.02)
 SAVE_EACH = CallbackFacts("ModelCheckpoint", "MonitorCallback", {"save_freq": "1"})
 
-IP01 = {
-    "adapter": "PyDatasetAdapter",
-    "data_kind": "Photos",
-    "workers": 1,
-    "input_share": 0.7,
-    "wait_s": 0.03,
-    "step_s": 0.04,
-    "busy_cores": 0.5,
-    "cores": 4.0,
-    "source": WAITING,
-}
-IP09 = {
-    "adapter": "PyDatasetAdapter",
-    "input_share": 0.7,
-    "wait_s": 0.03,
-    "source": DECODING,
-    "epochs_planned": 5,
-    "epoch_bytes": 10**8,
-    "memory_available_bytes": 10**9,
-}
-IP06 = {"stages": (PYTHON_MAP, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
-IP08 = {"stages": (MAP, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
 MC00 = {
     "batch_size": 8,
     "dispatch_share": 0.7,
@@ -102,13 +69,8 @@ CB06 = {
 }
 
 FIRES = [
-    pytest.param(input_pipeline.pydataset_serial, IP01, {}, id="IP01 waits for files"),
-    pytest.param(
-        input_pipeline.pydataset_serial, IP01, {"source": DECODING, "busy_cores": 1.2}, id="IP01 decodes, cores idle"
-    ),
-    pytest.param(input_pipeline.redecode_each_epoch, IP09, {}, id="IP09"),
-    pytest.param(input_pipeline.py_function_in_map, IP06, {}, id="IP06"),
-    pytest.param(input_pipeline.map_before_batch, IP08, {}, id="IP08"),
+    *input_pipeline.FIRES,
+    *transfer.FIRES,
     pytest.param(model_compute.tiny_batch, MC00, {}, id="MC00"),
     pytest.param(framework.eager, FW01, {}, id="FW01 run_eagerly"),
     pytest.param(framework.eager, FW01, {"run_eagerly": False, "functions_run_eagerly": True}, id="FW01 functions"),
@@ -133,45 +95,8 @@ FIRES = [
 ]
 
 SILENT = [
-    pytest.param(
-        input_pipeline.pydataset_serial, IP01, {"adapter": "ArrayDataAdapter"}, NotApplicable, id="IP01 arrays"
-    ),
-    pytest.param(input_pipeline.pydataset_serial, IP01, {"workers": 4}, Passed, id="IP01 has workers"),
-    pytest.param(input_pipeline.pydataset_serial, IP01, {"input_share": 0.14}, Passed, id="IP01 hardly waits"),
-    pytest.param(
-        input_pipeline.pydataset_serial,
-        IP01,
-        {"source": DECODING, "busy_cores": 1.8, "cores": 2.0},
-        Passed,
-        id="IP01 decodes, no idle core",
-    ),
-    pytest.param(
-        input_pipeline.pydataset_serial,
-        IP01,
-        {"source": Source("Photos.__getitem__", 100, 0.05, 0.05)},
-        Passed,
-        id="IP01 only slices arrays",
-    ),
-    pytest.param(
-        input_pipeline.redecode_each_epoch, IP09, {"adapter": "TFDatasetAdapter"}, NotApplicable, id="IP09 tf"
-    ),
-    pytest.param(input_pipeline.redecode_each_epoch, IP09, {"epochs_planned": 1}, NotApplicable, id="IP09 one epoch"),
-    pytest.param(input_pipeline.redecode_each_epoch, IP09, {"epoch_bytes": 6 * 10**8}, Passed, id="IP09 too large"),
-    pytest.param(input_pipeline.redecode_each_epoch, IP09, {"source": WAITING}, Passed, id="IP09 nothing decoded"),
-    pytest.param(input_pipeline.redecode_each_epoch, IP09, {"input_share": 0.1}, Passed, id="IP09 hardly waits"),
-    pytest.param(input_pipeline.py_function_in_map, IP06, {"stages": (MAP, BATCH)}, Passed, id="IP06 no Python"),
-    pytest.param(input_pipeline.py_function_in_map, IP06, {"stages": ()}, NotApplicable, id="IP06 arrays"),
-    pytest.param(input_pipeline.py_function_in_map, IP06, {"input_share": 0.14}, Passed, id="IP06 hardly waits"),
-    pytest.param(input_pipeline.map_before_batch, IP08, {"stages": (BATCH, MAP)}, Passed, id="IP08 batches first"),
-    pytest.param(
-        input_pipeline.map_before_batch,
-        IP08,
-        {"stages": (dataclasses.replace(MAP, operations=("DecodeJpeg",)), BATCH)},
-        Passed,
-        id="IP08 decodes",
-    ),
-    pytest.param(input_pipeline.map_before_batch, IP08, {"step_s": 0.2}, Passed, id="IP08 real work an element"),
-    pytest.param(input_pipeline.map_before_batch, IP08, {"input_share": 0.14}, Passed, id="IP08 hardly waits"),
+    *input_pipeline.SILENT,
+    *transfer.SILENT,
     pytest.param(model_compute.tiny_batch, MC00, {"batch_size": 32}, Passed, id="MC00 large enough"),
     pytest.param(model_compute.tiny_batch, MC00, {"dispatch_share": 0.2}, Passed, id="MC00 computes"),
     pytest.param(framework.eager, FW01, {"run_eagerly": False}, Passed, id="FW01 compiled"),
@@ -256,13 +181,26 @@ def test_a_fact_that_was_not_measured_stops_the_rule_where_it_is_needed(rule):
         rule(**{name: Missing(name) for name in rule.needs})
 
 
+@pytest.mark.parametrize(("rule", "facts", "changed"), FIRES)
+def test_each_fact_may_be_missing(rule, facts, changed):
+    """The rule stops at it, or does without; it does not stumble over it."""
+    facts = {**facts, **changed}
+    for name in rule.needs:
+        try:
+            outcome = rule(**{**facts, name: Missing(name)})
+        except MissingFactError as error:
+            assert str(error) == name.replace("_", " ")
+        else:
+            assert isinstance(outcome, (Found, Passed, NotApplicable))
+
+
 def test_workers_are_numbered_by_what_a_batch_needs():
-    found = input_pipeline.pydataset_serial(**IP01)
+    found = workers.pydataset_serial(**input_pipeline.IP01)
     assert "workers=5" in found.code  # 40 ms a batch for a step of 10 ms, and one to spare
 
 
 def test_the_cache_is_proposed_for_the_function_that_decodes():
-    found = input_pipeline.redecode_each_epoch(**IP09)
+    found = files.redecode_each_epoch(**input_pipeline.IP09)
     assert "@functools.cache" in found.code
     assert "def load(" in found.code
     assert found.change.factors["supply_s"].expected == pytest.approx(0.2)

@@ -1,0 +1,69 @@
+"""What a case is, and how one is run."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from tb_trainspeed import Report, TrainSpeedCallback
+
+Fit = Callable[[list[Any]], None]
+EVERYWHERE = ("tensorflow", "jax", "torch")
+
+CASES: list["Case"] = []
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A training. `slow` and `fixed` make a fit that takes callbacks.
+
+    Attributes:
+        causes: the codes expected, the first of them first; none for a control or a trap.
+        backends: where it holds.
+        quick: whether the tests run it.
+        total: whether it is the wall time of the whole fit that the fix shortens, startup and compilation included;
+            else it is the time of a steady epoch.
+    """
+
+    name: str
+    family: str
+    causes: tuple[str, ...]
+    backends: tuple[str, ...]
+    slow: Callable[[], Fit]
+    fixed: Callable[[], Fit] | None = None
+    quick: bool = False
+    total: bool = False
+
+    def right(self, codes: list[str]) -> bool:
+        """Whether these findings, in this order, name the cause first and all causes among the first three."""
+        if not self.causes:
+            return not codes
+        return codes[:1] == [self.causes[0]] and set(self.causes) <= set(codes[:3])
+
+
+def case(
+    name: str, *causes: str, on: tuple[str, ...] = ("tensorflow",), quick: bool = False, total: bool = False
+) -> Callable[[Callable[[bool], Fit]], Callable[[bool], Fit]]:
+    """Registers `make(fixed)` as a case; a case without a cause is only run slow."""
+
+    def register(make: Callable[[bool], Fit]) -> Callable[[bool], Fit]:
+        family = make.__module__.rpartition(".")[2]
+        fixed = (lambda: make(True)) if causes else None
+        CASES.append(Case(name, family, causes, on, lambda: make(False), fixed, quick, total))
+        return make
+
+    return register
+
+
+def on_this_backend(chosen: Case) -> bool:
+    """Whether a case holds on the backend that runs."""
+    return keras.backend.backend() in chosen.backends
+
+
+def measure(make: Callable[[], Fit]) -> Report:
+    """Runs a fit and returns its report."""
+    keras.utils.set_random_seed(0)
+    callback = TrainSpeedCallback(log_dir=None, verbose=0)
+    make()([callback])
+    return callback.report

@@ -1,0 +1,17 @@
+"""IP: the input pipeline.
+
+Every rule here speaks only where the step waits for its data: loading that hides behind computing costs nothing.
+"""
+
+from tb_trainspeed.rules.input_pipeline import epoch, files, mapping, options, preprocessing, python_code, workers
+
+RULES = tuple(
+    sorted(
+        (
+            rule
+            for module in (workers, python_code, mapping, files, epoch, options, preprocessing)
+            for rule in module.RULES
+        ),
+        key=lambda rule: rule.code,
+    )
+)

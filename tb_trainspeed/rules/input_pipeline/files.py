@@ -1,0 +1,339 @@
+"""Reading and decoding files: again in every epoch, larger than needed, in a slow format, from afar."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from tb_trainspeed.profile import Files, HotSpot, Source, Stage
+from tb_trainspeed.rules import words
+from tb_trainspeed.rules.input_pipeline.python_code import ADAPTERS
+from tb_trainspeed.rules.input_pipeline.shared import (
+    DECODING,
+    HEAVY,
+    PARSING,
+    RANDOM,
+    RESIZING,
+    does,
+    faster_source,
+    from_memory,
+    image_shape,
+    maps,
+    share_left,
+    waits,
+)
+from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
+
+_READERS = frozenset(
+    ("PIL", "cv2", "imageio", "skimage", "tifffile", "pydicom", "rasterio", "librosa", "soundfile", "h5py", "pandas",
+     "pyarrow", "zipfile", "tarfile", "gzip", "json", "csv", "pickle", "zarr", "netCDF4", "nibabel", "av", "decord")
+)  # fmt: skip
+_READING = frozenset(("open", "read", "load", "loadtxt", "genfromtxt", "imread", "imdecode", "fromfile", "read_bytes"))
+_CROPPING = ("SampleDistorted", "DecodeAndCrop", "CropAndResize", "RandomUniformInt", "ExtractGlimpse")
+_OVERSIZED_FROM = 4
+_REMOTE = frozenset(
+    ("nfs", "nfs4", "cifs", "smb", "smb3", "smbfs", "9p", "drvfs", "fuse", "fuseblk", "ceph", "lustre", "glusterfs",
+     "afs", "gs", "s3", "hdfs", "http", "https", "abfs", "virtiofs")
+)  # fmt: skip
+
+
+@rule("IP09", "redecode-each-epoch", silences=("IP11",))
+def redecode_each_epoch(
+    adapter: str,
+    stages: tuple[Stage, ...],
+    input_share: float,
+    wait_s: float,
+    step_s: float,
+    source: Source,
+    epochs_planned: int,
+    epoch_bytes: int,
+    batch_bytes: int,
+    batches_per_epoch: int,
+    memory_available_bytes: int,
+) -> Outcome:
+    """The same files are read and decoded again in every epoch.
+
+    What it means: most of the time that a batch takes goes into reading and decoding files, and the result, which is
+    the same in every epoch, is thrown away.
+
+    Why it is slow: decoding an image costs far more than computing with it once, and it is paid in every epoch.
+
+    What to change: keep what was decoded. In a tf.data pipeline that is `cache()`, after what is the same in every
+    epoch and before what is random. In Python `functools.cache` on the function that loads one file does it in one
+    line; augmentation stays outside, so that it stays random.
+
+    When this is wrong: the function that loads also augments at random (a cache would freeze that), or the decoded data
+    do not fit into memory. The rule speaks up only where an epoch of batches fits into half of the free memory.
+
+    Sources: https://www.tensorflow.org/guide/data_performance (caching). Measured on two cores: 2.1 to 2.9 times
+    faster. In Python the share of loading is measured by sampling the stack of the code that makes batches; its
+    standard error is the width of the predicted range. In tf.data a batch then costs handing its elements on, 5 to 40
+    microseconds each, and putting them together at 0.5 to 4 GB a second; what else is mapped after the cache is not
+    known apart, and widens the range. The gain begins with the second epoch.
+    """
+    if adapter not in ADAPTERS and not stages:
+        return NotApplicable("no files are read: the data are arrays")
+    if too_little := waits(input_share):
+        return Passed(too_little)
+    if epochs_planned < 2:
+        return NotApplicable("every file is needed once, for there is one epoch")
+    if stages:
+        return _uncached(stages, input_share, wait_s, step_s, batch_bytes, batches_per_epoch, memory_available_bytes)
+    name, spots = _loading(source.hot_spots)
+    share = sum(spot.share for spot in spots)
+    if share < 0.25:
+        return Passed(f"reading and decoding files is {words.share(share)} of the time of a batch")
+    if epoch_bytes > memory_available_bytes / 2:
+        return Passed(f"an epoch of batches is {words.size(epoch_bytes)}, too large to keep in memory")
+    batch_s, cpu_s = source.wall_s / source.calls, source.cpu_s / source.calls
+    short = name.rpartition(".")[2]
+    where = f"{spots[0].file.rpartition('/')[2]}:{min(spot.line for spot in spots)}"
+    return Found(
+        title="The same files are decoded again in every epoch",
+        message=f"`{source.name}` takes {words.seconds(batch_s)} a batch, {words.share(share)} of it in `{name}`, "
+        "which reads and decodes files that are the same in every epoch. The step waits "
+        f"{words.seconds(wait_s)} for each batch.",
+        phase="input_wait",
+        evidence={
+            "waiting for data": f"{words.share(input_share)} of training",
+            "making one batch": f"{words.seconds(batch_s)}, {words.seconds(cpu_s)} of it on the CPU",
+            f"in {short} ({where})": words.share(share),
+            "an epoch, decoded": f"{words.size(epoch_bytes)} of {words.size(memory_available_bytes)} free memory",
+        },
+        remedy=f"Keep what `{short}` returns: then every file is decoded once, in the first epoch. What it returns "
+        "must depend on its arguments alone, and must not be changed in place.",
+        code=f"+ import functools\n+\n+ @functools.cache\n  def {short}(...):",
+        change=dataclasses.replace(faster_source(share_left(share)), first_epoch=False),
+        confidence="likely",
+    )
+
+
+def _loading(spots: Sequence[HotSpot]) -> tuple[str, list[HotSpot]]:
+    """Returns the function of the user's in which files are read or decoded, and all samples within it."""
+    functions: dict[str, list[HotSpot]] = {}
+    for spot in spots:
+        functions.setdefault(spot.function, []).append(spot)
+    best: tuple[str, list[HotSpot]] = ("", [])
+    for name, own in functions.items():
+        total = sum(spot.share for spot in own)
+        reading = sum(spot.share for spot in own if spot.library in _READERS or spot.callee in _READING)
+        if reading > total / 2 and total > sum(spot.share for spot in best[1]) and not name.endswith("__getitem__"):
+            best = name, own
+    return best
+
+
+def _uncached(
+    stages: tuple[Stage, ...],
+    input_share: float,
+    wait_s: float,
+    step_s: float,
+    batch_bytes: int,
+    batches_per_epoch: int,
+    memory_available_bytes: int,
+) -> Outcome:
+    heavy = [index for index, stage in enumerate(stages) if maps(stage) and does(stage, (*DECODING, *PARSING))]
+    if not heavy:
+        return Passed("nothing is read or decoded in the pipeline")
+    last = heavy[-1]
+    if any(stage.kind.startswith(("Cache", "MemoryCache", "FileCache")) for stage in stages[last:]):
+        return Passed("what was decoded is cached")
+    decoding, after = stages[last], stages[last + 1 :]
+    elements = decoding.elements_per_batch or 1.0
+    count = decoding.elements or elements * batches_per_epoch
+    cached_bytes = count * (decoding.output_bytes or batch_bytes / elements)
+    if cached_bytes > memory_available_bytes / 2:
+        return Passed(f"decoded, the data are {words.size(cached_bytes)}, too large to keep in memory")
+    name = decoding.function or "decode"
+    mixed = does(decoding, RANDOM)
+    stays = [stage for stage in after if maps(stage) and (does(stage, HEAVY) or does(stage, RANDOM))]
+    before_batch = sum(1 for stage in after if (stage.elements_per_batch or 1) > 1) + 1
+    rest = from_memory(elements, before_batch, batch_bytes)
+    if mixed or stays:  # what augments stays, and is not known apart
+        rest = Range(step_s * 0.8, step_s * 0.4, rest.high)
+    note = (
+        f" `{name}` also draws random numbers: what is random has to move into a `map` of its own, after the cache."
+        if mixed
+        else ""
+    )
+    return Found(
+        title="The same files are decoded again in every epoch",
+        message=f"`map({name})` reads or decodes {words.number(elements)} elements for every batch, the same in every "
+        f"epoch, and nothing keeps them. The step waits {words.seconds(wait_s)} for each batch.",
+        phase="input_wait",
+        evidence={
+            "waiting for data": f"{words.share(input_share)} of training",
+            "operations": ", ".join(kind for kind in decoding.operations if kind.startswith((*DECODING, *PARSING))),
+            "decoded": f"{words.size(cached_bytes)} of {words.size(memory_available_bytes)} free memory",
+        },
+        remedy=f"Keep what `{name}` returns, before anything random and before `shuffle`.{note}",
+        code=f"- dataset.map({name}, ...)\n+ dataset.map({name}, num_parallel_calls=tf.data.AUTOTUNE).cache()",
+        change=Change(sets={"supply_s": rest}, factors={"source_cpu_s": Range(0.6, 0.2, 0.05)}, first_epoch=False),
+        confidence="likely",
+    )
+
+
+def _decoder(stages: Sequence[Stage]) -> tuple[int, Stage] | None:
+    """Returns the stage that decodes images, and where it is."""
+    return next(
+        ((index, stage) for index, stage in enumerate(stages) if maps(stage) and does(stage, ("Decode",))), None
+    )
+
+
+def _cached(stages: Sequence[Stage]) -> bool:
+    return any("Cache" in stage.kind for stage in stages)
+
+
+@rule("IP10", "oversized-images", silences=("IP09", "IP11"))
+def oversized_images(
+    stages: tuple[Stage, ...], files: Files, input_share: float, wait_s: float, step_s: float
+) -> Outcome:
+    """Images are decoded at a far larger size than the network sees.
+
+    What it means: the pipeline decodes large images and resizes them to a fraction of their pixels.
+
+    Why it is slow: decoding costs time for every pixel in the file, also for those that resizing throws away.
+
+    What to change: resize the files once, offline. A JPEG can also be decoded at a half, a quarter or an eighth of its
+    size, with `tf.io.decode_jpeg(..., ratio=8)`. Where that is not wanted, `cache()` after resizing saves it from the
+    second epoch on.
+
+    When this is wrong: random crops of the full resolution are taken, which is then needed; the rule looks for them.
+
+    Sources: https://www.tensorflow.org/api_docs/python/tf/io/decode_jpeg. Measured on two cores, from 1024 to 64
+    pixels: 23 times faster, of which the prediction takes what is left besides decoding; decoding is taken to shrink
+    with the number of pixels.
+    """
+    if not stages:
+        return NotApplicable("no tf.data pipeline")
+    if too_little := waits(input_share):
+        return Passed(too_little)
+    decoder = _decoder(stages)
+    if decoder is None:
+        return NotApplicable("no images are decoded")
+    index, decoding = decoder
+    resized = [stage for stage in stages[index:] if maps(stage) and does(stage, RESIZING)]
+    target = image_shape(resized[0].output) if resized else None
+    if target is None:
+        return Passed("images are not resized to a fixed size")
+    if _cached(stages[index:]):
+        return Passed("what was decoded is cached")
+    if any(does(stage, _CROPPING) for stage in stages[index:]):
+        return Passed("the full size is needed for random crops")
+    height, width = files.image_height, files.image_width
+    if not height or not width:
+        return NotApplicable("the size of the images is not known")
+    ratio = height * width / (target[0] * target[1])
+    if ratio < _OVERSIZED_FROM:
+        return Passed(f"images of {width} × {height} pixels are resized to {target[1]} × {target[0]}")
+    scale = max(power for power in (1, 2, 4, 8) if power == 1 or power * power <= ratio)
+    left = Range(min(0.9, 3 / ratio + 0.15), min(0.8, 1.5 / ratio + 0.04), min(0.7, 1 / ratio + 0.01))
+    jpeg = files.image_format == "jpeg"
+    return Found(
+        title="Images are far larger than the network needs",
+        message=f"Images of {width} × {height} pixels are decoded and resized to {target[1]} × {target[0]}: "
+        f"{words.number(ratio)} times the pixels that are used. The step waits {words.seconds(wait_s)} for each batch.",
+        phase="input_wait",
+        evidence={
+            "waiting for data": f"{words.share(input_share)} of training",
+            "images in the files": f"{width} × {height}, {files.image_format}",
+            "images in a batch": f"{target[1]} × {target[0]}",
+            "time an image": words.seconds(step_s / (decoding.elements_per_batch or 1)),
+        },
+        remedy="Resize the files once, offline; "
+        + (f"or decode them at 1/{scale} of their size, in one line." if jpeg else "or cache the resized images."),
+        code=f"- tf.io.decode_jpeg(file, ...)\n+ tf.io.decode_jpeg(file, ..., ratio={scale})"
+        if jpeg
+        else f"+ image = PIL.Image.open(path).resize(({target[1]}, {target[0]}))   # once, offline\n"
+        "+ image.save(new_path)",
+        change=faster_source(left),
+        confidence="likely",
+        changes_results="rounding",
+    )
+
+
+@rule("IP11", "slow-image-format")
+def slow_image_format(stages: tuple[Stage, ...], files: Files, input_share: float, wait_s: float) -> Outcome:
+    """Images are stored as PNG, which takes long to decode.
+
+    What it means: the pipeline decodes PNG files, and the step waits for it.
+
+    Why it is slow: PNG is unpacked byte by byte in one thread; JPEG takes a fraction of that for photographs, and its
+    files are smaller.
+
+    What to change: store photographs as JPEG of high quality; or decode once and keep the arrays.
+
+    When this is wrong: the pixels must not change at all, as for masks and labels.
+
+    Sources: https://www.tensorflow.org/api_docs/python/tf/io/decode_png. Measured on two cores, images of 512 pixels:
+    4.6 times faster as JPEG.
+    """
+    if not stages:
+        return NotApplicable("no tf.data pipeline")
+    if too_little := waits(input_share):
+        return Passed(too_little)
+    decoder = _decoder(stages)
+    if decoder is None:
+        return NotApplicable("no images are decoded")
+    if _cached(stages[decoder[0] :]):
+        return Passed("what was decoded is cached")
+    if files.image_format != "png":
+        return Passed(f"images are {files.image_format or 'of several kinds'}")
+    return Found(
+        title="PNG takes long to decode",
+        message=f"Every image is a PNG of {words.size(files.mean_bytes or 0)}; decoding them is what the step waits "
+        f"{words.seconds(wait_s)} for.",
+        phase="input_wait",
+        evidence={
+            "waiting for data": f"{words.share(input_share)} of training",
+            "images": f"{files.image_width} × {files.image_height} PNG, {words.size(files.mean_bytes or 0)} each",
+        },
+        remedy="Store photographs as JPEG; it loses a little.",
+        code='+ PIL.Image.open("image.png").convert("RGB").save("image.jpg", quality=95)   # once, offline',
+        change=faster_source(Range(0.7, 0.25, 0.15)),
+        confidence="likely",
+        changes_results="training",
+    )
+
+
+@rule("IP13", "remote-storage")
+def remote_storage(files: Files, input_share: float, wait_s: float, busy_cores: float, cores: float) -> Outcome:
+    """The data are read from a network or cloud file system.
+
+    What it means: the files lie on a file system that is not a local disk, and the step waits while the cores idle.
+
+    Why it is slow: every small file costs a round trip to where it is stored.
+
+    What to change: copy the data to a local disk before training; or read few large files, such as TFRecords of 100 MB,
+    several at once.
+
+    When this is wrong: the machine keeps the files in memory after the first epoch; then only that one is slow.
+
+    Sources: https://sharkovsky.github.io/2020/09/18/colab-io-bench.html. How fast a local disk would be cannot be seen
+    from here: this is a hint, and its range is wide.
+    """
+    if too_little := waits(input_share):
+        return Passed(too_little)
+    system = files.file_system
+    if system is None:
+        return NotApplicable("no file system is involved")
+    if system.partition(".")[0] not in _REMOTE:
+        return Passed(f"the files lie on {system}")
+    if busy_cores > cores / 2:
+        return Passed(f"{busy_cores:.1f} of {cores:g} cores are busy: it is not the storage that makes the step wait")
+    size = f", {words.size(files.mean_bytes)} each" if files.mean_bytes else ""
+    return Found(
+        title="The data lie on a network file system",
+        message=f"Files are read from {system}{size}; the step waits {words.seconds(wait_s)} for each batch while "
+        f"only {busy_cores:.1f} of {cores:g} cores are busy.",
+        phase="input_wait",
+        evidence={
+            "waiting for data": f"{words.share(input_share)} of training",
+            "file system": system,
+            "cores busy": f"{busy_cores:.1f} of {cores:g}",
+        },
+        remedy="Copy the data to a local disk before training.",
+        code="+ shutil.copytree(remote_folder, local_folder, dirs_exist_ok=True)",
+        change=Change(factors={"supply_s": Range(0.95, 0.5, 0.1)}),
+        confidence="hint",
+    )
+
+
+RULES = (redecode_each_epoch, oversized_images, slow_image_format, remote_storage)

@@ -1,0 +1,158 @@
+"""Where preprocessing runs: inside the model, or on a host with too few cores."""
+
+import re
+
+from tb_trainspeed.profile import Layer, LayerTime
+from tb_trainspeed.rules import words
+from tb_trainspeed.rules.input_pipeline.shared import waits
+from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
+
+_AUGMENTS = ("Random", "AugMix", "CutMix", "MixUp", "RandAugment", "AutoContrast", "Equalization", "MaxNumBounding")
+_TEXT = ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing")
+_SHARE_FROM = 0.1
+
+
+def _time(layers: tuple[Layer, ...], times: tuple[LayerTime, ...]) -> tuple[float, float]:
+    """Seconds a step in some layers, and in all. A layer is timed under its path within the model."""
+    names = {layer.name for layer in layers}
+    seconds = {time.name: time.forward_s + time.backward_s for time in times}
+    own = sum(value for name, value in seconds.items() if names & set(re.split(r"[/.]", name)))
+    return own, sum(seconds.values())
+
+
+@rule("IP21", "augmentation-in-model")
+def augmentation_in_model(
+    layers: tuple[Layer, ...], layer_times: tuple[LayerTime, ...], step_s: float, accelerators: tuple[str, ...]
+) -> Outcome:
+    """Augmentation inside the model takes a good part of the step.
+
+    What it means: layers such as `RandomRotation` are part of the model, so the step computes them.
+
+    Why it is slow: they run on the device before the first layer can, and make the step longer; rotations, zooms and
+    contrast cost far more than flips and crops.
+
+    What to change: with a GPU or TPU, move them into the data pipeline, where the host works ahead. On a machine
+    without one that only moves the work; there, choose cheaper augmentation.
+
+    When this is wrong: the step waits for its input already, so that the host has no time left. Augmentation is there
+    for the quality of the model: less of it is no fix.
+
+    Sources: https://github.com/keras-team/keras/issues/23245, https://keras.io/guides/preprocessing_layers. The time of
+    the layers is measured by deep samples.
+    """
+    found = tuple(layer for layer in layers if layer.kind.startswith(_AUGMENTS))
+    if not found:
+        return NotApplicable("no augmentation in the model")
+    own_s, _ = _time(found, layer_times)
+    share = own_s / step_s
+    if share < _SHARE_FROM:
+        return Passed(f"augmentation takes {words.share(share)} of a step")
+    names = ", ".join(f"`{layer.name}`" for layer in found[:3])
+    if accelerators:
+        remedy, left = (
+            "Move it into the data pipeline, where the host works ahead.",
+            Range(own_s * 0.5, own_s * 0.9, own_s),
+        )
+        code = (
+            "- model = keras.Sequential([augmentation, backbone])\n+ dataset = dataset.map(\n"
+            "+     lambda x, y: (augmentation(x, training=True), y), num_parallel_calls=tf.data.AUTOTUNE\n+ )"
+        )
+    else:
+        remedy, left = (
+            "Choose cheaper augmentation: flips and crops cost a fraction of rotations and zooms.",
+            Range(0.0, own_s * 0.5, own_s),
+        )
+        code = f"- {found[0].kind}(...)\n+ keras.layers.RandomFlip()"
+    return Found(
+        title="Augmentation makes the step longer",
+        message=f"{names} take {words.seconds(own_s)} of a step of {words.seconds(step_s)}.",
+        phase="compute",
+        evidence={"augmentation a step": words.seconds(own_s), "of the step": words.share(share)},
+        remedy=remedy,
+        code=code,
+        change=Change(removes={"device_s": left}),
+        confidence="likely" if accelerators else "hint",
+        changes_results="rounding" if accelerators else "training",
+    )
+
+
+@rule("IP22", "text-lookup-in-model")
+def text_lookup_in_model(
+    layers: tuple[Layer, ...], layer_times: tuple[LayerTime, ...], step_s: float, accelerators: tuple[str, ...]
+) -> Outcome:
+    """Strings are looked up inside the model.
+
+    What it means: `TextVectorization`, `StringLookup`, `Hashing` or the like is a layer of the model that is trained.
+
+    Why it is slow: operations on strings run on the host only, so every step goes there and back; and the step cannot
+    be compiled by XLA.
+
+    What to change: apply the layer in the data pipeline, and put it in front of the trained model again for serving.
+
+    When this is wrong: on a machine without a GPU or TPU the work is the same wherever it is done; the rule speaks only
+    where the layers take a good part of the step.
+
+    Sources: https://keras.io/guides/preprocessing_layers. The time of the layers is measured by deep samples.
+    """
+    found = tuple(layer for layer in layers if layer.kind in _TEXT)
+    if not found:
+        return NotApplicable("no strings are looked up in the model")
+    own_s, _ = _time(found, layer_times)
+    share = own_s / step_s
+    if share < _SHARE_FROM:
+        return Passed(f"looking strings up takes {words.share(share)} of a step")
+    name = found[0].name
+    return Found(
+        title="Strings are looked up inside the model",
+        message=f"`{name}` takes {words.seconds(own_s)} of a step of {words.seconds(step_s)}, on the host.",
+        phase="compute",
+        evidence={"looking up a step": words.seconds(own_s), "of the step": words.share(share)},
+        remedy="Look them up in the data pipeline, which works ahead.",
+        code=f"+ dataset = dataset.map(lambda x, y: ({name}(x), y), num_parallel_calls=tf.data.AUTOTUNE)",
+        change=Change(removes={"device_s": Range(own_s * 0.2, own_s * 0.8, own_s)}),
+        confidence="likely" if accelerators else "hint",
+    )
+
+
+@rule("IP25", "too-few-cores")
+def too_few_cores(
+    accelerators: tuple[str, ...], input_share: float, wait_s: float, step_s: float, busy_cores: float, cores: float
+) -> Outcome:
+    """All cores prepare data, and the accelerator still waits.
+
+    What it means: the process keeps all cores it may use busy, and the step waits for its batch.
+
+    Why it is slow: the host cannot decode and augment as fast as the accelerator computes. Small cloud machines have
+    two cores for a GPU.
+
+    What to change: do less for each sample: cache what is decoded, store smaller images, move augmentation into the
+    model. Or rent a machine with more cores for the same accelerator.
+
+    When this is wrong: the cores are busy with something else than this training.
+
+    Sources: https://www.tensorflow.org/guide/data_performance_analysis. The prediction is for twice the cores.
+    """
+    if not accelerators:
+        return NotApplicable("no accelerator that could wait")
+    if too_little := waits(input_share):
+        return Passed(too_little)
+    if busy_cores < 0.9 * cores:
+        return Passed(f"{busy_cores:.1f} of {cores:g} cores are busy")
+    return Found(
+        title="All cores prepare data, and the accelerator still waits",
+        message=f"{busy_cores:.1f} of {cores:g} cores are busy, and the {accelerators[0]} waits "
+        f"{words.seconds(wait_s)} of {words.seconds(step_s)}.",
+        phase="input_wait",
+        evidence={
+            "waiting for data": f"{words.share(input_share)} of training",
+            "cores busy": f"{busy_cores:.1f} of {cores:g}",
+        },
+        remedy=f"Do less for each sample on the host, or use {round(2 * cores)} cores.",
+        code="- images = augmentation(images)                       # in the data pipeline\n"
+        "+ model = keras.Sequential([augmentation, backbone])   # on the accelerator",
+        change=Change(factors={"supply_s": Range(0.8, 0.5, 0.4), "cpu_s": exactly(0.5)}),
+        confidence="hint",
+    )
+
+
+RULES = (augmentation_in_model, text_lookup_in_model, too_few_cores)

@@ -1,0 +1,88 @@
+"""What the rules of the input pipeline share: when they speak, and what they say of a pipeline."""
+
+import math
+import re
+
+from tb_trainspeed.profile import Stage
+from tb_trainspeed.rules import words
+from tb_trainspeed.rules.rule import Change, Range
+
+# XProf calls a fit moderately input-bound from 5 % and highly from 20 %; below 15 % a fix of the pipeline gains less
+# than runs differ from each other.
+SPEAK_FROM = 0.15
+# Below this a Python source costs less than handing its batches over does.
+CHEAP_BATCH_S = 0.001
+# What handing one element from stage to stage costs tf.data: pessimistic, expected, optimistic. Measured on two cores:
+# 10 to 20 microseconds.
+HAND_ON_S = Range(40e-6, 15e-6, 5e-6)
+# How fast batches are put together from memory. An assumption: copying within memory is ten times as fast.
+MEMORY_BYTES_PER_S = Range(0.5e9, 1e9, 4e9)
+# Of this many elements a batch, what an element costs beside its own work counts.
+MANY_ELEMENTS = 16
+
+PYTHON = frozenset(("PyFunc", "EagerPyFunc", "PyFuncStateless"))
+PARSING = ("DecodeCSV", "ParseExample", "ParseSingleExample", "ParseSequenceExample", "StringSplit", "StringToNumber")
+DECODING = ("DecodeJpeg", "DecodePng", "DecodeImage", "DecodeBmp", "DecodeGif", "DecodeAndCropJpeg", "DecodeWav",
+            "DecodeCompressed", "ReadFile", "AudioSpectrogram")  # fmt: skip
+RESIZING = ("Resize", "ScaleAndTranslate")
+HEAVY = (*PARSING, *DECODING, *RESIZING, *PYTHON, "ImageProjectiveTransform", "Conv", "While", "StatelessWhile")
+RANDOM = ("Random", "StatelessRandom", "StatefulUniform", "StatefulStandardNormal", "Multinomial", "SampleDistorted")
+
+
+def waits(input_share: float) -> str | None:
+    """Returns why there is nothing to gain: the step hardly waits; or `None` where it does."""
+    if input_share >= SPEAK_FROM:
+        return None
+    return f"the step waits for its batch {words.share(input_share)} of the time"
+
+
+def faster_source(factors: Range) -> Change:
+    """The source needs this part of its time, and also of the CPU time that it takes from the step."""
+    return Change(factors={"supply_s": factors, "source_cpu_s": factors})
+
+
+def does(stage: Stage, kinds: tuple[str, ...] | frozenset[str]) -> bool:
+    """Whether the function of a stage has operations whose type begins like one of these."""
+    return any(operation.startswith(tuple(kinds)) for operation in stage.operations)
+
+
+def maps(stage: Stage) -> bool:
+    """Whether a stage applies a function to each element."""
+    return stage.kind in ("Map", "ParallelMap")
+
+
+def batches(stage: Stage) -> bool:
+    """Whether a stage puts elements together into batches."""
+    return stage.kind.endswith("Batch") and stage.kind != "Unbatch"
+
+
+def image_shape(described: str | None) -> tuple[int, int] | None:
+    """Returns (height, width) of the first image in dtypes and shapes: `uint8(32, 64, 64, 3)` -> (64, 64)."""
+    for shape in re.findall(r"\(([^()]*)\)", described or ""):
+        sizes = [size.strip() for size in shape.split(",") if size.strip()]
+        if len(sizes) in (3, 4) and all(size.isdigit() for size in sizes[-3:]):
+            return int(sizes[-3]), int(sizes[-2])
+    return None
+
+
+def from_memory(elements: float, stages: int, batch_bytes: float) -> Range:
+    """Seconds that a batch still takes when its elements lie ready in memory and pass a number of stages."""
+    return Range(
+        *(
+            elements * max(1, stages) * hand_on + batch_bytes / rate
+            for hand_on, rate in (
+                (HAND_ON_S.low, MEMORY_BYTES_PER_S.low),
+                (HAND_ON_S.expected, MEMORY_BYTES_PER_S.expected),
+                (HAND_ON_S.high, MEMORY_BYTES_PER_S.high),
+            )
+        )
+    )
+
+
+def share_left(share: float, samples: int = 300) -> Range:
+    """What is left of a batch's time without a share of it that was found by sampling the stack.
+
+    Twice the standard error of a share is the width of the range.
+    """
+    error = 2 * math.sqrt(share * (1 - share) / samples) + 0.02
+    return Range(*(max(0.02, 1 - part) for part in (share - error, share, min(1.0, share + error))))

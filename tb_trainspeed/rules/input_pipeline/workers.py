@@ -1,0 +1,365 @@
+"""Who makes the batches: nobody beside the training, threads, or processes."""
+
+import dataclasses
+import math
+
+from tb_trainspeed.profile import Data, Source
+from tb_trainspeed.rules import words
+from tb_trainspeed.rules.input_pipeline.shared import CHEAP_BATCH_S, waits
+from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
+
+_MAX_WORKERS = 16
+# Handing a job to a worker and its batch back: the least that a batch still costs. An assumption.
+_QUEUE_S = 0.0004
+# Pickling a batch in a process, sending it through a pipe and unpickling it: bytes a second.
+_PIPE_BYTES_PER_S = Range(0.5e9, 1e9, 2e9)
+_BIG_BATCH_BYTES = 5e6
+
+
+@dataclasses.dataclass(frozen=True)
+class _Workers:
+    """What workers would give: how many, the time between two batches then, and what they would be waiting for."""
+
+    count: int
+    supply: Range
+    waiting: float
+    evidence: dict[str, str]
+
+
+def _side_by_side(
+    source: Source, input_share: float, wait_s: float, step_s: float, busy_cores: float, cores: float, processes: bool
+) -> _Workers | Passed:
+    """What workers would give to a source that works alone now; or why they would give nothing."""
+    batch_s, cpu_s = source.wall_s / source.calls, source.cpu_s / source.calls
+    if batch_s < CHEAP_BATCH_S:
+        return Passed(f"`{source.name}` takes only {words.seconds(batch_s)}")
+    idle = max(0.0, cores - busy_cores)
+    waiting = 1 - min(1.0, cpu_s / batch_s)
+    if waiting < 0.5 and idle < 0.5:
+        return Passed(
+            f"one worker, but {busy_cores:.1f} of {cores:g} cores are busy already: more workers would not help"
+        )
+    busy_s = max(step_s - wait_s, 1e-4)
+    useful = math.ceil(batch_s / busy_s) + 1
+    if waiting < 0.5:
+        useful = min(useful, 1 + round(idle))
+    count = max(2, min(_MAX_WORKERS, useful))
+    # Threads share what a batch waits for; of its CPU time all, half or nothing may hold the GIL. Processes share all.
+    held = (0.0, 0.0, 0.0) if processes else (cpu_s, cpu_s / 2, cpu_s / count)
+    queue_s = (_QUEUE_S, _QUEUE_S, _QUEUE_S / 2)
+    supply = Range(*(max(batch_s / count, part) + queue for part, queue in zip(held, queue_s, strict=True)))
+    evidence = {
+        "waiting for data": f"{words.share(input_share)} of training",
+        "making one batch": f"{words.seconds(batch_s)}, {words.seconds(cpu_s)} of it on the CPU",
+        "the step without the wait": words.seconds(busy_s),
+        "cores busy": f"{busy_cores:.1f} of {cores:g}",
+    }
+    return _Workers(count, supply, waiting, evidence)
+
+
+@rule("IP01", "pydataset-serial")
+def pydataset_serial(
+    adapter: str,
+    data_kind: str,
+    workers: int,
+    input_share: float,
+    wait_s: float,
+    step_s: float,
+    busy_cores: float,
+    cores: float,
+    source: Source,
+) -> Outcome:
+    """Batches are made by one worker while the step waits for them.
+
+    What it means: `PyDataset.__getitem__` runs in one thread, one batch after the other, and takes longer than a step.
+
+    Why it is slow: `workers` defaults to 1, which means no workers at all. Keras then overlaps one batch with the step
+    at best, however many cores the machine has.
+
+    What to change: give the dataset workers. Its class must hand `**kwargs` on to `super().__init__`. Threads are
+    enough where `__getitem__` waits for files or the network, or spends its time in libraries that release the GIL.
+
+    When this is wrong: `__getitem__` is not thread-safe (an open HDF5 file). Where the cores are already busy, workers
+    gain nothing, and the rule says so instead of speaking up.
+
+    Sources: Keras, PyDataset; https://github.com/keras-team/keras/issues/17118. The prediction divides the measured
+    time of a batch by the workers and lets all of them share the machine's cores; the part of a batch that is Python
+    may or may not hold the GIL, which is the width of its range.
+    """
+    if adapter != "PyDatasetAdapter":
+        return NotApplicable("the data are no PyDataset")
+    if workers > 1:
+        return Passed(f"{workers} workers")
+    if too_little := waits(input_share):
+        return Passed(too_little)
+    found = _side_by_side(source, input_share, wait_s, step_s, busy_cores, cores, processes=False)
+    if isinstance(found, Passed):
+        return found
+    return Found(
+        title="Batches are made by one worker",
+        message=f"`{source.name}` takes {words.seconds(source.wall_s / source.calls)} a batch, "
+        f"{words.share(found.waiting)} of it waiting for files, the network or a lock. One worker makes them one after "
+        f"the other, so the step waits {words.seconds(wait_s)} for each.",
+        phase="input_wait",
+        evidence=found.evidence,
+        remedy=f"Let {found.count} workers make batches side by side. `{data_kind}.__init__` must hand `**kwargs` on "
+        "to `super().__init__`.",
+        code=f"- train = {data_kind}(...)\n"
+        f"+ train = {data_kind}(..., workers={found.count}, max_queue_size={2 * found.count})",
+        change=Change(sets={"supply_s": found.supply, "in_turn": exactly(0.0)}),
+        confidence="certain" if found.waiting >= 0.5 else "likely",
+    )
+
+
+@rule("IP02", "gil-bound-workers")
+def gil_bound_workers(
+    adapter: str,
+    data_kind: str,
+    workers: int,
+    multiprocessing: bool,
+    input_share: float,
+    step_s: float,
+    busy_cores: float,
+    cores: float,
+    source: Source,
+    data: Data,
+) -> Outcome:
+    """Threads make the batches, and take turns because of the GIL.
+
+    What it means: the dataset has several workers, but what they compute is Python code, which only one thread at a
+    time can run: the batches come as fast as one thread alone would make them.
+
+    Why it is slow: Python's global interpreter lock. The workers also take it from the thread that trains.
+
+    What to change: make the workers processes, with `use_multiprocessing=True`; or leave Python, with NumPy on whole
+    batches.
+
+    When this is wrong: there is no idle core that processes could use, or batches are so large that sending them from
+    process to process costs more than making them. Forking a process in which TensorFlow or JAX run threads can hang:
+    then `multiprocessing.set_start_method("spawn")` at the start of the program.
+
+    Sources: https://github.com/keras-team/keras/issues/9531, https://github.com/keras-team/keras/issues/10340. Measured
+    on two cores: 2.4 times faster on torch, 1.1 times on TensorFlow, where the model wants the cores itself. The
+    prediction shares the measured CPU time of a batch between the cores that are idle now, and adds the time to copy
+    it, at 0.5 to 2 GB a second.
+    """
+    if adapter != "PyDatasetAdapter" or workers < 2:
+        return NotApplicable("batches are not made by workers")
+    if multiprocessing:
+        return Passed("the workers are processes")
+    if too_little := waits(input_share):
+        return Passed(too_little)
+    cpu_s = source.cpu_s / source.calls
+    if cpu_s < 0.6 * step_s:
+        return Passed(f"a batch takes {words.seconds(cpu_s)} on the CPU: it waits for something else than the GIL")
+    idle = cores - busy_cores
+    if idle < 0.5:
+        return Passed(f"{busy_cores:.1f} of {cores:g} cores are busy already")
+    count = max(2, min(workers, round(cores)))
+    copy_s = [(data.batch_bytes or 0) / rate for rate in _ends(_PIPE_BYTES_PER_S)]
+    shared = (1 + idle / 2, 1 + idle, max(1 + idle, count))
+    supply = Range(*(max(cpu_s / by, copy) for by, copy in zip(shared, copy_s, strict=True)))
+    return Found(
+        title="Workers take turns because of the GIL",
+        message=f"{workers} threads make batches, but `{source.name}` computes in Python, {words.seconds(cpu_s)} a "
+        f"batch, and only one thread at a time can. A batch comes every {words.seconds(step_s)}.",
+        phase="input_wait",
+        evidence={
+            "waiting for data": f"{words.share(input_share)} of training",
+            "CPU time of a batch": words.seconds(cpu_s),
+            "cores busy": f"{busy_cores:.1f} of {cores:g}",
+        },
+        remedy=f"Make the workers processes, as many as there are cores. `{data_kind}` must be picklable.",
+        code=f"- train = {data_kind}(..., workers={workers})\n"
+        f"+ train = {data_kind}(..., workers={count}, use_multiprocessing=True)",
+        change=Change(sets={"supply_s": supply}),
+        confidence="likely",
+    )
+
+
+def _ends(values: Range) -> tuple[float, float, float]:
+    return values.low, values.expected, values.high
+
+
+@rule("IP03", "multiprocessing-copies-big-batches")
+def multiprocessing_copies(
+    adapter: str,
+    data_kind: str,
+    workers: int,
+    multiprocessing: bool,
+    input_share: float,
+    wait_s: float,
+    step_s: float,
+    batch_bytes: int,
+) -> Outcome:
+    """Worker processes spend their time on sending large batches.
+
+    What it means: batches are made by processes (`use_multiprocessing=True`), are large, and come about as fast as a
+    pipe between two processes can carry them.
+
+    Why it is slow: every batch is pickled, sent through a pipe and unpickled by one thread of the process that trains.
+    Threads would hand over a reference.
+
+    What to change: threads, `use_multiprocessing=False`; or smaller batches, such as images in `uint8` that the model
+    rescales.
+
+    When this is wrong: `__getitem__` computes a lot in Python, so that the processes gain more than the copies cost.
+
+    Sources: https://github.com/keras-team/keras/issues/11727. Measured on two cores: 3.4 times faster with threads.
+    What a batch takes without the copy cannot be seen from outside the workers, which is the width of the range.
+    """
+    if adapter != "PyDatasetAdapter" or not multiprocessing:
+        return NotApplicable("batches are not made by processes")
+    if too_little := waits(input_share):
+        return Passed(too_little)
+    copy_s = batch_bytes / _PIPE_BYTES_PER_S.expected
+    if batch_bytes < _BIG_BATCH_BYTES or copy_s < 0.2 * step_s:
+        return Passed(f"copying a batch of {words.size(batch_bytes)} takes some {words.seconds(copy_s)}")
+    return Found(
+        title="Large batches are copied between processes",
+        message=f"Every batch, {words.size(batch_bytes)}, is pickled in a worker process and unpickled by one thread "
+        f"here, some {words.seconds(copy_s)} of the {words.seconds(step_s)} of a step, which waits "
+        f"{words.seconds(wait_s)} for it.",
+        phase="input_wait",
+        evidence={
+            "waiting for data": f"{words.share(input_share)} of training",
+            "a batch": words.size(batch_bytes),
+            "copying one, estimated": words.seconds(copy_s),
+        },
+        remedy="Let threads make the batches: they hand over a reference.",
+        code=f"- train = {data_kind}(..., workers={workers}, use_multiprocessing=True)\n"
+        f"+ train = {data_kind}(..., workers={workers})",
+        change=Change(factors={"supply_s": Range(0.8, 0.3, 0.1)}),
+        confidence="likely",
+    )
+
+
+@rule("IP04", "plain-generator")
+def plain_generator(
+    adapter: str,
+    backend: str,
+    input_share: float,
+    wait_s: float,
+    step_s: float,
+    busy_cores: float,
+    cores: float,
+    source: Source,
+) -> Outcome:
+    """A Python generator makes the batches, one after the other.
+
+    What it means: `fit` was given a generator, and the step waits for its next batch.
+
+    Why it is slow: a generator runs in one thread and cannot be asked for two batches at once, so nothing can make it
+    parallel. On TensorFlow Keras makes batches ahead, in that one thread; on JAX and torch not even that.
+
+    What to change: a `keras.utils.PyDataset` with `workers`: what the generator yields for one batch becomes
+    `__getitem__`.
+
+    When this is wrong: each batch depends on the one before it, as in a simulation.
+
+    Sources: https://github.com/rstudio/keras3/issues/355; Keras, PyDataset. Measured on two cores, for batches that
+    wait for files: 3.9 to 6.4 times faster. The prediction divides the measured time of a batch by the workers and lets
+    all of them share the machine's cores; what is Python may or may not hold the GIL, which is the width of its range.
+    """
+    if adapter != "GeneratorDataAdapter":
+        return NotApplicable("the data are no generator")
+    if too_little := waits(input_share):
+        return Passed(too_little)
+    found = _side_by_side(source, input_share, wait_s, step_s, busy_cores, cores, processes=False)
+    if isinstance(found, Passed):
+        return found
+    ahead = "" if backend == "tensorflow" else " Nothing is made ahead while the step computes."
+    return Found(
+        title="A generator makes the batches, one after the other",
+        message=f"The generator takes {words.seconds(source.wall_s / source.calls)} for a batch, "
+        f"{words.share(found.waiting)} of it waiting, and cannot be made parallel: the step waits "
+        f"{words.seconds(wait_s)} for each.{ahead}",
+        phase="input_wait",
+        evidence=found.evidence,
+        remedy=f"Make it a `PyDataset`, whose batches {found.count} workers can make side by side.",
+        code="- model.fit(generator, steps_per_epoch=n, ...)\n"
+        "+ class Batches(keras.utils.PyDataset):\n"
+        "+     def __len__(self):\n"
+        "+         return n\n"
+        "+\n"
+        "+     def __getitem__(self, index):\n"
+        "+         return ...  # what the generator yields for this batch\n"
+        "+\n"
+        f"+ model.fit(Batches(workers={found.count}, max_queue_size={2 * found.count}), ...)",
+        change=Change(sets={"supply_s": found.supply, "in_turn": exactly(0.0)}),
+        confidence="certain" if found.waiting >= 0.5 else "likely",
+    )
+
+
+@rule("IP24", "torch-dataloader-defaults")
+def dataloader_defaults(
+    adapter: str,
+    data: Data,
+    input_share: float,
+    wait_s: float,
+    step_s: float,
+    busy_cores: float,
+    cores: float,
+    source: Source,
+    restart_s: float,
+    accelerators: tuple[str, ...],
+) -> Outcome:
+    """A torch DataLoader works with its defaults: no workers, or new ones in every epoch.
+
+    What it means: `num_workers` is 0, so that batches are made between two steps; or workers are started anew for every
+    epoch, because `persistent_workers` is off.
+
+    Why it is slow: without workers nothing is loaded while the step computes. Starting a worker means starting a
+    process that imports torch and unpickles the dataset.
+
+    What to change: `num_workers`, `persistent_workers=True`, and with a GPU `pin_memory=True`.
+
+    When this is wrong: the data lie in memory and a batch is a slice; then workers cost more than they give. The
+    program must be guarded by `if __name__ == "__main__"` where processes are spawned, as on Windows and macOS.
+
+    Sources: PyTorch, torch.utils.data; https://github.com/metatensor/metatrain/pull/1273. Measured on two cores: 2.1
+    times faster with two workers, 4.7 times with persistent ones in epochs of 10 steps. The prediction divides the
+    measured time of a batch by the workers and lets all of them share the machine's cores, or takes the start of the
+    workers out of the boundary between epochs.
+    """
+    if adapter != "TorchDataLoaderAdapter":
+        return NotApplicable("the data are no DataLoader")
+    pinned = ", pin_memory=True" if accelerators and not data.pin_memory else ""
+    if data.workers:
+        epoch_s = restart_s + step_s * (data.batches_per_epoch or 1)
+        if data.persistent_workers or restart_s < 0.1 * epoch_s:
+            return Passed(f"{data.workers} workers; an epoch takes {words.seconds(restart_s)} to start")
+        return Found(
+            title="The workers are started anew in every epoch",
+            message=f"Between two epochs {words.seconds(restart_s)} pass, {words.share(restart_s / epoch_s)} of an "
+            f"epoch, in which {data.workers} worker processes end and new ones start.",
+            phase="epoch_restart",
+            evidence={
+                "between two epochs": words.seconds(restart_s),
+                "an epoch": words.seconds(epoch_s),
+                "workers": str(data.workers),
+            },
+            remedy="Keep the workers from one epoch to the next.",
+            code=f"- DataLoader(..., num_workers={data.workers})\n"
+            f"+ DataLoader(..., num_workers={data.workers}, persistent_workers=True{pinned})",
+            change=Change(factors={"restart_s": Range(0.6, 0.15, 0.03)}),
+        )
+    if too_little := waits(input_share):
+        return Passed(too_little)
+    found = _side_by_side(source, input_share, wait_s, step_s, busy_cores, cores, processes=True)
+    if isinstance(found, Passed):
+        return found
+    return Found(
+        title="The DataLoader has no workers",
+        message=f"`{source.name}` takes {words.seconds(source.wall_s / source.calls)} for a batch, in the thread that "
+        f"trains: the step waits {words.seconds(wait_s)} for each.",
+        phase="input_wait",
+        evidence=found.evidence,
+        remedy=f"Let {found.count} processes make batches while the step computes, and keep them between epochs.",
+        code=f"- DataLoader(...)\n+ DataLoader(..., num_workers={found.count}, persistent_workers=True{pinned})",
+        change=Change(sets={"supply_s": found.supply, "in_turn": exactly(0.0)}),
+        confidence="certain" if found.waiting >= 0.5 else "likely",
+    )
+
+
+RULES = (pydataset_serial, gil_bound_workers, multiprocessing_copies, plain_generator, dataloader_defaults)

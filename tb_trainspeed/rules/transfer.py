@@ -1,0 +1,216 @@
+"""TR: from the host to the device."""
+
+import math
+import re
+
+from tb_trainspeed.profile import Data
+from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import Steady
+from tb_trainspeed.rules.input_pipeline.shared import faster_source, waits
+from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
+
+_WIDE_FROM = 0.5
+_ONCE_FROM = 0.1
+_BIG_ARRAYS_BYTES = 1e9
+_CLASSES_FROM = 1000
+# What a PCIe 3 or 4 link of 16 lanes carries, less what is lost on the way.
+_PCIE_BYTES_PER_S = Range(25e9, 12e9, 6e9)
+_TRANSFER_FROM = 2e9
+_ITEM_BYTES = {"float64": 8, "int64": 8, "uint64": 8, "float32": 4, "int32": 4, "float16": 2, "int16": 2}
+
+
+def _bytes_by_dtype(described: str) -> dict[str, float]:
+    """`float64(32, 10), int64(32,)` -> {"float64": 2560, "int64": 256}"""
+    total: dict[str, float] = {}
+    for dtype, shape in re.findall(r"(\w+)\(([^()]*)\)", described):
+        items = math.prod(int(size) for size in re.findall(r"\d+", shape))
+        total[dtype] = total.get(dtype, 0.0) + items * _ITEM_BYTES.get(dtype, 1)
+    return total
+
+
+@rule("TR01", "float64-inputs")
+def float64_inputs(
+    data: Data, inputs: str, input_share: float, wait_s: float, startup_s: float, wall_s: float
+) -> Outcome:
+    """The inputs are float64, and Keras converts them batch by batch.
+
+    What it means: the arrays that `fit` gets, or the batches, are in double precision, as NumPy makes them; the model
+    computes in single precision.
+
+    Why it is slow: twice the memory is read, and every batch is converted, again in every epoch.
+
+    What to change: `x = x.astype("float32")`, once.
+
+    When this is wrong: only the labels are float64.
+
+    Sources: Keras, `keras.config.floatx`. Measured on two cores: 1.3 times faster epochs on all three backends, and
+    half the time before the first step for a million rows of 100.
+    """
+    if "float64" not in inputs:
+        return Passed("nothing in float64 is handed over")
+    sizes = _bytes_by_dtype(inputs)
+    share = sizes.get("float64", 0.0) / max(1.0, sum(sizes.values()))
+    if share < _WIDE_FROM:
+        return Passed(f"float64 is {words.share(share)} of what is handed over")
+    given = data.inputs_bytes
+    starts_slowly = given is not None and startup_s >= _ONCE_FROM * wall_s and given > _BIG_ARRAYS_BYTES / 10
+    if not starts_slowly and (too_little := waits(input_share)):
+        return Passed(too_little)
+    half = 1 - share / 2  # of the bytes
+    change = faster_source(Range(0.97, 1 - share * 0.35, half))
+    if given is not None and starts_slowly:
+        change = Change(factors={**change.factors, "startup_s": Range(1.0, 0.75, half)})
+    first = re.match(r"(\w+)\(([^()]*)\)", inputs)
+    return Found(
+        title="The inputs are float64",
+        message=f"{words.share(share)} of what `fit` gets is float64, which Keras converts to float32 batch by batch; "
+        f"the step waits {words.seconds(wait_s)} for each.",
+        phase="input_wait",
+        evidence={
+            "waiting for data": f"{words.share(input_share)} of training",
+            "handed over": inputs if len(inputs) < 80 else f"{first[0] if first else inputs[:60]}, ...",
+            **({"in memory": words.size(given)} if given else {}),
+        },
+        remedy="Convert once, before `fit`.",
+        code='+ x = x.astype("float32")',
+        change=change,
+        confidence="likely",
+        changes_results="rounding",
+    )
+
+
+@rule("TR02", "one-hot-huge-classes")
+def one_hot_huge_classes(
+    data: Data, loss: str, input_share: float, wait_s: float, batch_bytes: int, batch_size: int
+) -> Outcome:
+    """Targets are one-hot over thousands of classes.
+
+    What it means: for every sample a row with one 1 and thousands of zeros is stored, gathered and sent to the device.
+
+    Why it is slow: the targets of a batch may be larger than its inputs.
+
+    What to change: whole numbers as targets, and `SparseCategoricalCrossentropy` as loss: the same result.
+
+    When this is wrong: targets are smoothed or mixed, so that they are no longer one-hot; the rule looks at a few.
+
+    Sources: Keras, SparseCategoricalCrossentropy. Measured on two cores: 1.2 times faster. The prediction takes the
+    bytes of the targets out of the batch.
+    """
+    classes = data.one_hot_classes
+    if classes is None:
+        return NotApplicable("targets are not one-hot")
+    if "sparse" in loss or "categorical" not in loss:
+        return NotApplicable(f"the loss is {loss}")
+    if classes < _CLASSES_FROM:
+        return Passed(f"{classes} classes")
+    if too_little := waits(input_share):
+        return Passed(too_little)
+    share = min(0.99, 4 * classes * batch_size / batch_bytes)
+    return Found(
+        title="Targets are one-hot over thousands of classes",
+        message=f"Each target is a row of {words.number(classes)} numbers, one of them 1: {words.share(share)} of the "
+        f"{words.size(batch_bytes)} of a batch, for which the step waits {words.seconds(wait_s)}.",
+        phase="input_wait",
+        evidence={
+            "waiting for data": f"{words.share(input_share)} of training",
+            "classes": words.number(classes),
+            "of a batch": words.share(share),
+        },
+        remedy="Hand over whole numbers, and use the sparse loss; it is the same loss.",
+        code='+ y = y.argmax(-1)\n- model.compile(..., loss="categorical_crossentropy")\n'
+        '+ model.compile(..., loss="sparse_categorical_crossentropy")',
+        change=faster_source(Range(0.95, 1 - share * 0.7, 1 - share)),
+        confidence="likely",
+        changes_results="rounding",
+    )
+
+
+@rule("TR03", "float32-images-on-host")
+def float32_images(data: Data, accelerators: tuple[str, ...], step_s: float, batch_bytes: int) -> Outcome:
+    """Images travel to the device as float32 although bytes would do.
+
+    What it means: batches hold images in float32 whose values are those of bytes, perhaps divided by 255.
+
+    Why it is slow: four times the memory and four times the transfer.
+
+    What to change: keep `uint8` in the pipeline, and begin the model with `keras.layers.Rescaling(1 / 255)`.
+
+    When this is wrong: on a CPU nothing is transferred. Prefetching may hide the copy.
+
+    Sources: https://github.com/keras-team/keras/issues/16333. Not verified on hardware: the prediction takes three
+    quarters of a batch at 6 to 25 GB a second out of the step.
+    """
+    if not accelerators:
+        return NotApplicable("nothing is transferred on a CPU")
+    if not data.holds_bytes:
+        return Passed("no float images that would fit into bytes")
+    rate = batch_bytes / step_s
+    if rate < _TRANSFER_FROM:
+        return Passed(f"{words.size(rate)} a second is little")
+    saved = Range(
+        *(
+            0.75 * batch_bytes / speed
+            for speed in (_PCIE_BYTES_PER_S.low, _PCIE_BYTES_PER_S.expected, _PCIE_BYTES_PER_S.high)
+        )
+    )
+    return Found(
+        title="Images travel as float32 although bytes would do",
+        message=f"A batch is {words.size(batch_bytes)} of float32 that hold bytes; {words.size(rate)} a second go to "
+        f"the {accelerators[0]}.",
+        phase="transfer",
+        evidence={"a batch": words.size(batch_bytes), "to the device": f"{words.size(rate)} a second"},
+        remedy="Keep uint8 in the pipeline and rescale in the model.",
+        code="- images = images.astype('float32') / 255\n"
+        "+ model = keras.Sequential([keras.layers.Rescaling(1 / 255), ...])",
+        change=Change(removes={"device_s": saved}),
+        confidence="likely",
+        changes_results="rounding",
+    )
+
+
+@rule("TR04", "arrays-copied-at-start")
+def arrays_copied(adapter: str, data: Data, startup_s: float, wall_s: float, backend: str, steady: Steady) -> Outcome:
+    """Large arrays are copied before the first step.
+
+    What it means: `fit` got arrays of gigabytes, and a good part of the fit passes before its first step.
+
+    Why it is slow: Keras makes tensors of NumPy arrays, as a whole; on a GPU they may even be copied to the device.
+
+    What to change: a `PyDataset` over the array, or over a file mapped into memory, which reads one batch at a time.
+
+    When this is wrong: the fit takes hours, so that its start does not matter.
+
+    Sources: https://github.com/tensorflow/tensorflow/issues/39574, https://github.com/keras-team/keras/issues/16997.
+    How much of the start is the copy cannot be told apart: the prediction takes a fifth to four fifths of it.
+    """
+    if adapter != "ArrayDataAdapter" or backend != "tensorflow":
+        return NotApplicable("no arrays are turned into tensors as a whole")
+    given = data.inputs_bytes or 0
+    if given < _BIG_ARRAYS_BYTES:
+        return Passed(f"the arrays are {words.size(given)}")
+    share = startup_s / wall_s
+    if share < _ONCE_FROM:
+        return Passed(f"the fit spends {words.share(share)} of its time before the first step")
+    return Found(
+        title="Large arrays are copied before the first step",
+        message=f"{words.size(given)} of arrays are turned into tensors before the first step; the fit spends "
+        f"{words.seconds(startup_s)}, {words.share(share)} of its time, there.",
+        phase="startup",
+        evidence={"arrays": words.size(given), "before the first step": words.seconds(startup_s)},
+        remedy="Read one batch at a time from the array.",
+        code="- model.fit(x, y, ...)\n"
+        "+ class Rows(keras.utils.PyDataset):\n"
+        "+     def __len__(self):\n"
+        f"+         return len(x) // {data.batch_size or 32}\n"
+        "+\n"
+        "+     def __getitem__(self, index):\n"
+        f"+         rows = slice(index * {data.batch_size or 32}, (index + 1) * {data.batch_size or 32})\n"
+        "+         return x[rows], y[rows]\n"
+        "+\n"
+        "+ model.fit(Rows(), ...)",
+        change=Change(factors={"startup_s": Range(0.8, 0.5, 0.2)}),
+        confidence="likely",
+    )
+
+
+RULES = (float64_inputs, one_hot_huge_classes, float32_images, arrays_copied)

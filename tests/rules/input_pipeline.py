@@ -1,0 +1,416 @@
+"""The rows of the IP rules. Traps, which look right and are wrong, are marked as such."""
+
+import dataclasses
+
+from tb_trainspeed.profile import Data, Files, HotSpot, Layer, LayerTime, Source, Stage
+from tb_trainspeed.rules.input_pipeline import epoch, files, mapping, options, preprocessing, python_code, workers
+from tb_trainspeed.rules.rule import NotApplicable, Passed
+from tests.rules.rows import STEADY, fires, silent
+
+FILE = "/home/me/train.py"
+WAITING = Source("Photos.__getitem__", calls=100, wall_s=4.0, cpu_s=0.2)
+PYTHON = dataclasses.replace(WAITING, cpu_s=3.9)
+SLICING = Source("Photos.__getitem__", 100, 0.05, 0.05)
+DECODING = dataclasses.replace(
+    PYTHON,
+    hot_spots=(
+        HotSpot("load", FILE, 7, "convert", "PIL", 0.5),
+        HotSpot("load", FILE, 8, "resize", "PIL", 0.3),
+        HotSpot("augment", FILE, 12, "roll", "numpy", 0.2),
+    ),
+)
+
+
+def spending(share, function, callee, library):
+    rest = HotSpot("augment", FILE, 12, "roll", "numpy", 1 - share)
+    return dataclasses.replace(PYTHON, hot_spots=(HotSpot(function, FILE, 9, callee, library, share), rest))
+
+
+SLICES = Stage("TensorSlice", elements_per_batch=512, output="float32(16,)", output_bytes=64, elements=10240)
+MAP = Stage("Map", function="scale", operations=("Mul", "AddV2"), elements_per_batch=512, output_bytes=128)
+PYTHON_MAP = dataclasses.replace(MAP, operations=("EagerPyFunc",), stateful_operations=("EagerPyFunc",))
+RANDOM_MAP = dataclasses.replace(MAP, operations=("RandomUniform",), stateful_operations=("RandomUniform",))
+PARSE = dataclasses.replace(MAP, function="parse", operations=("DecodeCSV",), output="float32(), float32()")
+BATCH = Stage("Batch", batch_size=512, elements_per_batch=1)
+GENERATOR = Stage("FlatMap", operations=("GeneratorDataset",), elements_per_batch=512, output="float32(16,)")
+PATHS = Stage("TensorSlice", elements_per_batch=32, output="string()", elements=3200)
+JPEGS = Stage(
+    "ParallelMap",
+    function="load",
+    operations=("ReadFile", "DecodeJpeg", "ResizeBilinear"),
+    elements_per_batch=32,
+    output="float32(64, 64, 3), int64()",
+    output_bytes=64 * 64 * 3 * 4 + 8,
+    elements=3200,
+)
+NO_RESIZE = dataclasses.replace(JPEGS, operations=("ReadFile", "DecodePng"))
+AUGMENT = Stage("Map", function="augment", operations=("StatelessRandomUniformV2",), elements_per_batch=32)
+SHUFFLE = Stage("Shuffle", buffer=1000, elements_per_batch=32, elements=3200, output_bytes=49_160)
+SKIP = Stage("Skip", count=800, elements_per_batch=32, elements=2400)
+CACHE = Stage("Cache", elements_per_batch=32, elements=3200)
+TAKE = Stage("Take", count=1600, elements_per_batch=32, elements=1600)
+BATCH32 = Stage("Batch", batch_size=32, elements_per_batch=1)
+LARGE_JPEG = Files(5, "ext4", 200_000, "jpeg", 1024, 1024)
+PNG = Files(5, "ext4", 400_000, "png", 96, 96)
+
+IP01 = {
+    "adapter": "PyDatasetAdapter",
+    "data_kind": "Photos",
+    "workers": 1,
+    "input_share": 0.7,
+    "wait_s": 0.03,
+    "step_s": 0.04,
+    "busy_cores": 0.5,
+    "cores": 4.0,
+    "source": WAITING,
+}
+IP02 = {
+    **IP01,
+    "workers": 4,
+    "multiprocessing": False,
+    "busy_cores": 1.05,
+    "source": PYTHON,
+    "data": Data(batch_bytes=8_000),
+}
+del IP02["wait_s"]
+IP03 = {
+    "adapter": "PyDatasetAdapter",
+    "data_kind": "Photos",
+    "workers": 4,
+    "multiprocessing": True,
+    "input_share": 0.7,
+    "wait_s": 0.03,
+    "step_s": 0.04,
+    "batch_bytes": 20_000_000,
+}
+IP04 = {
+    **{name: IP01[name] for name in ("input_share", "wait_s", "step_s", "busy_cores", "cores", "source")},
+    "adapter": "GeneratorDataAdapter",
+    "backend": "jax",
+}
+IP24 = {
+    **{name: IP01[name] for name in ("input_share", "wait_s", "step_s", "busy_cores", "cores", "source")},
+    "adapter": "TorchDataLoaderAdapter",
+    "data": Data(workers=0, batches_per_epoch=10),
+    "restart_s": 0.01,
+    "accelerators": (),
+}
+RESTARTED = Data(workers=2, persistent_workers=False, batches_per_epoch=10)
+IP05 = {"stages": (GENERATOR, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.1}
+IP06 = {"stages": (PYTHON_MAP, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
+IP07 = {"stages": (RANDOM_MAP, BATCH), "input_share": 0.7, "wait_s": 0.03, "busy_cores": 1.1, "cores": 4.0}
+IP08 = {"stages": (MAP, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
+IP09 = {
+    "adapter": "PyDatasetAdapter",
+    "stages": (),
+    "input_share": 0.7,
+    "wait_s": 0.03,
+    "step_s": 0.04,
+    "source": DECODING,
+    "epochs_planned": 5,
+    "epoch_bytes": 10**8,
+    "batch_bytes": 10**6,
+    "batches_per_epoch": 100,
+    "memory_available_bytes": 10**9,
+}
+IP09_TF = {**IP09, "adapter": "TFDatasetAdapter", "stages": (PATHS, JPEGS, BATCH32)}
+IP10 = {
+    "stages": (PATHS, JPEGS, BATCH32),
+    "files": LARGE_JPEG,
+    "input_share": 0.7,
+    "wait_s": 0.03,
+    "step_s": 0.04,
+}
+IP11 = {"stages": (PATHS, NO_RESIZE, BATCH32), "files": PNG, "input_share": 0.7, "wait_s": 0.03}
+IP13 = {
+    "files": dataclasses.replace(LARGE_JPEG, file_system="nfs4"),
+    "input_share": 0.7,
+    "wait_s": 0.03,
+    "busy_cores": 0.5,
+    "cores": 4.0,
+}
+IP14 = {"stages": (PATHS, JPEGS, SHUFFLE, BATCH32), "restart_s": 0.4, "steady": STEADY}
+IP15 = {"stages": (PATHS, JPEGS, SKIP, BATCH32), "restart_s": 0.4, "steady": STEADY}
+IP16 = {
+    "stages": (PATHS, JPEGS, CACHE, TAKE, BATCH32),
+    "input_share": 0.7,
+    "wait_s": 0.03,
+    "step_s": 0.04,
+    "batch_bytes": 10**6,
+}
+IP17 = {
+    "stages": (SLICES, MAP, BATCH),
+    "data": Data(options={"apply_default_optimizations": "False"}),
+    "input_share": 0.5,
+    "wait_s": 0.02,
+    "step_s": 0.04,
+}
+IP18 = {
+    "adapter": "PyDatasetAdapter",
+    "input_share": 0.7,
+    "wait_s": 0.03,
+    "source": spending(0.8, "Photos.__getitem__", "load", "numpy"),
+}
+IP19 = {**IP18, "source": spending(0.8, "Photos.__getitem__.<locals>.<listcomp>", "", "")}
+IP20 = {"stages": (SLICES, PARSE, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
+ROTATION = Layer("random_rotation", "RandomRotation", 0, 0)
+IP21 = {
+    "layers": (ROTATION, Layer("dense", "Dense", 10, 10)),
+    "layer_times": (LayerTime("sequential/random_rotation", 0.01, 0.0), LayerTime("sequential/dense", 0.01, 0.01)),
+    "step_s": 0.04,
+    "accelerators": (),
+}
+IP22 = {
+    "layers": (Layer("vectorize", "TextVectorization", 0, 0),),
+    "layer_times": (LayerTime("vectorize", 0.01, 0.0),),
+    "step_s": 0.04,
+    "accelerators": ("GPU",),
+}
+IP23 = {
+    "stages": (SLICES, BATCH),
+    "input_share": 0.7,
+    "wait_s": 0.03,
+    "step_s": 0.04,
+    "batch_bytes": 512 * 64,
+}
+IP25 = {
+    "accelerators": ("GPU",),
+    "input_share": 0.7,
+    "wait_s": 0.03,
+    "step_s": 0.04,
+    "busy_cores": 1.9,
+    "cores": 2.0,
+}
+IP26 = {**IP18, "source": spending(0.8, "Photos.__getitem__", "__getitem__", "h5py")}
+
+FIRES = [
+    fires(workers.pydataset_serial, IP01, "waits for files"),
+    fires(workers.pydataset_serial, IP01, "decodes, cores idle", source=DECODING, busy_cores=1.2),
+    fires(workers.gil_bound_workers, IP02),
+    fires(workers.multiprocessing_copies, IP03),
+    fires(workers.plain_generator, IP04, "waits for files"),
+    fires(workers.plain_generator, IP04, "TensorFlow", backend="tensorflow"),
+    fires(workers.dataloader_defaults, IP24, "no workers"),
+    fires(workers.dataloader_defaults, IP24, "new workers every epoch", data=RESTARTED, restart_s=0.3),
+    fires(mapping.generator_per_sample, IP05),
+    fires(mapping.py_function_in_map, IP06),
+    fires(mapping.serial_stateful_map, IP07),
+    fires(mapping.map_before_batch, IP08),
+    fires(mapping.per_record_parse, IP20),
+    fires(mapping.slices_of_small_rows, IP23),
+    fires(files.redecode_each_epoch, IP09, "Python"),
+    fires(files.redecode_each_epoch, IP09, "DataLoader", adapter="TorchDataLoaderAdapter"),
+    fires(files.redecode_each_epoch, IP09_TF, "tf.data"),
+    fires(files.redecode_each_epoch, IP09_TF, "augments afterwards", stages=(PATHS, JPEGS, AUGMENT, BATCH32)),
+    fires(files.oversized_images, IP10, "JPEG"),
+    fires(files.oversized_images, IP10, "PNG", files=dataclasses.replace(LARGE_JPEG, image_format="png")),
+    fires(files.slow_image_format, IP11),
+    fires(files.remote_storage, IP13),
+    fires(files.remote_storage, IP13, "bucket", files=Files(5, "gs")),
+    fires(epoch.shuffle_after_decode, IP14),
+    fires(epoch.skip_after_heavy_work, IP15),
+    fires(epoch.cache_never_filled, IP16),
+    fires(options.automatic_prefetch_off, IP17),
+    fires(options.automatic_prefetch_off, IP17, "autotuning off", data=Data(options={"autotune.enabled": "False"})),
+    fires(python_code.open_file_per_batch, IP18),
+    fires(
+        python_code.open_file_per_batch, IP18, "archive", source=spending(0.8, "A.__getitem__", "__getitem__", "numpy")
+    ),
+    fires(
+        python_code.open_file_per_batch,
+        IP18,
+        "generator",
+        adapter="GeneratorDataAdapter",
+        source=spending(0.8, "rows", "read_csv", "pandas"),
+    ),
+    fires(python_code.python_row_assembly, IP19, "comprehension"),
+    fires(
+        python_code.python_row_assembly, IP19, "table", source=spending(0.8, "A.__getitem__", "__getitem__", "pandas")
+    ),
+    fires(python_code.h5_random_access, IP26),
+    fires(preprocessing.augmentation_in_model, IP21, "on a CPU"),
+    fires(preprocessing.augmentation_in_model, IP21, "on a GPU", accelerators=("GPU",)),
+    fires(preprocessing.text_lookup_in_model, IP22),
+    fires(preprocessing.too_few_cores, IP25),
+]
+
+SILENT = [
+    silent(workers.pydataset_serial, IP01, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
+    silent(workers.pydataset_serial, IP01, Passed, "has workers", workers=4),
+    silent(workers.pydataset_serial, IP01, Passed, "hardly waits", input_share=0.14),
+    silent(workers.pydataset_serial, IP01, Passed, "decodes, no idle core", source=DECODING, busy_cores=1.8, cores=2.0),
+    silent(workers.pydataset_serial, IP01, Passed, "trap: only slices arrays", source=SLICING),
+    silent(workers.gil_bound_workers, IP02, NotApplicable, "no workers", workers=1),
+    silent(workers.gil_bound_workers, IP02, Passed, "processes", multiprocessing=True),
+    silent(workers.gil_bound_workers, IP02, Passed, "waits for files", source=WAITING),
+    silent(workers.gil_bound_workers, IP02, Passed, "no idle core", busy_cores=3.6),
+    silent(workers.gil_bound_workers, IP02, Passed, "trap: only slices arrays", source=SLICING),
+    silent(workers.gil_bound_workers, IP02, Passed, "hardly waits", input_share=0.14),
+    silent(workers.multiprocessing_copies, IP03, NotApplicable, "threads", multiprocessing=False),
+    silent(workers.multiprocessing_copies, IP03, Passed, "small batches", batch_bytes=4_900_000),
+    silent(workers.multiprocessing_copies, IP03, Passed, "heavy work", step_s=0.15),
+    silent(workers.multiprocessing_copies, IP03, Passed, "hardly waits", input_share=0.14),
+    silent(workers.plain_generator, IP04, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
+    silent(workers.plain_generator, IP04, Passed, "only slices arrays", source=SLICING),
+    silent(workers.plain_generator, IP04, Passed, "no idle core", source=PYTHON, busy_cores=3.6),
+    silent(workers.plain_generator, IP04, Passed, "hardly waits", input_share=0.14),
+    silent(workers.dataloader_defaults, IP24, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
+    silent(workers.dataloader_defaults, IP24, Passed, "rows in memory", source=SLICING),
+    silent(workers.dataloader_defaults, IP24, Passed, "hardly waits", input_share=0.14),
+    silent(workers.dataloader_defaults, IP24, Passed, "long epochs", data=RESTARTED, restart_s=0.04),
+    silent(
+        workers.dataloader_defaults,
+        IP24,
+        Passed,
+        "persistent",
+        data=dataclasses.replace(RESTARTED, persistent_workers=True),
+        restart_s=0.3,
+    ),
+    silent(mapping.generator_per_sample, IP05, NotApplicable, "arrays", stages=()),
+    silent(mapping.generator_per_sample, IP05, Passed, "whole batches", stages=(GENERATOR,)),
+    silent(
+        mapping.generator_per_sample,
+        IP05,
+        Passed,
+        "small batches",
+        stages=(GENERATOR, dataclasses.replace(BATCH, batch_size=8)),
+    ),
+    silent(mapping.generator_per_sample, IP05, Passed, "no generator", stages=(SLICES, BATCH)),
+    silent(mapping.generator_per_sample, IP05, Passed, "real work a sample", step_s=0.6),
+    silent(mapping.generator_per_sample, IP05, Passed, "hardly waits", input_share=0.14),
+    silent(mapping.py_function_in_map, IP06, Passed, "no Python", stages=(MAP, BATCH)),
+    silent(mapping.py_function_in_map, IP06, NotApplicable, "arrays", stages=()),
+    silent(mapping.py_function_in_map, IP06, Passed, "hardly waits", input_share=0.14),
+    silent(mapping.serial_stateful_map, IP07, Passed, "trap: serial map without a state", stages=(MAP, BATCH)),
+    silent(
+        mapping.serial_stateful_map,
+        IP07,
+        Passed,
+        "parallel",
+        stages=(dataclasses.replace(RANDOM_MAP, kind="ParallelMap"),),
+    ),
+    silent(mapping.serial_stateful_map, IP07, Passed, "Python", stages=(PYTHON_MAP, BATCH)),
+    silent(mapping.serial_stateful_map, IP07, Passed, "no idle core", busy_cores=3.6),
+    silent(mapping.serial_stateful_map, IP07, Passed, "hardly waits", input_share=0.14),
+    silent(mapping.serial_stateful_map, IP07, NotApplicable, "arrays", stages=()),
+    silent(mapping.map_before_batch, IP08, Passed, "batches first", stages=(BATCH, MAP)),
+    silent(mapping.map_before_batch, IP08, Passed, "decodes", stages=(JPEGS, BATCH)),
+    silent(mapping.map_before_batch, IP08, Passed, "real work an element", step_s=0.2),
+    silent(mapping.map_before_batch, IP08, Passed, "hardly waits", input_share=0.14),
+    silent(mapping.per_record_parse, IP20, NotApplicable, "arrays", stages=()),
+    silent(mapping.per_record_parse, IP20, Passed, "parses batches", stages=(SLICES, BATCH, PARSE)),
+    silent(mapping.per_record_parse, IP20, Passed, "cached", stages=(SLICES, PARSE, CACHE, BATCH)),
+    silent(mapping.per_record_parse, IP20, Passed, "large records", step_s=1.1),
+    silent(mapping.per_record_parse, IP20, Passed, "hardly waits", input_share=0.14),
+    silent(mapping.slices_of_small_rows, IP23, NotApplicable, "arrays", stages=()),
+    silent(mapping.slices_of_small_rows, IP23, Passed, "mapped", stages=(SLICES, MAP, BATCH)),
+    silent(
+        mapping.slices_of_small_rows,
+        IP23,
+        Passed,
+        "large rows",
+        stages=(dataclasses.replace(SLICES, output_bytes=64_000), BATCH),
+    ),
+    silent(mapping.slices_of_small_rows, IP23, Passed, "hardly waits", input_share=0.14),
+    silent(files.redecode_each_epoch, IP09, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
+    silent(files.redecode_each_epoch, IP09, NotApplicable, "one epoch", epochs_planned=1),
+    silent(files.redecode_each_epoch, IP09, Passed, "too large", epoch_bytes=6 * 10**8),
+    silent(files.redecode_each_epoch, IP09, Passed, "nothing decoded", source=WAITING),
+    silent(files.redecode_each_epoch, IP09, Passed, "hardly waits", input_share=0.1),
+    silent(files.redecode_each_epoch, IP09_TF, Passed, "cached", stages=(PATHS, JPEGS, CACHE, BATCH32)),
+    silent(files.redecode_each_epoch, IP09_TF, Passed, "nothing to decode", stages=(SLICES, MAP, BATCH)),
+    silent(files.redecode_each_epoch, IP09_TF, Passed, "tf.data too large", memory_available_bytes=3 * 10**8),
+    silent(files.oversized_images, IP10, NotApplicable, "arrays", stages=()),
+    silent(files.oversized_images, IP10, NotApplicable, "no images", stages=(SLICES, MAP, BATCH)),
+    silent(files.oversized_images, IP10, Passed, "just larger", files=Files(5, "ext4", 9_000, "jpeg", 127, 128)),
+    silent(files.oversized_images, IP10, Passed, "not resized", stages=(PATHS, NO_RESIZE, BATCH32)),
+    silent(files.oversized_images, IP10, Passed, "cached", stages=(PATHS, JPEGS, CACHE, BATCH32)),
+    silent(
+        files.oversized_images,
+        IP10,
+        Passed,
+        "random crops",
+        stages=(PATHS, dataclasses.replace(JPEGS, operations=("DecodeJpeg", "RandomUniformInt", "ResizeBilinear"))),
+    ),
+    silent(files.oversized_images, IP10, NotApplicable, "size unknown", files=Files(5, "ext4")),
+    silent(files.oversized_images, IP10, Passed, "hardly waits", input_share=0.14),
+    silent(files.slow_image_format, IP11, Passed, "JPEG", files=LARGE_JPEG),
+    silent(files.slow_image_format, IP11, Passed, "cached", stages=(PATHS, NO_RESIZE, CACHE, BATCH32)),
+    silent(files.slow_image_format, IP11, NotApplicable, "no images", stages=(SLICES, MAP, BATCH)),
+    silent(files.slow_image_format, IP11, Passed, "hardly waits", input_share=0.14),
+    silent(files.remote_storage, IP13, Passed, "trap: small files on a local disk", files=LARGE_JPEG),
+    silent(files.remote_storage, IP13, Passed, "cores busy", busy_cores=2.1),
+    silent(files.remote_storage, IP13, NotApplicable, "in memory", files=Files(5, None)),
+    silent(files.remote_storage, IP13, Passed, "hardly waits", input_share=0.14),
+    silent(epoch.shuffle_after_decode, IP14, NotApplicable, "arrays", stages=()),
+    silent(epoch.shuffle_after_decode, IP14, Passed, "shuffles paths", stages=(PATHS, SHUFFLE, JPEGS, BATCH32)),
+    silent(epoch.shuffle_after_decode, IP14, Passed, "cached", stages=(PATHS, JPEGS, CACHE, SHUFFLE, BATCH32)),
+    silent(epoch.shuffle_after_decode, IP14, Passed, "starts quickly", restart_s=0.19),
+    silent(epoch.shuffle_after_decode, IP14, Passed, "always bound by decoding", restart_s=0.7),
+    silent(
+        epoch.shuffle_after_decode,
+        IP14,
+        Passed,
+        "small buffer",
+        stages=(PATHS, JPEGS, dataclasses.replace(SHUFFLE, buffer=63), BATCH32),
+    ),
+    silent(epoch.skip_after_heavy_work, IP15, NotApplicable, "arrays", stages=()),
+    silent(epoch.skip_after_heavy_work, IP15, Passed, "skips paths", stages=(PATHS, SKIP, JPEGS, BATCH32)),
+    silent(epoch.skip_after_heavy_work, IP15, Passed, "cached", stages=(PATHS, JPEGS, CACHE, SKIP, BATCH32)),
+    silent(epoch.skip_after_heavy_work, IP15, Passed, "starts quickly", restart_s=0.19),
+    silent(epoch.cache_never_filled, IP16, NotApplicable, "arrays", stages=()),
+    silent(epoch.cache_never_filled, IP16, Passed, "takes first", stages=(PATHS, JPEGS, TAKE, CACHE, BATCH32)),
+    silent(
+        epoch.cache_never_filled,
+        IP16,
+        Passed,
+        "takes all",
+        stages=(PATHS, JPEGS, CACHE, dataclasses.replace(TAKE, count=3200), BATCH32),
+    ),
+    silent(epoch.cache_never_filled, IP16, Passed, "nothing lost", stages=(PATHS, MAP, CACHE, TAKE, BATCH32)),
+    silent(epoch.cache_never_filled, IP16, Passed, "hardly waits", input_share=0.14),
+    silent(options.automatic_prefetch_off, IP17, NotApplicable, "arrays", stages=()),
+    silent(options.automatic_prefetch_off, IP17, Passed, "trap: no prefetch", data=Data()),
+    silent(
+        options.automatic_prefetch_off, IP17, Passed, "prefetches itself", stages=(SLICES, BATCH, Stage("Prefetch"))
+    ),
+    silent(options.automatic_prefetch_off, IP17, Passed, "hardly waits", input_share=0.14),
+    silent(python_code.open_file_per_batch, IP18, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
+    silent(
+        python_code.open_file_per_batch, IP18, Passed, "seldom", source=spending(0.29, "A.__getitem__", "load", "numpy")
+    ),
+    silent(
+        python_code.open_file_per_batch,
+        IP18,
+        Passed,
+        "a function that can be cached",
+        source=spending(0.8, "load", "load", "numpy"),
+    ),
+    silent(python_code.open_file_per_batch, IP18, Passed, "hardly waits", input_share=0.14),
+    silent(python_code.python_row_assembly, IP19, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
+    silent(
+        python_code.python_row_assembly,
+        IP19,
+        Passed,
+        "decodes rows",
+        source=spending(0.8, "A.<listcomp>", "convert", "PIL"),
+    ),
+    silent(python_code.python_row_assembly, IP19, Passed, "cheap", source=SLICING),
+    silent(python_code.python_row_assembly, IP19, Passed, "hardly waits", input_share=0.14),
+    silent(python_code.h5_random_access, IP26, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
+    silent(
+        python_code.h5_random_access,
+        IP26,
+        Passed,
+        "opens it",
+        source=spending(0.8, "A.__getitem__", "__init__", "h5py"),
+    ),
+    silent(python_code.h5_random_access, IP26, Passed, "hardly waits", input_share=0.14),
+    silent(preprocessing.augmentation_in_model, IP21, NotApplicable, "none", layers=IP21["layers"][1:]),
+    silent(preprocessing.augmentation_in_model, IP21, Passed, "cheap", step_s=0.11),
+    silent(preprocessing.text_lookup_in_model, IP22, NotApplicable, "none", layers=(ROTATION,)),
+    silent(preprocessing.text_lookup_in_model, IP22, Passed, "cheap", step_s=0.11),
+    silent(preprocessing.too_few_cores, IP25, NotApplicable, "no accelerator", accelerators=()),
+    silent(preprocessing.too_few_cores, IP25, Passed, "cores idle", busy_cores=1.7),
+    silent(preprocessing.too_few_cores, IP25, Passed, "hardly waits", input_share=0.14),
+]

@@ -1,0 +1,62 @@
+"""The rows of the TR rules."""
+
+import dataclasses
+
+from tb_trainspeed.profile import Data
+from tb_trainspeed.rules import transfer
+from tb_trainspeed.rules.rule import NotApplicable, Passed
+from tests.rules.rows import STEADY, fires, silent
+
+TR01 = {
+    "data": Data(inputs_bytes=8 * 10**8),
+    "inputs": "float64(1000000, 100), int64(1000000,)",
+    "input_share": 0.3,
+    "wait_s": 0.001,
+    "startup_s": 1.0,
+    "wall_s": 60.0,
+}
+TR02 = {
+    "data": Data(one_hot_classes=5000),
+    "loss": "categorical_crossentropy",
+    "input_share": 0.3,
+    "wait_s": 0.001,
+    "batch_bytes": 64 * (5000 * 4 + 128),
+    "batch_size": 64,
+}
+TR03 = {"data": Data(holds_bytes=True), "accelerators": ("GPU",), "step_s": 0.01, "batch_bytes": 40_000_000}
+TR04 = {
+    "adapter": "ArrayDataAdapter",
+    "data": Data(inputs_bytes=4 * 10**9, batch_size=256),
+    "startup_s": 6.0,
+    "wall_s": 30.0,
+    "backend": "tensorflow",
+    "steady": STEADY,
+}
+
+FIRES = [
+    fires(transfer.float64_inputs, TR01, "waits"),
+    fires(transfer.float64_inputs, TR01, "starts slowly", input_share=0.0, startup_s=20.0),
+    fires(transfer.one_hot_huge_classes, TR02),
+    fires(transfer.float32_images, TR03),
+    fires(transfer.arrays_copied, TR04),
+]
+
+SILENT = [
+    silent(transfer.float64_inputs, TR01, Passed, "labels only", inputs="float32(64, 32), float64(64,)"),
+    silent(transfer.float64_inputs, TR01, Passed, "single precision", inputs="float32(64, 32), int64(64,)"),
+    silent(transfer.float64_inputs, TR01, Passed, "hardly waits", input_share=0.14),
+    silent(transfer.one_hot_huge_classes, TR02, NotApplicable, "smoothed", data=Data()),
+    silent(transfer.one_hot_huge_classes, TR02, Passed, "few classes", data=Data(one_hot_classes=999)),
+    silent(transfer.one_hot_huge_classes, TR02, NotApplicable, "sparse", loss="sparse_categorical_crossentropy"),
+    silent(transfer.one_hot_huge_classes, TR02, NotApplicable, "another loss", loss="mean_squared_error"),
+    silent(transfer.one_hot_huge_classes, TR02, Passed, "hardly waits", input_share=0.14),
+    silent(transfer.float32_images, TR03, NotApplicable, "CPU", accelerators=()),
+    silent(transfer.float32_images, TR03, Passed, "not bytes", data=Data(holds_bytes=False)),
+    silent(transfer.float32_images, TR03, Passed, "little", step_s=0.021),
+    silent(transfer.arrays_copied, TR04, NotApplicable, "a dataset", adapter="TFDatasetAdapter"),
+    silent(transfer.arrays_copied, TR04, NotApplicable, "JAX", backend="jax"),
+    silent(
+        transfer.arrays_copied, TR04, Passed, "small", data=dataclasses.replace(TR04["data"], inputs_bytes=9 * 10**8)
+    ),
+    silent(transfer.arrays_copied, TR04, Passed, "starts quickly", startup_s=2.9),
+]
