@@ -2,11 +2,13 @@
 
 Keras fetches the batch inside the train function, in the graph. It also takes a plain Python iterator there, so we
 fetch the batch ourselves, with a clock, and hand it over: `next(iterator)`, then `train_function(iter((batch,)))`.
-Weights and losses stay bit-identical, and so do the number of traces. It must be every step or none: the first step of
+Weights and losses stay bit-identical. So does the number of traces, because we trace for the shapes that the dataset
+promises, as Keras does, not for those of the first batch. It must be every step or none: the first step of
 the other kind makes TensorFlow optimise the whole graph once more (8 s for a MobileNetV2 on two cores).
 """
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -86,7 +88,7 @@ def time_steps(
     """
     train_function = model.train_function
     fetch_apart = budget is not None and fetches_can_be_timed(model) is None
-    counted, new = trace_detector(train_function), new_shapes(model)
+    counted, new, trace = trace_detector(train_function), new_shapes(model), tracer(train_function)
     ready: ReadyFetch | None = None
     batch: Any = None
 
@@ -111,12 +113,15 @@ def time_steps(
         return batch
 
     def fetch_and_step(iterator: Any) -> Any:
-        nonlocal batch
+        nonlocal batch, trace
         try:
             batch = fetch(iterator)
         except StopIteration:
             batch = None
         if batch is not None:
+            if trace:
+                trace(iterator.element_spec)
+                trace = None
             return train_function(iter((batch,)))
         # In a plain fit it is the step that finds the data at their end, when the parts of it that need no data have
         # run: the optimizer has counted a step, random numbers have been drawn. So that step has to run here too.
@@ -143,6 +148,23 @@ def time_steps(
         return outputs
 
     return timed
+
+
+def tracer(train_function: Callable[..., Any]) -> Callable[[Any], None] | None:
+    """Returns a function that traces one step for batches of a spec, or `None` where nothing is traced.
+
+    Without it the first batch would be traced with all its dimensions fixed, and the last, smaller one anew.
+    """
+    if tf.config.functions_run_eagerly():
+        return None
+    step = inspect.getclosurevars(train_function).nonlocals.get("one_step_on_data")
+    make: Any = getattr(getattr(step, "__wrapped__", None), "get_concrete_function", None)
+
+    def trace(spec: Any) -> None:
+        with contextlib.suppress(Exception):  # an error of the user's own comes again when the step is run
+            make(spec)
+
+    return trace if make else None
 
 
 def trace_detector(train_function: Callable[..., Any]) -> Callable[[], bool]:

@@ -85,6 +85,27 @@ def test_gpus(monkeypatch):
     assert (memory.device, memory.in_use_bytes, memory.peak_bytes, memory.limit_bytes) == ("GPU:0", 3, 5, None)
 
 
+class Counting(keras.Model):
+    """Counts how often its step is traced."""
+
+    traces = 0
+
+    def train_step(self, *args):
+        self.traces += 1
+        return super().train_step(*args)
+
+
+@pytest.mark.parametrize("options", [{}, {"jit_compile": True}, {"run_eagerly": True}])
+@pytest.mark.parametrize("batch_size", [32, 64])  # of 160 samples: the last batch is as large as the others, or smaller
+def test_nothing_is_traced_more_often(batch_size, options, make_model, arrays):
+    traces = []
+    for callbacks in ([], [TrainSpeedCallback(None, verbose=0)]):
+        model = make_model(Counting, **options)
+        model.fit(*arrays, batch_size=batch_size, epochs=2, verbose=0, callbacks=callbacks)
+        traces.append(model.traces)
+    assert traces[0] == traces[1]
+
+
 @pytest.mark.parametrize("jit_compile", [True, False])
 def test_shapes_are_new_once(make_model, jit_compile):
     new = probe.new_shapes(make_model(jit_compile=jit_compile))
