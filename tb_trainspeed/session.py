@@ -36,6 +36,8 @@ _GUARDED = (
     "drain_device", "epoch_begin", "epoch_end", "validation_begin", "validation_call", "validation_end", "leave",
     "nested_call", "sample_begin", "sample_end",
 )  # fmt: skip
+_PARTS = "the parts of a step"
+_GUARDED_SAMPLER = ("before_step", "after_step", "end", "marked")
 
 
 class FitSession:
@@ -123,7 +125,7 @@ class FitSession:
             self._not_measured.setdefault("callbacks", reason)
         self._try("gc", lambda: gc_pauses.time_gc(recorder, self._undo))
         self._failed = failed
-        self._try("the parts of a step", self._sample_steps)
+        self._try(_PARTS, self._sample_steps)
         self._try("compute", self._time_steps)
         self._spawn("trainspeed-writer", self._write_snapshots)
         if self._source and self.max_overhead > 0:
@@ -152,11 +154,14 @@ class FitSession:
             return
         tool = self._backend.deep_tool(self._model)
         self._deep_samples = DeepSamples(self._budget, tool.first_cost_ns)
-        self._deep = DeepSampler(tool, self._deep_samples, self.recorder, self._sampling_failed)
+        deep = DeepSampler(tool, self._deep_samples, self.recorder, self._sampling_failed)
+        for name in _GUARDED_SAMPLER:
+            setattr(deep, name, self._guarded(getattr(deep, name)))
+        self._deep = deep
         self._decoder = self._spawn("trainspeed-decoder", self._deep.decode_all)
 
     def _sampling_failed(self, error: Exception) -> None:
-        self._note("the parts of a step", error)
+        self._note(_PARTS, error)
 
     def _time_steps(self) -> None:
         if not self.max_overhead:
@@ -219,7 +224,7 @@ class FitSession:
 
     def _stop_measuring(self) -> None:
         if self._deep:
-            self._try("the parts of a step", self._deep.close)
+            self._try(_PARTS, self._deep.close)
         self._try("the end", self.recorder.finish)
         for owner, names in ((self.recorder, _GUARDED), (self.recorder.clock, _GUARDED_CLOCK)):
             for name in names:  # for the hooks and steps that are still on the stack
@@ -293,8 +298,12 @@ class FitSession:
                 sum(self._background_ns.values()) * 1e-9,
                 self._budget.spent_ns * 1e-9 if self._budget else 0.0,
             ),
-            not_measured=dict(self._not_measured),
+            not_measured=self._missing(breakdown is not None),
         )
+
+    def _missing(self, sampled: bool) -> dict[str, str]:
+        skipped = self._deep.skipped if self._deep and not sampled else None
+        return {**({_PARTS: skipped} if skipped else {}), **self._not_measured}
 
     def _collect_facts(self) -> None:
         self._facts_ready = True

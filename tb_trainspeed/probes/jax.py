@@ -4,7 +4,9 @@ A step is only enqueued, on the CPU too. Its metrics are results that nothing ov
 done; the state is given back to the device and would not.
 """
 
+import contextlib
 import functools
+import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +16,10 @@ import jax
 from tb_trainspeed.probes import facts, source
 from tb_trainspeed.probes.fetches import TimedBatches, time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop
+from tb_trainspeed.probes.op_names import OpNames
+from tb_trainspeed.probes.profiler import Profiler
 from tb_trainspeed.probes.sampling import DeepSampler
+from tb_trainspeed.probes.trace import Decoder
 from tb_trainspeed.profile import Data, Device, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
@@ -49,6 +54,7 @@ def time_steps(
     """Returns the train function with clocks."""
     train_function = model.train_function
     traced = trace_detector(train_function)
+    not_marked = contextlib.nullcontext()
     # A step that is not compiled is many small operations, and the host that dispatches them is what takes the time.
     follows = bool(model.jit_compile) and not model.run_eagerly
     if budget and follows:
@@ -60,7 +66,8 @@ def time_steps(
             deep.before_step()
         recorder.step_begin(False)
         try:
-            outputs = train_function(state, iterator)
+            with (deep.marked() or not_marked) if deep and deep.sampling else not_marked:
+                outputs = train_function(state, iterator)
         except BaseException as error:
             recorder.step_abort()
             if not isinstance(error, StopIteration):  # with which an epoch of unknown length ends
@@ -93,6 +100,38 @@ def trace_detector(train_function: Callable[..., Any]) -> Callable[[], bool]:
         return last > before
 
     return traced
+
+
+def _profiler_library() -> Any:
+    profiler: Any = importlib.import_module("jax._src.profiler")
+    # Until jaxlib 0.7 it was part of `xla_client`.
+    return getattr(profiler, "_profiler", None) or profiler.xla_client.profiler
+
+
+def _session() -> Any:
+    library = _profiler_library()
+    options = library.ProfileOptions()
+    options.python_tracer_level, options.host_tracer_level = 0, 2
+    return library.ProfilerSession(options)
+
+
+def deep_tool(model: Any) -> Profiler:
+    """Returns what looks inside steps.
+
+    Raises:
+        RuntimeError: if nothing could be seen there.
+    """
+    if model.run_eagerly or not model.jit_compile:
+        raise RuntimeError("steps that are not compiled leave no names of layers in JAX's profiler")
+    from jax._src import profiler
+
+    return Profiler(
+        lambda: profiler._profile_state.profile_session is not None,
+        _session,
+        jax.profiler.TraceAnnotation,
+        (profiler._profile_state, "lock"),
+        Decoder(OpNames(model, facts.unscoped_phase(model)), asynchronous=True),
+    )
 
 
 def devices() -> tuple[Device, ...]:

@@ -1,12 +1,18 @@
 """Deep samples: a tool of the backend looks inside a few steps, and what it saw is decoded beside the training."""
 
+import contextlib
 import queue
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from tb_trainspeed.recorder import DeepSamples, FitRecorder, Sample
 from tb_trainspeed.recorder.deep import STEPS
+
+
+class Busy(RuntimeError):  # noqa: N818 - a state, not a mistake
+    """A tool cannot look now, but may be able to later."""
 
 
 class Tool(Protocol):
@@ -22,7 +28,7 @@ class Tool(Protocol):
         """Starts to look. The device is idle.
 
         Raises:
-            RuntimeError: where it cannot, as when a profiler of the user's is on. The message says so.
+            Busy: where it cannot at the moment, as when a profiler of the user's is on. The message says so.
         """
 
     def stop(self) -> Any:
@@ -50,6 +56,29 @@ class DeepSampler:
         self._begun_at: int | None = None
         self._cost_ns = 0
         self._over = False
+        self._owner = threading.get_ident()
+        #: Why the last sample could not be taken, if none has been.
+        self.skipped: str | None = None
+        if hasattr(tool, "give_way"):
+            tool.give_way = self.give_way
+
+    @property
+    def sampling(self) -> bool:
+        """Whether the steps are looked into."""
+        return self._begun_at is not None
+
+    def marked(self) -> contextlib.AbstractContextManager[Any]:
+        """Makes a context for one call of the train function, by which a tool that records events finds it again."""
+        mark: Any = self._tool
+        return mark.mark()  # type: ignore[no-any-return]
+
+    def give_way(self) -> None:
+        """Somebody else wants to look: drops the sample that is on."""
+        if self._begun_at is not None and threading.get_ident() == self._owner:
+            self._charged(self._drop)
+        else:
+            self._begun_at = None
+            self._tool.stop()
 
     def before_step(self) -> None:
         """Starts a sample with the next step, if one is due."""
@@ -102,8 +131,10 @@ class DeepSampler:
 
     def _take_off(self) -> Any:
         self._begun_at = None
-        self._cost_ns += self._recorder.sample_end()
-        return self._tool.stop()
+        try:
+            return self._tool.stop()
+        finally:
+            self._cost_ns += self._recorder.sample_end() or 0  # nothing, once the recorder has been switched off
 
     def _charged(self, action: Callable[[], None]) -> None:
         """Runs `action` with the device idle, at our own expense."""
@@ -112,8 +143,12 @@ class DeepSampler:
         begin = recorder.clock.push("trainspeed")
         try:
             action()
+        except Busy as error:
+            self.skipped = str(error)
         except Exception as error:
             self._begun_at = None
+            with contextlib.suppress(Exception):  # it may be on
+                self._tool.stop()
             self._fail(error)
         self._cost_ns += recorder.clock.pop() - begin
         if self._begun_at is None:

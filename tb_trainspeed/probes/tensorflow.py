@@ -7,10 +7,14 @@ the other kind makes TensorFlow optimise the whole graph once more (8 s for a Mo
 """
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import inspect
+import os
+import pathlib
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,7 +23,10 @@ import tensorflow as tf
 
 from tb_trainspeed.probes import facts, source, tf_data
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
-from tb_trainspeed.probes.sampling import DeepSampler
+from tb_trainspeed.probes.op_names import OpNames
+from tb_trainspeed.probes.profiler import Profiler
+from tb_trainspeed.probes.sampling import Busy, DeepSampler
+from tb_trainspeed.probes.trace import Decoder
 from tb_trainspeed.profile import Data, Device, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
@@ -77,6 +84,7 @@ def time_steps(
     train_function = model.train_function
     fetch_apart = budget is not None and fetches_can_be_timed(model) is None
     traced = trace_detector(train_function)
+    not_marked = contextlib.nullcontext()
     ready: ReadyFetch | None = None
     batch: Any = None
 
@@ -94,6 +102,10 @@ def time_steps(
         recorder.fetched(time.perf_counter_ns() - begin, ready.cost_ns if ready else 0)
         return batch
 
+    def step(iterator: Any) -> Any:
+        with (deep.marked() or not_marked) if deep and deep.sampling else not_marked:
+            return train_function(iterator)
+
     def fetch_and_step(iterator: Any) -> Any:
         nonlocal batch
         try:
@@ -101,7 +113,7 @@ def time_steps(
         except StopIteration:
             batch = None
         if batch is not None:
-            return train_function(iter((batch,)))
+            return step(iter((batch,)))
         # In a plain fit it is the step that finds the data at their end, when the parts of it that need no data have
         # run: the optimizer has counted a step, random numbers have been drawn. So that step has to run here too.
         recorder.clock.push("trainspeed")
@@ -118,7 +130,7 @@ def time_steps(
         apart = fetch_apart and isinstance(iterator, tf.data.Iterator)
         recorder.step_begin(apart)
         try:
-            outputs = fetch_and_step(iterator) if apart else train_function(iterator)
+            outputs = fetch_and_step(iterator) if apart else step(iterator)
         except BaseException:  # also the error with which an epoch of unknown length ends
             recorder.step_abort()
             raise
@@ -144,6 +156,57 @@ def trace_detector(train_function: Callable[..., Any]) -> Callable[[], bool]:
         return last > before
 
     return traced
+
+
+class _Session:
+    """A session of TensorFlow's profiler, which hands out what it saw in a file only: that is kept in memory."""
+
+    def __init__(self) -> None:
+        memory = "/dev/shm"
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="trainspeed-", dir=memory if os.access(memory, os.W_OK) else None, ignore_cleanup_errors=True
+        )
+        try:
+            self._session = _profiler_library().ProfilerSession()
+            self._session.start(
+                self._folder.name, {"host_tracer_level": 2, "python_tracer_level": 0, "device_tracer_level": 1}
+            )
+        except BaseException as error:
+            self._folder.cleanup()
+            if isinstance(error, tf.errors.AlreadyExistsError):
+                raise Busy("another profiler was on") from None
+            raise
+
+    def stop(self) -> bytes:
+        with self._folder as folder:
+            self._session.export_to_tb()
+            (file,) = pathlib.Path(folder).rglob("*.xplane.pb")
+            return file.read_bytes()
+
+
+def _profiler_library() -> Any:
+    from tensorflow.python.profiler import profiler_v2
+
+    return profiler_v2._pywrap_profiler
+
+
+def deep_tool(model: Any) -> Profiler:
+    """Returns what looks inside steps.
+
+    Raises:
+        RuntimeError: if nothing could be seen there.
+    """
+    if model.run_eagerly or tf.config.functions_run_eagerly():
+        raise RuntimeError("steps that run eagerly leave no names of layers in TensorFlow's profiler")
+    from tensorflow.python.profiler import profiler_v2
+
+    return Profiler(
+        lambda: profiler_v2._profiler is not None,
+        _Session,
+        tf.profiler.experimental.Trace,
+        (profiler_v2, "_profiler_lock"),
+        Decoder(OpNames(model, facts.unscoped_phase(model)), asynchronous=False),
+    )
 
 
 def devices() -> tuple[Device, ...]:
