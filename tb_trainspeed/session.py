@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from tb_trainspeed.probes import facts, fit_loop, gc_pauses, source
-from tb_trainspeed.probes.sampling import DeepSampler
+from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
 from tb_trainspeed.profile import Cost, Profile, Resources
 from tb_trainspeed.recorder import Budget, DeepSamples, FitRecorder, PhaseClock
 from tb_trainspeed.summary import EventFile, encode, fit_directory
@@ -152,7 +152,11 @@ class FitSession:
     def _sample_steps(self) -> None:
         if not self._budget:
             return
-        tool = self._backend.deep_tool(self._model)
+        try:
+            tool = self._backend.deep_tool(self._model)
+        except Unavailable as reason:
+            self._not_measured[_PARTS] = str(reason)
+            return
         self._deep_samples = DeepSamples(self._budget, tool.first_cost_ns)
         deep = DeepSampler(tool, self._deep_samples, self.recorder, self._sampling_failed)
         for name in _GUARDED_SAMPLER:

@@ -18,7 +18,7 @@ from tb_trainspeed.probes.fetches import TimedBatches, time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop
 from tb_trainspeed.probes.op_names import OpNames
 from tb_trainspeed.probes.profiler import Profiler
-from tb_trainspeed.probes.sampling import DeepSampler
+from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
 from tb_trainspeed.probes.trace import Decoder
 from tb_trainspeed.profile import Data, Device, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
@@ -119,10 +119,10 @@ def deep_tool(model: Any) -> Profiler:
     """Returns what looks inside steps.
 
     Raises:
-        RuntimeError: if nothing could be seen there.
+        Unavailable: if nothing could be seen there.
     """
     if model.run_eagerly or not model.jit_compile:
-        raise RuntimeError("steps that are not compiled leave no names of layers in JAX's profiler")
+        raise Unavailable("steps that are not compiled leave no names of layers in JAX's profiler")
     from jax._src import profiler
 
     return Profiler(

@@ -22,7 +22,12 @@ _TRANSFORM = re.compile(
 _GRADIENT_SUM = re.compile(r"AddN(_\d+)?$")
 # The scope of the losses that were given to `compile`.
 _LOSS = "compile_loss"
-_FUNCTIONS = ("StatefulPartitionedCall", "PartitionedCall")
+# What control flow puts before the scopes of what it runs.
+_CONTROL_FLOW = re.compile(r"(cond|while|then|else|body|case|closed_call|branch_\d+_fun)?(_\d+)?$")
+# An optimizer that scales the loss asks, outside of its scope, whether all gradients are finite.
+_LOSS_SCALING = re.compile(r"(IsFinite|All|is_finite|reduce_and)(_\d+)?$")
+# The train function is one, inlined; below several steps an execution in a loop, once a replica if distributed.
+_FUNCTION = re.compile(r"(Stateful)?PartitionedCall(_\d+)?$")
 
 
 class Place(NamedTuple):
@@ -52,8 +57,11 @@ class OpNames:
         self._model = str(model.name)
         self._optimizers = frozenset(_held_by(model, "apply_gradients"))
         self._losses = frozenset({_LOSS, *_held_by(model, "reduction")})
-        self._anywhere = dict(_unique(self._root))
+        layers = _below(self._root)
+        self._names = frozenset(layers)
+        self._anywhere = {name: nodes[0] for name, nodes in layers.items() if len(nodes) == 1}
         self._unscoped = unscoped
+        self._scales_loss = hasattr(model.optimizer, "inner_optimizer")
         self._places: dict[str, Place] = {}
         self._numbered: dict[str, bool] = {}
 
@@ -64,7 +72,7 @@ class OpNames:
         """
         scopes: dict[str, set[str]] = {}
         for name in names:
-            parts = [part for part in name.split("/")[:-1] if part not in _FUNCTIONS and part != "gradient_tape"]
+            parts = [scope for scope in self._scopes(name)[0][:-1] if scope != "gradient_tape"]
             for parent, child in itertools.pairwise(parts):
                 scopes.setdefault(parent, set()).add(child)
         for parent, children in scopes.items():
@@ -85,11 +93,13 @@ class OpNames:
         return place
 
     def _place(self, name: str) -> Place:
-        scopes, transposed, differentiated = _scopes(name)
+        scopes, transposed, differentiated = self._scopes(name)
         if scopes and scopes[0] == "gradient_tape":
             transposed, scopes = True, scopes[1:]
         operation = scopes[-1] if scopes else ""
-        scopes = scopes[:-1]
+        scopes, conditional = scopes[:-1], False
+        while scopes and scopes[0] not in self._root.children and _CONTROL_FLOW.match(scopes[0]):
+            scopes, conditional = scopes[1:], True
         if transposed:
             return Place("backward", self._layer(scopes))
         if scopes:
@@ -101,7 +111,25 @@ class OpNames:
         layer = self._layer(scopes)
         if layer or differentiated or (scopes and self._is_model(scopes[0])):
             return Place("forward", layer)
+        if self._scales_loss and (conditional or _LOSS_SCALING.match(operation)):
+            return Place("optimizer")
         return Place("backward" if _GRADIENT_SUM.match(operation) else self._unscoped)
+
+    def _scopes(self, name: str) -> tuple[list[str], bool, bool]:
+        """Splits a name into its scopes without JAX's transforms; says whether it is transposed, differentiated."""
+        scopes: list[str] = []
+        transposed = differentiated = False
+        for outer in _split(name):
+            part = outer
+            while part not in self._names and (match := _TRANSFORM.match(part)):
+                transform, part = match.groups()
+                transposed |= transform == "transpose"
+                differentiated |= transform == "jvp"
+                if transform in ("jit", "pjit"):  # the name of a function of JAX's, or of the training step
+                    part = ""
+            scopes += [scope for scope in part.split("/") if scope]
+        functions = [index for index, scope in enumerate(scopes) if _FUNCTION.match(scope)]
+        return scopes[functions[0] + 1 :] if functions else scopes, transposed, differentiated
 
     def _is_model(self, scope: str) -> bool:
         return scope == self._model or _unnumbered(scope) == self._model
@@ -145,31 +173,15 @@ def _nodes(layer: Any, path: str, above: set[int]) -> dict[str, Node]:
     return nodes
 
 
-def _unique(node: Node) -> Iterator[tuple[str, Node]]:
-    """All layers below `node` whose name only one of them has."""
+def _below(node: Node) -> dict[str, list[Node]]:
+    """All layers below `node`, by their names."""
     found: dict[str, list[Node]] = {}
     below = [node]
     while below:
         for name, child in below.pop().children.items():
             found.setdefault(name, []).append(child)
             below.append(child)
-    return ((name, nodes[0]) for name, nodes in found.items() if len(nodes) == 1)
-
-
-def _scopes(name: str) -> tuple[list[str], bool, bool]:
-    """Splits a name into its scopes without JAX's transforms; also says whether it is transposed, differentiated."""
-    scopes: list[str] = []
-    transposed = differentiated = False
-    for outer in _split(name):
-        part = outer
-        while match := _TRANSFORM.match(part):
-            transform, part = match.groups()
-            transposed |= transform == "transpose"
-            differentiated |= transform == "jvp"
-            if transform in ("jit", "pjit"):  # the name of a function of JAX's, or of the training step
-                part = ""
-        scopes += [scope for scope in part.split("/") if scope and scope not in _FUNCTIONS]
-    return scopes, transposed, differentiated
+    return found
 
 
 def _split(name: str) -> Iterator[str]:

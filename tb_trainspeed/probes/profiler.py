@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from tb_trainspeed.probes.fit_loop import Undo
-from tb_trainspeed.probes.sampling import Busy
+from tb_trainspeed.probes.sampling import Unavailable
 from tb_trainspeed.probes.trace import MARK, Decoder
 from tb_trainspeed.recorder import Sample
 
@@ -50,10 +50,10 @@ class Profiler:
         """Starts a session.
 
         Raises:
-            Busy: if a profiler is on already.
+            Unavailable: if a profiler is on already.
         """
         if self._is_busy():
-            raise Busy("a profiler of yours was on")
+            raise Unavailable("a profiler of yours was on")
         self._session = self._open()
         owner, name = self._lock
         if hasattr(owner, name):

@@ -11,8 +11,8 @@ from tb_trainspeed.recorder import DeepSamples, FitRecorder, Sample
 from tb_trainspeed.recorder.deep import STEPS
 
 
-class Busy(RuntimeError):  # noqa: N818 - a state, not a mistake
-    """A tool cannot look now, but may be able to later."""
+class Unavailable(RuntimeError):  # noqa: N818 - a state, not a mistake
+    """Nobody can look inside steps, at the moment or of this model. The message says why."""
 
 
 class Tool(Protocol):
@@ -28,7 +28,7 @@ class Tool(Protocol):
         """Starts to look. The device is idle.
 
         Raises:
-            Busy: where it cannot at the moment, as when a profiler of the user's is on. The message says so.
+            Unavailable: where it cannot at the moment, as when a profiler of the user's is on. The message says so.
         """
 
     def stop(self) -> Any:
@@ -143,7 +143,7 @@ class DeepSampler:
         begin = recorder.clock.push("trainspeed")
         try:
             action()
-        except Busy as error:
+        except Unavailable as error:
             self.skipped = str(error)
         except Exception as error:
             self._begun_at = None

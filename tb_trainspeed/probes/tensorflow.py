@@ -25,7 +25,7 @@ from tb_trainspeed.probes import facts, source, tf_data
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
 from tb_trainspeed.probes.op_names import OpNames
 from tb_trainspeed.probes.profiler import Profiler
-from tb_trainspeed.probes.sampling import Busy, DeepSampler
+from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
 from tb_trainspeed.probes.trace import Decoder
 from tb_trainspeed.profile import Data, Device, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
@@ -174,7 +174,7 @@ class _Session:
         except BaseException as error:
             self._folder.cleanup()
             if isinstance(error, tf.errors.AlreadyExistsError):
-                raise Busy("another profiler was on") from None
+                raise Unavailable("another profiler was on") from None
             raise
 
     def stop(self) -> bytes:
@@ -194,10 +194,10 @@ def deep_tool(model: Any) -> Profiler:
     """Returns what looks inside steps.
 
     Raises:
-        RuntimeError: if nothing could be seen there.
+        Unavailable: if nothing could be seen there.
     """
     if model.run_eagerly or tf.config.functions_run_eagerly():
-        raise RuntimeError("steps that run eagerly leave no names of layers in TensorFlow's profiler")
+        raise Unavailable("steps that run eagerly leave no names of layers in TensorFlow's profiler")
     from tensorflow.python.profiler import profiler_v2
 
     return Profiler(
