@@ -165,7 +165,10 @@ class FitSession:
         self._decoder = self._spawn("trainspeed-decoder", self._deep.decode_all)
 
     def _sampling_failed(self, error: Exception) -> None:
-        self._note(_PARTS, error)
+        if isinstance(error, Unavailable):
+            self._not_measured[_PARTS] = str(error)
+        else:
+            self._note(_PARTS, error)
 
     def _time_steps(self) -> None:
         if not self.max_overhead:
@@ -306,8 +309,12 @@ class FitSession:
         )
 
     def _missing(self, sampled: bool) -> dict[str, str]:
-        skipped = self._deep.skipped if self._deep and not sampled else None
-        return {**({_PARTS: skipped} if skipped else {}), **self._not_measured}
+        missing = dict(self._not_measured)
+        if sampled:  # which tell the wait inside the train function
+            missing.pop("input_wait", None)
+        elif self._deep and self._deep.skipped:
+            missing.setdefault(_PARTS, self._deep.skipped)
+        return missing
 
     def _collect_facts(self) -> None:
         self._facts_ready = True

@@ -10,6 +10,7 @@ from tb_trainspeed.probes import hlo, tf_data_trace, xspace
 from tb_trainspeed.probes.hlo import Instruction, Shares
 from tb_trainspeed.probes.intervals import CONTAINER, HIDDEN, WAIT, WORK, Intervals, share
 from tb_trainspeed.probes.op_names import OpNames, Place
+from tb_trainspeed.probes.sampling import Unavailable
 from tb_trainspeed.recorder import Sample
 
 #: The name of the events that mark the calls of the train function.
@@ -64,7 +65,7 @@ class Decoder:
         """Returns what one of so many steps is made of.
 
         Raises:
-            ValueError: if the trace holds none of them, as when the profiler dropped events.
+            Unavailable: if the trace holds none of them, as with versions of JAX whose profiler sees no instruction.
         """
         planes = xspace.read(data)
         modules = {name: module for plane in planes for name, module in plane.modules()}
@@ -82,7 +83,7 @@ class Decoder:
         for plane in devices:
             self._kernels(plane, modules, found)
         if not windows[0] or not found.begins:
-            raise ValueError("the profiler saw no step")
+            raise Unavailable("the profiler of this version saw no operation of a step")
         return self._sample(found, windows, stages, steps)
 
     def _sample(
