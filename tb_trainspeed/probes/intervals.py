@@ -22,13 +22,13 @@ class Intervals(NamedTuple):
     kinds: NDArray[np.int64]
 
 
-def share(intervals: Intervals, windows: tuple[Times, Times], and_work: bool) -> tuple[Seconds, float]:
+def share(intervals: Intervals, windows: tuple[Times, Times], beyond: bool) -> tuple[Seconds, float]:
     """Shares the time inside the windows among the intervals: at each instant in equal parts among those that count.
 
     Args:
         intervals: what ran.
         windows: begins and ends of the time to be shared.
-        and_work: time in which work is done is shared too, outside the windows.
+        beyond: outside the windows the time of everything but waits is shared too.
 
     Returns:
         Seconds for each interval, and the seconds in which there was none. They add up to the time shared.
@@ -37,12 +37,13 @@ def share(intervals: Intervals, windows: tuple[Times, Times], and_work: bool) ->
     lasts = np.diff(moments) * _PS
     first, last = np.searchsorted(moments, intervals.begins), np.searchsorted(moments, intervals.ends)
     free = _running(np.searchsorted(moments, windows[0]), np.searchsorted(moments, windows[1]), len(lasts)) > 0
+    if beyond:
+        busy = intervals.kinds != WAIT
+        free |= _running(first[busy], last[busy], len(lasts)) > 0
     seconds = np.zeros(len(intervals.begins))
     for kind in (WORK, CONTAINER, HIDDEN, WAIT):
         of_kind = intervals.kinds == kind
         running = _running(first[of_kind], last[of_kind], len(lasts))
-        if kind == WORK and and_work:
-            free |= running > 0
         each = np.where(free & (running > 0), lasts / np.maximum(running, 1), 0.0)
         until = np.concatenate([[0.0], np.cumsum(each)])
         seconds[of_kind] = until[last[of_kind]] - until[first[of_kind]]

@@ -93,7 +93,7 @@ class Decoder:
             np.array(found.begins, np.int64), np.array(found.ends, np.int64), np.array(found.kinds, np.int64)
         )
         marks = np.array(windows[0], np.int64), np.array(windows[1], np.int64)
-        seconds, idle_s = share(intervals, marks, and_work=self._asynchronous)
+        seconds, idle_s = share(intervals, marks, beyond=self._asynchronous)
         places: dict[Place, float] = {}
         for one_s, shares in zip(seconds.tolist(), found.shares, strict=True):
             for place, part in shares:

@@ -21,6 +21,7 @@ STEPS = 3
 
 def make_trace(mode):
     """Trains a small model and returns the last deep sample of it."""
+    keras.backend.clear_session()
     inputs = keras.Input((3, 4))
     hidden = keras.layers.LSTM(2, name="rnn")(inputs)
     block = keras.Sequential([keras.layers.Dense(8, "relu", name="d1"), keras.layers.Dense(4, name="d2")], name="block")

