@@ -101,10 +101,12 @@ class DeepSampler:
 
     def close(self) -> None:
         """Drops the sample that is on; no other will be taken. `decode_all` returns when it has decoded the rest."""
-        if self._begun_at is not None:
-            self._charged(self._drop)
-        self._over = True
-        self._seen.put(None)
+        try:
+            if self._begun_at is not None:
+                self._charged(self._drop)
+        finally:  # else the thread that decodes would wait forever
+            self._over = True
+            self._seen.put(None)
 
     def decode_all(self) -> None:
         """Decodes samples until `close`."""
@@ -150,7 +152,9 @@ class DeepSampler:
             with contextlib.suppress(Exception):  # it may be on
                 self._tool.stop()
             self._fail(error)
-        self._cost_ns += recorder.clock.pop() - begin
+        end = recorder.clock.pop()
+        if begin is not None and end is not None:  # the clock may have been switched off meanwhile
+            self._cost_ns += end - begin
         if self._begun_at is None:
             self._samples.taken(recorder.steps, self._cost_ns)
             self._cost_ns = 0

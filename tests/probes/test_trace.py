@@ -79,12 +79,12 @@ def marked_s(data):
 
 
 def test_the_device_is_busy_while_any_instruction_is_on():
-    """Read once more, in another way: an instruction is on from its event to the one that says its end."""
+    """Read once more, in another way: an instruction is on until its event and the one that says its end are over."""
     data = gzip.decompress((TRACES / "jax-xla.pb.gz").read_bytes())
     sample = Decoder(OpNames(SMALL, "metrics"), True).decode(data, 3)
     events = list(events_of(data))
     ends = {stats["_c"]: end for name, _, end, stats in events if name.startswith("end: ")}
-    on = sorted((begin, ends[stats["_p"]]) for _, begin, _, stats in events if "hlo_op" in stats)
+    on = sorted((begin, max(end, ends[stats["_p"]])) for _, begin, end, stats in events if "hlo_op" in stats)
     busy_ps = until = 0
     for begin, end in on:
         busy_ps += max(0, end - max(begin, until))
