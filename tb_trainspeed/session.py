@@ -15,8 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tb_trainspeed.probes import facts, fit_loop, gc_pauses, resources, source
+from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
 from tb_trainspeed.profile import Compilation, CompilationEvent, Cost, Profile, Resources
-from tb_trainspeed.recorder import Budget, FitRecorder, PhaseClock
+from tb_trainspeed.recorder import Budget, DeepSamples, FitRecorder, PhaseClock
 from tb_trainspeed.summary import EventFile, encode, fit_directory
 
 log = logging.getLogger("tb_trainspeed")
@@ -31,8 +32,10 @@ _GUARDED_CLOCK = ("tick", "push", "pop", "switch", "move")
 _GUARDED = (
     "safely", "step_begin", "fetched", "fetch_begin", "fetch_end", "step_end", "step_abort", "sample_device",
     "drain_device", "epoch_begin", "epoch_end", "validation_begin", "validation_call", "validation_end", "leave",
-    "nested_call",
+    "nested_call", "sample_begin", "sample_end",
 )  # fmt: skip
+_PARTS = "the parts of a step"
+_GUARDED_SAMPLER = ("before_step", "after_step", "end", "marked")
 
 
 class FitSession:
@@ -82,7 +85,10 @@ class FitSession:
         self._rows: dict[str, Any] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._background_ns: dict[int, int] = {}
+        self._background_ns: dict[str, int] = {}
+        self._deep: DeepSampler | None = None
+        self._decoder: threading.Thread | None = None
+        self._deep_samples: DeepSamples | None = None
         self._loop: fit_loop.FitLoop | None = None
         self._facts_ready = False
         self._warned = False
@@ -123,6 +129,7 @@ class FitSession:
         self._try("compilation", self._watch_compiler)
         self._try("settings", self._read_settings)  # some are of this thread
         self._failed = failed
+        self._try(_PARTS, self._sample_steps)
         self._try("compute", self._time_steps)
         self._spawn("trainspeed-writer", self._write_snapshots)
         if self._source and self.max_overhead > 0:
@@ -140,10 +147,33 @@ class FitSession:
 
     def _watch_epochs(self, loop: fit_loop.FitLoop, failed: Callable[[], None]) -> None:
         def end() -> None:
+            if self._deep:
+                self._deep.end()
             if self._backend.WAITS_AT_EPOCH_END:
                 self.recorder.drain_device()
 
         fit_loop.watch_epochs(loop, self._watch, self._guarded(self.epoch_steps_begin), self._guarded(end), failed)
+
+    def _sample_steps(self) -> None:
+        if not self._budget:
+            return
+        try:
+            tool = self._backend.deep_tool(self._model)
+        except Unavailable as reason:
+            self._not_measured[_PARTS] = str(reason)
+            return
+        self._deep_samples = DeepSamples(self._budget, tool.first_cost_ns)
+        deep = DeepSampler(tool, self._deep_samples, self.recorder, self._sampling_failed)
+        for name in _GUARDED_SAMPLER:
+            setattr(deep, name, self._guarded(getattr(deep, name)))
+        self._deep = deep
+        self._decoder = self._spawn("trainspeed-decoder", self._deep.decode_all)
+
+    def _sampling_failed(self, error: Exception) -> None:
+        if isinstance(error, Unavailable):
+            self._not_measured[_PARTS] = str(error)
+        else:
+            self._note(_PARTS, error)
 
     def _time_steps(self) -> None:
         if not self.max_overhead:
@@ -151,7 +181,7 @@ class FitSession:
         elif reason := self._backend.fetches_can_be_timed(self._model):
             self._not_measured["input_wait"] = reason
         seen = self._guarded(self._see_batch)
-        timed = self._backend.time_steps(self._model, self.recorder, self._budget, self._failed, seen)
+        timed = self._backend.time_steps(self._model, self.recorder, self._budget, self._deep, self._failed, seen)
         self._undo.replace(self._model, "train_function", timed)
         self._timed_function = timed
 
@@ -209,6 +239,8 @@ class FitSession:
         self._status = status
         self._watch.run()
         self._stop_measuring()
+        if self._decoder:  # for the last record to hold what the last sample says
+            self._decoder.join(_CLOSE_TIMEOUT_S)
         self._stop.set()
         for thread in self._threads:
             if thread is not threading.current_thread():  # which has just collected the garbage of this fit
@@ -222,6 +254,8 @@ class FitSession:
         self._note("everything after the failure", error)
 
     def _stop_measuring(self) -> None:
+        if self._deep:
+            self._try(_PARTS, self._deep.close)
         self._try("the end", self.recorder.finish)
         for owner, names in ((self.recorder, _GUARDED), (self.recorder.clock, _GUARDED_CLOCK)):
             for name in names:  # for the hooks and steps that are still on the stack
@@ -258,7 +292,8 @@ class FitSession:
         """Everything known so far, from any thread."""
         if not self._facts_ready:
             self._collect_facts()
-        profile = self.recorder.fill(self._static)
+        breakdown = self._deep_samples.breakdown() if self._deep_samples else None
+        profile = self.recorder.fill(dataclasses.replace(self._static, breakdown=breakdown))
         own_s = profile.ledger.phases.get("trainspeed") or 0.0
         data = profile.data
         if self._batch[1]:
@@ -294,7 +329,7 @@ class FitSession:
                 sum(self._background_ns.values()) * 1e-9,
                 self._budget.spent_ns * 1e-9 if self._budget else 0.0,
             ),
-            not_measured=dict(self._not_measured),
+            not_measured=self._missing(breakdown is not None),
         )
 
     def _compilation(self, profile: Profile) -> Compilation:
@@ -325,6 +360,14 @@ class FitSession:
         self._try("resources", look)
         return found
 
+    def _missing(self, sampled: bool) -> dict[str, str]:
+        missing = dict(self._not_measured)
+        if sampled:  # which tell the wait inside the train function
+            missing.pop("input_wait", None)
+        elif self._deep and self._deep.skipped:
+            missing.setdefault(_PARTS, self._deep.skipped)
+        return missing
+
     def _collect_facts(self) -> None:
         self._facts_ready = True
         parts: dict[str, Any] = {}
@@ -351,16 +394,18 @@ class FitSession:
             parts["epochs_planned"] = loop.arguments.get("epochs")
         self._static = dataclasses.replace(self._static, **parts)
 
-    def _spawn(self, name: str, target: Callable[[], None]) -> None:
+    def _spawn(self, name: str, target: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=lambda: self._counted(target), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _counted(self, target: Callable[[], None]) -> None:
         try:
             target()
         except Exception as error:
             self._note(threading.current_thread().name, error)
+        self._background_ns[threading.current_thread().name] = time.thread_time_ns()
 
     def _write_snapshots(self) -> None:
         file = EventFile(fit_directory(self._log_dir, self.fit_id)) if self._log_dir else None
@@ -380,7 +425,7 @@ class FitSession:
 
     def _note_thread_time(self) -> None:
         """The calling thread is ours: all it took is our cost."""
-        self._background_ns[threading.get_ident()] = time.thread_time_ns()
+        self._background_ns[threading.current_thread().name] = time.thread_time_ns()
 
 
 def _scalars(profile: Profile) -> dict[str, float]:

@@ -18,7 +18,7 @@ EVERYWHERE = (
     "probes/test_resources.py",
     "probes/test_source.py",
 )
-ONLY = {"jax": ("probes/test_jax.py",), "torch": ("probes/test_torch.py",)}
+ONLY = {"jax": ("probes/test_jax.py", "probes/test_deep.py"), "torch": ("probes/test_torch.py",)}
 
 
 @pytest.mark.parametrize("backend", ONLY)

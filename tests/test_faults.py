@@ -15,13 +15,19 @@ from tb_trainspeed import TrainSpeedCallback
 BACKEND = keras.backend.backend()
 MEASURING = ("probes", "recorder", "summary", "session")
 # Of modules that run on every backend those with a part of their own here; on torch, whose fits are the quickest, all.
-ONLY_HERE = {"tensorflow": ("tensorflow", "tf_data", "session"), "jax": ("jax", "fetches", "device", "session")}
-ELSEWHERE = {"tensorflow", "jax", "tf_data"}
+OF_TRACES = ("profiler", "trace", "op_names", "hlo", "intervals", "tf_data_trace", "xspace")
+ONLY_HERE = {
+    "tensorflow": ("tensorflow", "tf_data", "session", "sampling", "deep", *OF_TRACES),
+    "jax": ("jax", "fetches", "device", "session"),
+}
+ELSEWHERE = {"tensorflow", "jax", "tf_data", *OF_TRACES}
 # These stand in for the user's own code and hold nothing but guarded calls; the rest puts things back, or is the guard.
 STAND_INS = {
     "_TimedDataset.__getitem__", "_TimedDataset.__getattr__", "_timed_iterator", "SourceClock.timed",
     "SourceClock._safely", "TimedBatches.__init__", "TimedBatches.__iter__", "TimedBatches.__next__",
     "_TimedIterable.__init__", "_TimedIterable.__iter__", "EventFile.close", "Undo.run",
+    "DeepSampler.close", "Profiler.stop", "_Session.stop", "_Watched.__init__", "_Watched.__enter__",
+    "_Watched.__exit__",
     "FitSession.stop", "FitSession._stop_measuring", "FitSession._guarded", "FitSession._counted", "_ignore",
 }  # fmt: skip
 

@@ -94,6 +94,7 @@ class Case:
     checkpoint: bool = False
     validates: bool = False
     waits: bool = True
+    sampled: bool = BACKEND != "torch"
     deterministic: bool = True
 
 
@@ -106,10 +107,8 @@ CASES = {
     "pydataset_workers": Case(lambda x, y: {"x": Batches(x, y, workers=2)}, deterministic=BACKEND != "jax"),
     "generator": Case(lambda x, y: {"x": forever(x, y), "steps_per_epoch": BATCHES, "shuffle": False}),
     "dataset_cut_short": Case(lambda x, y: {"x": dataset(x, y).repeat(), "steps_per_epoch": BATCHES, "shuffle": False}),
-    "eager": Case(lambda x, y: {"x": x, "y": y, "batch_size": BATCH}, {"run_eagerly": True}),
-    "steps_per_execution": Case(
-        lambda x, y: {"x": x, "y": y, "batch_size": BATCH}, {"steps_per_execution": 8}, waits=BACKEND == "jax"
-    ),
+    "eager": Case(lambda x, y: {"x": x, "y": y, "batch_size": BATCH}, {"run_eagerly": True}, sampled=False),
+    "steps_per_execution": Case(lambda x, y: {"x": x, "y": y, "batch_size": BATCH}, {"steps_per_execution": 8}),
     "validation_and_checkpoint": Case(
         lambda x, y: {"x": dataset(x, y), "shuffle": False, "validation_data": (x, y)}, checkpoint=True, validates=True
     ),
@@ -120,7 +119,9 @@ CASES = {
     ),
     "jit_compile": Case(lambda x, y: {"x": x, "y": y, "batch_size": BATCH}, {"jit_compile": True}),
     "custom_train_step": Case(lambda x, y: {"x": dataset(x, y), "shuffle": False}, {"metrics": None}, kind=CustomStep),
-    "no_budget": Case(lambda x, y: {"x": dataset(x, y), "shuffle": False}, max_overhead=0.0, waits=False),
+    "no_budget": Case(
+        lambda x, y: {"x": dataset(x, y), "shuffle": False}, max_overhead=0.0, waits=False, sampled=False
+    ),
 }
 if BACKEND == "torch":
     del CASES["steps_per_execution"]  # which Keras refuses there
@@ -203,7 +204,15 @@ def test_the_wait_is_unknown_only_where_that_is_documented(pair, case):
     assert (profile.ledger.phases["input_wait"] is not None) == case.waits
     assert ("input_wait" in profile.not_measured) == (not case.waits)
     switched_off = set() if profile.cost.max_overhead else {"resources"}
-    assert set(profile.not_measured) - {"input_wait"} == switched_off
+    assert set(profile.not_measured) - {"input_wait", "the parts of a step"} == switched_off
+
+
+def test_the_parts_of_a_step_are_known_where_that_is_documented(pair, case):
+    profile = pair[1].profile
+    assert (profile.breakdown is not None) == case.sampled
+    for phase in ("optimizer", "transfer", "collectives"):
+        assert (profile.ledger.phases[phase] is not None) == case.sampled
+    assert ("the parts of a step" in profile.not_measured) == (not case.sampled and case.max_overhead > 0)
 
 
 def test_validation_and_checkpoints(pair, case):

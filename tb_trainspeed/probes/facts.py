@@ -126,6 +126,12 @@ def model_facts(model: Any) -> Model:
     )
 
 
+def unscoped_phase(model: Any) -> str:
+    """The phase of operations outside of all name scopes: metrics in Keras' own training step, in others unknown."""
+    ours = any("train_step" in vars(kind) for kind in type(model).__mro__ if not kind.__module__.startswith("keras."))
+    return "unknown" if ours else "metrics"
+
+
 def _optimizer(optimizer: Any) -> tuple[str | None, dict[str, str]]:
     """The class of an optimizer and its plain options, without the optimizer that scales the loss around it."""
     if optimizer is None:

@@ -5,8 +5,10 @@ done; the state is given back to the device and would not.
 """
 
 import collections
+import contextlib
 import dataclasses
 import functools
+import importlib
 import inspect
 import threading
 import time
@@ -19,6 +21,10 @@ import keras
 from tb_trainspeed.probes import facts, source
 from tb_trainspeed.probes.fetches import TimedBatches, time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
+from tb_trainspeed.probes.op_names import OpNames
+from tb_trainspeed.probes.profiler import Profiler
+from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
+from tb_trainspeed.probes.trace import Decoder
 from tb_trainspeed.profile import Compilation, Data, Device, DeviceMemory, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
@@ -59,12 +65,14 @@ def time_steps(
     model: Any,
     recorder: FitRecorder,
     budget: Budget | None,
+    deep: DeepSampler | None,
     failed: Callable[[], None],
     seen: Callable[[Any], None],
 ) -> Callable[..., Any]:
     """Returns the train function with clocks. `seen` is shown every batch."""
     train_function = model.train_function
     traced = trace_detector(train_function)
+    not_marked = contextlib.nullcontext()
     # A step that is not compiled is many small operations, and the host that dispatches them is what takes the time.
     follows = bool(model.jit_compile) and not model.run_eagerly
     if budget and follows:
@@ -72,9 +80,12 @@ def time_steps(
 
     @functools.wraps(train_function)
     def timed(state: Any, iterator: Iterator[Any]) -> Any:
+        if deep:
+            deep.before_step()
         recorder.step_begin(False)
         try:
-            outputs = train_function(state, iterator)
+            with (deep.marked() or not_marked) if deep and deep.sampling else not_marked:
+                outputs = train_function(state, iterator)
         except BaseException as error:
             recorder.step_abort()
             if not isinstance(error, StopIteration):  # with which an epoch of unknown length ends
@@ -89,6 +100,8 @@ def time_steps(
             seen(iterator.last)
             iterator.last = None
         recorder.sample_device()
+        if deep:
+            deep.after_step()
         return outputs
 
     return timed
@@ -172,6 +185,38 @@ def _unregister() -> Callable[[Any], None]:
     found: Callable[[Any], None] | None = getattr(jax.monitoring, "unregister_event_duration_listener", None)
     private: Any = jax._src.monitoring  # where older versions have it
     return found or cast("Callable[[Any], None]", private._unregister_event_duration_listener_by_callback)
+
+
+def _profiler_library() -> Any:
+    profiler: Any = importlib.import_module("jax._src.profiler")
+    # Until jaxlib 0.7 it was part of `xla_client`.
+    return getattr(profiler, "_profiler", None) or profiler.xla_client.profiler
+
+
+def _session() -> Any:
+    library = _profiler_library()
+    options = library.ProfileOptions()
+    options.python_tracer_level, options.host_tracer_level = 0, 2
+    return library.ProfilerSession(options)
+
+
+def deep_tool(model: Any) -> Profiler:
+    """Returns what looks inside steps.
+
+    Raises:
+        Unavailable: if nothing could be seen there.
+    """
+    if model.run_eagerly or not model.jit_compile:
+        raise Unavailable("steps that are not compiled leave no names of layers in JAX's profiler")
+    from jax._src import profiler
+
+    return Profiler(
+        lambda: profiler._profile_state.profile_session is not None,
+        _session,
+        jax.profiler.TraceAnnotation,
+        (profiler._profile_state, "lock"),
+        Decoder(OpNames(model, facts.unscoped_phase(model)), asynchronous=True),
+    )
 
 
 def devices() -> tuple[Device, ...]:

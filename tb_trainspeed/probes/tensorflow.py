@@ -12,7 +12,10 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import os
+import pathlib
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +24,10 @@ import tensorflow as tf
 
 from tb_trainspeed.probes import facts, source, tf_data
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
+from tb_trainspeed.probes.op_names import OpNames
+from tb_trainspeed.probes.profiler import Profiler
+from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
+from tb_trainspeed.probes.trace import Decoder
 from tb_trainspeed.profile import Compilation, Data, Device, DeviceMemory, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
@@ -79,6 +86,7 @@ def time_steps(
     model: Any,
     recorder: FitRecorder,
     budget: Budget | None,
+    deep: DeepSampler | None,
     failed: Callable[[], None],
     seen: Callable[[Any], None],
 ) -> Callable[[Iterator[Any]], Any]:
@@ -89,6 +97,7 @@ def time_steps(
     train_function = model.train_function
     fetch_apart = budget is not None and fetches_can_be_timed(model) is None
     counted, new, trace = trace_detector(train_function), new_shapes(model), tracer(train_function)
+    not_marked = contextlib.nullcontext()
     ready: ReadyFetch | None = None
     batch: Any = None
 
@@ -112,6 +121,10 @@ def time_steps(
         recorder.fetched(time.perf_counter_ns() - begin, ready.cost_ns if ready else 0)
         return batch
 
+    def step(iterator: Any) -> Any:
+        with (deep.marked() or not_marked) if deep and deep.sampling else not_marked:
+            return train_function(iterator)
+
     def fetch_and_step(iterator: Any) -> Any:
         nonlocal batch, trace
         try:
@@ -122,7 +135,7 @@ def time_steps(
             if trace:
                 trace(iterator.element_spec)
                 trace = None
-            return train_function(iter((batch,)))
+            return step(iter((batch,)))
         # In a plain fit it is the step that finds the data at their end, when the parts of it that need no data have
         # run: the optimizer has counted a step, random numbers have been drawn. So that step has to run here too.
         recorder.clock.push("trainspeed")
@@ -134,10 +147,12 @@ def time_steps(
     @functools.wraps(train_function)
     def timed(iterator: Any) -> Any:
         nonlocal batch
+        if deep:
+            deep.before_step()
         apart = fetch_apart and isinstance(iterator, tf.data.Iterator)
         recorder.step_begin(apart)
         try:
-            outputs = fetch_and_step(iterator) if apart else train_function(iterator)
+            outputs = fetch_and_step(iterator) if apart else step(iterator)
         except BaseException:  # also the error with which an epoch of unknown length ends
             recorder.step_abort()
             raise
@@ -145,6 +160,8 @@ def time_steps(
         if batch is not None:
             seen(batch)
         batch = None
+        if deep:
+            deep.after_step()
         return outputs
 
     return timed
@@ -202,6 +219,57 @@ def new_shapes(model: Any) -> Callable[[str], bool]:
 def watch_compiler(started_at_s: float, undo: Undo) -> Callable[[Compilation], Compilation]:
     """Returns a function that adds what the compiler tells: nothing, TensorFlow has no public account of it."""
     return lambda compilation: compilation
+
+
+class _Session:
+    """A session of TensorFlow's profiler, which hands out what it saw in a file only: that is kept in memory."""
+
+    def __init__(self) -> None:
+        memory = "/dev/shm"
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="trainspeed-", dir=memory if os.access(memory, os.W_OK) else None, ignore_cleanup_errors=True
+        )
+        try:
+            self._session = _profiler_library().ProfilerSession()
+            self._session.start(
+                self._folder.name, {"host_tracer_level": 2, "python_tracer_level": 0, "device_tracer_level": 1}
+            )
+        except BaseException as error:
+            self._folder.cleanup()
+            if isinstance(error, tf.errors.AlreadyExistsError):
+                raise Unavailable("another profiler was on") from None
+            raise
+
+    def stop(self) -> bytes:
+        with self._folder as folder:
+            self._session.export_to_tb()
+            (file,) = pathlib.Path(folder).rglob("*.xplane.pb")
+            return file.read_bytes()
+
+
+def _profiler_library() -> Any:
+    from tensorflow.python.profiler import profiler_v2
+
+    return profiler_v2._pywrap_profiler
+
+
+def deep_tool(model: Any) -> Profiler:
+    """Returns what looks inside steps.
+
+    Raises:
+        Unavailable: if nothing could be seen there.
+    """
+    if model.run_eagerly or tf.config.functions_run_eagerly():
+        raise Unavailable("steps that run eagerly leave no names of layers in TensorFlow's profiler")
+    from tensorflow.python.profiler import profiler_v2
+
+    return Profiler(
+        lambda: profiler_v2._profiler is not None,
+        _Session,
+        tf.profiler.experimental.Trace,
+        (profiler_v2, "_profiler_lock"),
+        Decoder(OpNames(model, facts.unscoped_phase(model)), asynchronous=False),
+    )
 
 
 def devices() -> tuple[Device, ...]:

@@ -11,6 +11,7 @@ import torch
 from tb_trainspeed.probes import facts, source
 from tb_trainspeed.probes.fetches import time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
+from tb_trainspeed.probes.sampling import DeepSampler
 from tb_trainspeed.profile import Compilation, CompilationEvent, Data, Device, DeviceMemory, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
@@ -37,6 +38,7 @@ def time_steps(
     model: Any,
     recorder: FitRecorder,
     budget: Budget | None,
+    deep: DeepSampler | None,
     failed: Callable[[], None],
     seen: Callable[[Any], None],
 ) -> Callable[..., Any]:
@@ -50,6 +52,8 @@ def time_steps(
 
     @functools.wraps(train_function)
     def timed(data: Any) -> Any:
+        if deep:
+            deep.before_step()
         recorder.step_begin(False)
         try:
             logs = train_function(data)
@@ -60,6 +64,8 @@ def time_steps(
         recorder.step_end(traced, _Event, lambda: source.shapes_of(data))
         seen(data[0])
         recorder.sample_device()
+        if deep:
+            deep.after_step()
         return logs
 
     return timed
