@@ -18,8 +18,9 @@ from typing import Any
 import psutil
 
 from tb_trainspeed.probes import facts, fit_loop, gc_pauses, source
+from tb_trainspeed.probes.sampling import DeepSampler
 from tb_trainspeed.profile import Cost, Profile, Resources
-from tb_trainspeed.recorder import Budget, FitRecorder, PhaseClock
+from tb_trainspeed.recorder import Budget, DeepSamples, FitRecorder, PhaseClock
 from tb_trainspeed.summary import EventFile, encode, fit_directory
 
 log = logging.getLogger("tb_trainspeed")
@@ -33,7 +34,7 @@ _GUARDED_CLOCK = ("tick", "push", "pop", "switch", "move")
 _GUARDED = (
     "safely", "step_begin", "fetched", "fetch_begin", "fetch_end", "step_end", "step_abort", "sample_device",
     "drain_device", "epoch_begin", "epoch_end", "validation_begin", "validation_call", "validation_end", "leave",
-    "nested_call",
+    "nested_call", "sample_begin", "sample_end",
 )  # fmt: skip
 
 
@@ -80,9 +81,12 @@ class FitSession:
         self._batch: tuple[int | None, int | None, str | None] = None, None, None
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._background_ns: dict[int, int] = {}
+        self._background_ns: dict[str, int] = {}
         self._gc_before = _collections()
         self._process_cpu_before, self._machine_cpu_before = time.process_time(), _machine_cpu_s()
+        self._deep: DeepSampler | None = None
+        self._decoder: threading.Thread | None = None
+        self._deep_samples: DeepSamples | None = None
         self._loop: fit_loop.FitLoop | None = None
         self._facts_ready = False
         self._warned = False
@@ -121,6 +125,7 @@ class FitSession:
             self._not_measured.setdefault("callbacks", reason)
         self._try("gc", lambda: gc_pauses.time_gc(recorder, self._undo))
         self._failed = failed
+        self._try("the parts of a step", self._sample_steps)
         self._try("compute", self._time_steps)
         self._spawn("trainspeed-writer", self._write_snapshots)
         if self._source and self.max_overhead > 0:
@@ -137,17 +142,30 @@ class FitSession:
 
     def _watch_epochs(self, loop: fit_loop.FitLoop, failed: Callable[[], None]) -> None:
         def end() -> None:
+            if self._deep:
+                self._deep.end()
             if self._backend.WAITS_AT_EPOCH_END:
                 self.recorder.drain_device()
 
         fit_loop.watch_epochs(loop, self._watch, self._guarded(self.epoch_steps_begin), self._guarded(end), failed)
+
+    def _sample_steps(self) -> None:
+        if not self._budget:
+            return
+        tool = self._backend.deep_tool(self._model)
+        self._deep_samples = DeepSamples(self._budget, tool.first_cost_ns)
+        self._deep = DeepSampler(tool, self._deep_samples, self.recorder, self._sampling_failed)
+        self._decoder = self._spawn("trainspeed-decoder", self._deep.decode_all)
+
+    def _sampling_failed(self, error: Exception) -> None:
+        self._note("the parts of a step", error)
 
     def _time_steps(self) -> None:
         if not self.max_overhead:
             self._not_measured["input_wait"] = "max_overhead=0 switches it off"
         elif reason := self._backend.fetches_can_be_timed(self._model):
             self._not_measured["input_wait"] = reason
-        timed = self._backend.time_steps(self._model, self.recorder, self._budget, self._failed)
+        timed = self._backend.time_steps(self._model, self.recorder, self._budget, self._deep, self._failed)
         self._undo.replace(self._model, "train_function", timed)
         self._timed_function = timed
 
@@ -188,6 +206,8 @@ class FitSession:
         self._status = status
         self._watch.run()
         self._stop_measuring()
+        if self._decoder:  # for the last record to hold what the last sample says
+            self._decoder.join(_CLOSE_TIMEOUT_S)
         self._stop.set()
         for thread in self._threads:
             if thread is not threading.current_thread():  # which has just collected the garbage of this fit
@@ -201,6 +221,8 @@ class FitSession:
         self._note("everything after the failure", error)
 
     def _stop_measuring(self) -> None:
+        if self._deep:
+            self._try("the parts of a step", self._deep.close)
         self._try("the end", self.recorder.finish)
         for owner, names in ((self.recorder, _GUARDED), (self.recorder.clock, _GUARDED_CLOCK)):
             for name in names:  # for the hooks and steps that are still on the stack
@@ -237,7 +259,8 @@ class FitSession:
         """Everything known so far, from any thread."""
         if not self._facts_ready:
             self._collect_facts()
-        profile = self.recorder.fill(self._static)
+        breakdown = self._deep_samples.breakdown() if self._deep_samples else None
+        profile = self.recorder.fill(dataclasses.replace(self._static, breakdown=breakdown))
         own_s = profile.ledger.phases.get("trainspeed") or 0.0
         data = profile.data
         if self._batch[1]:
@@ -297,16 +320,18 @@ class FitSession:
             parts["epochs_planned"] = loop.arguments.get("epochs")
         self._static = dataclasses.replace(self._static, **parts)
 
-    def _spawn(self, name: str, target: Callable[[], None]) -> None:
+    def _spawn(self, name: str, target: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=lambda: self._counted(target), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _counted(self, target: Callable[[], None]) -> None:
         try:
             target()
         except Exception as error:
             self._note(threading.current_thread().name, error)
+        self._background_ns[threading.current_thread().name] = time.thread_time_ns()
 
     def _write_snapshots(self) -> None:
         file = EventFile(fit_directory(self._log_dir, self.fit_id)) if self._log_dir else None
@@ -318,12 +343,11 @@ class FitSession:
             self._write_snapshot(file)
 
     def _write_snapshot(self, file: EventFile | None) -> None:
-        begin, thread = time.thread_time_ns(), threading.get_ident()
+        self._background_ns[threading.current_thread().name] = time.thread_time_ns()
         profile = self.profile()
         if file:
             scalars = _scalars(profile)
             file.write(profile.steps.count, profile.updated_at_s, {"profile": encode(profile), **scalars})
-        self._background_ns[thread] = self._background_ns.get(thread, 0) + time.thread_time_ns() - begin
 
 
 def _scalars(profile: Profile) -> dict[str, float]:

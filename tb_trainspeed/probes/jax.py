@@ -14,6 +14,7 @@ import jax
 from tb_trainspeed.probes import facts, source
 from tb_trainspeed.probes.fetches import TimedBatches, time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop
+from tb_trainspeed.probes.sampling import DeepSampler
 from tb_trainspeed.profile import Data, Device, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
@@ -43,7 +44,7 @@ def _done(logs: Any) -> _Metrics | None:
 
 
 def time_steps(
-    model: Any, recorder: FitRecorder, budget: Budget | None, failed: Callable[[], None]
+    model: Any, recorder: FitRecorder, budget: Budget | None, deep: DeepSampler | None, failed: Callable[[], None]
 ) -> Callable[..., Any]:
     """Returns the train function with clocks."""
     train_function = model.train_function
@@ -55,6 +56,8 @@ def time_steps(
 
     @functools.wraps(train_function)
     def timed(state: Any, iterator: Iterator[Any]) -> Any:
+        if deep:
+            deep.before_step()
         recorder.step_begin(False)
         try:
             outputs = train_function(state, iterator)
@@ -71,6 +74,8 @@ def time_steps(
         if isinstance(iterator, TimedBatches):
             iterator.last = None
         recorder.sample_device()
+        if deep:
+            deep.after_step()
         return outputs
 
     return timed

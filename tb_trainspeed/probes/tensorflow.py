@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from tb_trainspeed.probes import facts, source, tf_data
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
+from tb_trainspeed.probes.sampling import DeepSampler
 from tb_trainspeed.profile import Data, Device, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
@@ -73,7 +74,7 @@ def time_fetches(loop: FitLoop, recorder: FitRecorder, undo: Undo, first: Callab
 
 
 def time_steps(
-    model: Any, recorder: FitRecorder, budget: Budget | None, failed: Callable[[], None]
+    model: Any, recorder: FitRecorder, budget: Budget | None, deep: DeepSampler | None, failed: Callable[[], None]
 ) -> Callable[[Iterator[Any]], Any]:
     """Returns the train function with clocks, and with one for the fetch of the batch where that can be timed."""
     train_function = model.train_function
@@ -115,6 +116,8 @@ def time_steps(
     @functools.wraps(train_function)
     def timed(iterator: Any) -> Any:
         nonlocal batch
+        if deep:
+            deep.before_step()
         apart = fetch_apart and isinstance(iterator, tf.data.Iterator)
         recorder.step_begin(apart)
         try:
@@ -124,6 +127,8 @@ def time_steps(
             raise
         recorder.step_end(traced, None, lambda: source.shapes_of(batch))
         batch = None
+        if deep:
+            deep.after_step()
         return outputs
 
     return timed

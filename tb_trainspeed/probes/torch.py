@@ -10,6 +10,7 @@ import torch
 from tb_trainspeed.probes import facts, source
 from tb_trainspeed.probes.fetches import time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop
+from tb_trainspeed.probes.sampling import DeepSampler
 from tb_trainspeed.profile import Data, Device, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
@@ -32,7 +33,7 @@ class _Event:
 
 
 def time_steps(
-    model: Any, recorder: FitRecorder, budget: Budget | None, failed: Callable[[], None]
+    model: Any, recorder: FitRecorder, budget: Budget | None, deep: DeepSampler | None, failed: Callable[[], None]
 ) -> Callable[..., Any]:
     """Returns the train function with clocks."""
     train_function = model.train_function
@@ -44,6 +45,8 @@ def time_steps(
 
     @functools.wraps(train_function)
     def timed(data: Any) -> Any:
+        if deep:
+            deep.before_step()
         recorder.step_begin(False)
         try:
             logs = train_function(data)
@@ -53,6 +56,8 @@ def time_steps(
             raise
         recorder.step_end(traced, _Event, lambda: source.shapes_of(data))
         recorder.sample_device()
+        if deep:
+            deep.after_step()
         return logs
 
     return timed

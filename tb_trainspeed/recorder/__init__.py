@@ -6,9 +6,12 @@ thread. Memory does not grow with the length of the run.
 
 from tb_trainspeed.recorder.budget import Budget
 from tb_trainspeed.recorder.clock import PhaseClock
+from tb_trainspeed.recorder.deep import DeepSamples, Sample
 from tb_trainspeed.recorder.device import DeviceQueue, Done
 from tb_trainspeed.recorder.fit import FitRecorder
 from tb_trainspeed.recorder.ledger import HookRow
 from tb_trainspeed.recorder.sketch import Sketch
 
-__all__ = ["Budget", "DeviceQueue", "Done", "FitRecorder", "HookRow", "PhaseClock", "Sketch"]
+__all__ = [
+    "Budget", "DeepSamples", "DeviceQueue", "Done", "FitRecorder", "HookRow", "PhaseClock", "Sample", "Sketch",
+]  # fmt: skip

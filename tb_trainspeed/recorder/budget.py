@@ -1,5 +1,6 @@
 """The budget of measuring: what samples cost is measured, and the next one waits until it fits."""
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ class Budget:
     def __init__(self, max_overhead: float, now: Callable[[], int] = time.perf_counter_ns):
         self._max_overhead, self._now, self._start_ns = max_overhead, now, now()
         self.spent_ns = 0
+        self._lock = threading.Lock()
 
     def allows(self, expected_ns: float, share: float = 1.0) -> bool:
         """Whether something that will cost this much may be done now, within a share of the budget."""
@@ -27,5 +29,6 @@ class Budget:
         return self.spent_ns + expected_ns <= share * max(_ALLOWANCE_NS, earned)
 
     def spend(self, cost_ns: int) -> None:
-        """Something was done that cost this much."""
-        self.spent_ns += cost_ns
+        """Something was done that cost this much. May be called from any thread."""
+        with self._lock:
+            self.spent_ns += cost_ns

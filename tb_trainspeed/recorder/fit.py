@@ -65,6 +65,8 @@ class FitRecorder:
         self._fetches_of_epoch = self._fetch_begin_ns = self._fetch_total = self._fetch_thread_ns = 0
         self._fetch_slot = FIRST_WAIT
         self._just_traced = False
+        self._sample_open = self._perturbed = False
+        self._sampled_ns = self._sampled_calls = 0
         self._totals_at_begin: dict[str, int] = {}
         self._first_call_ns = 0
         self._thread_begin = self._dispatch_ns = 0
@@ -96,6 +98,8 @@ class FitRecorder:
         self._device = DeviceQueue(self.clock, DEVICE, self._step_ended, budget)
 
     def _step_ended(self, duration_ns: int) -> None:
+        if self._perturbed:
+            return
         self._step.add(duration_ns // self._steps_per_call)
         self._slowest_ns = max(self._slowest_ns, duration_ns)
 
@@ -108,6 +112,37 @@ class FitRecorder:
         """Waits for the device, where Keras does so anyway."""
         if self._device:
             self._device.drain()
+
+    # --- deep samples
+
+    @property
+    def steps(self) -> int:
+        """Steps so far."""
+        return self._steps
+
+    @property
+    def just_traced(self) -> bool:
+        """Whether the last call of the train function traced."""
+        return self._just_traced
+
+    def sample_begin(self) -> None:
+        """The steps from here on are sampled: their times are left out of what a step takes."""
+        self._sample_open = self._perturbed = True
+        self._sampled_calls = 0
+        self._sampled_ns = -self.clock.totals[DEVICE] if self._device else 0
+
+    def sample_end(self) -> int:
+        """The sample is over. Returns what it made the steps longer, ns, which is charged to ourselves."""
+        self._sample_open = False
+        slot, spent_ns, ordinary = CALL, self._sampled_ns, self._call
+        if self._device:
+            slot, spent_ns, ordinary = DEVICE, spent_ns + self.clock.totals[DEVICE], self._step
+        if not ordinary.count:  # there is no other step to compare with
+            return 0
+        per_call = self._steps_per_call if self._device else 1
+        extra_ns = max(0, spent_ns - int(ordinary.quantiles_ns(0.5)[0] * per_call * self._sampled_calls))
+        self.clock.move(slot, "trainspeed", extra_ns)
+        return extra_ns
 
     def _poll_device(self, now: int) -> None:
         if self._device:
@@ -144,6 +179,7 @@ class FitRecorder:
             self._buckets = [self._mark(now)]
         if self._in_epoch:
             self._end_step(now, now)
+            self._perturbed = self._sample_open
             if not self._cpu_begin:
                 self._cpu_begin = self._cpu_now(), self._steps
         self._in_epoch = True
@@ -192,6 +228,9 @@ class FitRecorder:
                 self._first_call_ns = duration
             else:
                 self._marker("compilation", self._call_ns, duration, batch() if batch else "")
+        elif self._perturbed:
+            self._sampled_calls += 1
+            self._sampled_ns += 0 if self._device else duration
         else:
             self._call.add(duration)
             self._dispatch_ns += self._thread_now() - self._thread_begin

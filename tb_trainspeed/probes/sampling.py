@@ -1,0 +1,126 @@
+"""Deep samples: a tool of the backend looks inside a few steps, and what it saw is decoded beside the training."""
+
+import queue
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from tb_trainspeed.recorder import DeepSamples, FitRecorder, Sample
+from tb_trainspeed.recorder.deep import STEPS
+
+
+class Tool(Protocol):
+    """Looks inside the steps between `start` and `stop`, which the thread of the fit calls between two steps.
+
+    Attributes:
+        first_cost_ns: what a sample is taken to cost until one was taken.
+    """
+
+    first_cost_ns: int
+
+    def start(self) -> None:
+        """Starts to look. The device is idle.
+
+        Raises:
+            RuntimeError: where it cannot, as when a profiler of the user's is on. The message says so.
+        """
+
+    def stop(self) -> Any:
+        """Stops to look, and returns what was seen, to be decoded later. The device is idle."""
+
+    def decode(self, seen: Any, steps: int) -> Sample:
+        """Makes a sample of what was seen in so many steps. Runs in a thread of its own."""
+
+
+class DeepSampler:
+    """Takes deep samples when they are due. All methods but `decode_all` are for the thread that runs the fit.
+
+    A failure of the tool ends sampling, and nothing else.
+
+    Args:
+        tool: looks inside the steps.
+        samples: says when the next one is due, and keeps what they say.
+        recorder: of the fit.
+        failed: is told why sampling ended.
+    """
+
+    def __init__(self, tool: Tool, samples: DeepSamples, recorder: FitRecorder, failed: Callable[[Exception], None]):
+        self._tool, self._samples, self._recorder, self._failed = tool, samples, recorder, failed
+        self._seen: queue.SimpleQueue[tuple[Any, int] | None] = queue.SimpleQueue()
+        self._begun_at: int | None = None
+        self._cost_ns = 0
+        self._over = False
+
+    def before_step(self) -> None:
+        """Starts a sample with the next step, if one is due."""
+        if self._begun_at is None and not self._over and self._samples.due(self._recorder.steps):
+            self._charged(self._start)
+
+    def after_step(self) -> None:
+        """Ends the sample that is on, if it has its steps."""
+        if self._begun_at is None:
+            return
+        if self._recorder.just_traced:  # what is compiled now says nothing of other steps
+            self._charged(self._drop)
+        elif self._recorder.steps - self._begun_at >= STEPS:
+            self._charged(self._stop)
+
+    def end(self) -> None:
+        """The steps are over for now: ends the sample that is on, which keeps what it has."""
+        if self._begun_at is not None:
+            self._charged(self._stop if self._recorder.steps > self._begun_at else self._drop)
+
+    def close(self) -> None:
+        """Drops the sample that is on; no other will be taken. `decode_all` returns when it has decoded the rest."""
+        if self._begun_at is not None:
+            self._charged(self._drop)
+        self._over = True
+        self._seen.put(None)
+
+    def decode_all(self) -> None:
+        """Decodes samples until `close`."""
+        while seen := self._seen.get():
+            begin = time.thread_time_ns()
+            try:
+                self._samples.add(self._tool.decode(*seen))
+            except Exception as error:
+                self._fail(error)
+            self._samples.spend(time.thread_time_ns() - begin)
+
+    def _start(self) -> None:
+        self._tool.start()
+        self._begun_at = self._recorder.steps
+        self._recorder.sample_begin()
+
+    def _stop(self) -> None:
+        steps = self._recorder.steps - (self._begun_at or 0)
+        seen = self._take_off()
+        self._seen.put((seen, steps))
+
+    def _drop(self) -> None:
+        self._take_off()
+
+    def _take_off(self) -> Any:
+        self._begun_at = None
+        self._cost_ns += self._recorder.sample_end()
+        return self._tool.stop()
+
+    def _charged(self, action: Callable[[], None]) -> None:
+        """Runs `action` with the device idle, at our own expense."""
+        recorder = self._recorder
+        recorder.drain_device()
+        begin = recorder.clock.push("trainspeed")
+        try:
+            action()
+        except Exception as error:
+            self._begun_at = None
+            self._fail(error)
+        self._cost_ns += recorder.clock.pop() - begin
+        if self._begun_at is None:
+            self._samples.taken(recorder.steps, self._cost_ns)
+            self._cost_ns = 0
+
+    def _fail(self, error: Exception) -> None:
+        if not self._over:
+            self._over = True
+            self._failed(error)
