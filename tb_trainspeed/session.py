@@ -31,6 +31,7 @@ _CLOSE_TIMEOUT_S = 10.0
 _CALIBRATION_ROUNDS = 200
 _fits_of_process = itertools.count(1)
 _GUARDED_CLOCK = ("tick", "push", "pop", "switch", "move")
+_GUARDED_SAMPLER = ("before_step", "after_step", "end")
 _GUARDED = (
     "safely", "step_begin", "fetched", "fetch_begin", "fetch_end", "step_end", "step_abort", "sample_device",
     "drain_device", "epoch_begin", "epoch_end", "validation_begin", "validation_call", "validation_end", "leave",
@@ -142,7 +143,7 @@ class FitSession:
 
     def _watch_epochs(self, loop: fit_loop.FitLoop, failed: Callable[[], None]) -> None:
         def end() -> None:
-            if self._deep:
+            if self._deep and not self._backend.GUARDS_EVERY_FETCH:
                 self._deep.end()
             if self._backend.WAITS_AT_EPOCH_END:
                 self.recorder.drain_device()
@@ -153,8 +154,15 @@ class FitSession:
         if not self._budget:
             return
         tool = self._backend.deep_tool(self._model)
+        if isinstance(tool, str):
+            self._not_measured["the parts of a step"] = tool
+            return
+        self._undo.add(tool.close)
         self._deep_samples = DeepSamples(self._budget, tool.first_cost_ns)
-        self._deep = DeepSampler(tool, self._deep_samples, self.recorder, self._sampling_failed)
+        deep = DeepSampler(tool, self._deep_samples, self.recorder, self._sampling_failed)
+        for name in _GUARDED_SAMPLER:
+            setattr(deep, name, self._guarded(getattr(deep, name)))
+        self._deep = deep
         self._decoder = self._spawn("trainspeed-decoder", self._deep.decode_all)
 
     def _sampling_failed(self, error: Exception) -> None:
@@ -191,6 +199,8 @@ class FitSession:
 
     def validation_begin(self) -> None:
         undo, model = self._validation_undo, self._model
+        if self._deep:
+            self._deep.end()
         batches = getattr(getattr(model, "_eval_epoch_iterator", None), "num_batches", None)
         self.recorder.validation_begin(batches if isinstance(batches, int) else None)
         self._try("validation steps", lambda: fit_loop.time_validation_steps(model, self.recorder, undo))

@@ -28,6 +28,9 @@ class Tool(Protocol):
     def stop(self) -> Any:
         """Stops to look, and returns what was seen, to be decoded later. The device is idle."""
 
+    def close(self) -> None:
+        """Puts back what `start` put in place and no `stop` did, for whatever reason. May be called twice."""
+
     def decode(self, seen: Any, steps: int) -> Sample:
         """Makes a sample of what was seen in so many steps. Runs in a thread of its own."""
 
@@ -72,10 +75,12 @@ class DeepSampler:
 
     def close(self) -> None:
         """Drops the sample that is on; no other will be taken. `decode_all` returns when it has decoded the rest."""
-        if self._begun_at is not None:
-            self._charged(self._drop)
-        self._over = True
-        self._seen.put(None)
+        try:
+            if self._begun_at is not None:
+                self._charged(self._drop)
+        finally:
+            self._over = True
+            self._seen.put(None)
 
     def decode_all(self) -> None:
         """Decodes samples until `close`."""
@@ -88,6 +93,8 @@ class DeepSampler:
             self._samples.spend(time.thread_time_ns() - begin)
 
     def _start(self) -> None:
+        if self._over:  # the clocks failed a moment ago
+            return
         self._tool.start()
         self._begun_at = self._recorder.steps
         self._recorder.sample_begin()

@@ -29,6 +29,7 @@ _CALIBRATE_FIRST, _CALIBRATE_EVERY = 5, 32
 
 
 WAITS_AT_EPOCH_END = False
+GUARDS_EVERY_FETCH = False
 
 
 def fetches_can_be_timed(model: Any) -> str | None:

@@ -11,10 +11,13 @@ from tb_trainspeed.probes import facts, source
 from tb_trainspeed.probes.fetches import time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop
 from tb_trainspeed.probes.sampling import DeepSampler
+from tb_trainspeed.probes.torch_parts import TorchTool, layer_paths
 from tb_trainspeed.profile import Data, Device, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
 WAITS_AT_EPOCH_END = False
+# Keras guards each fetch with `catch_stop_iteration`, not the loop over the steps.
+GUARDS_EVERY_FETCH = True
 __all__ = ["time_fetches"]
 
 
