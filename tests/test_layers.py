@@ -41,6 +41,7 @@ MAY_USE = {
     "probes.source": {"keras"},
     "probes.jax": {"jax"},
     "probes.torch": {"torch"},
+    "probes.torch_parts": {"torch"},
     "probes.tensorflow": {"keras", "tensorflow"},
     "probes.tf_data": {"tensorflow"},
 }

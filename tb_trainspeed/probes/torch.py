@@ -85,6 +85,23 @@ def _graphs() -> int:
     return int(counters["stats"]["unique_graphs"])
 
 
+def deep_tool(model: Any) -> TorchTool | str:
+    """Returns what looks inside a step, or why nothing can."""
+    if is_compiled(model):
+        return "torch compiles the train step, and a hook in it would make it compile once more"
+    kinds = {parameter.device.type for parameter in model.parameters()}
+    if not kinds <= {"cpu", "cuda"}:
+        return f"there is no clock for {', '.join(sorted(kinds))}"
+    return TorchTool(model, "cuda" in kinds)
+
+
+def is_compiled(model: Any) -> bool:
+    """Whether torch compiles the train function, or something that the model holds."""
+    owned = (value for owner in layer_paths(model) for value in vars(owner).values())
+    found = [model.train_function, type(model).train_step, *model.modules(), *owned]
+    return any(hasattr(value, "_torchdynamo_orig_callable") or hasattr(value, "_orig_mod") for value in found)
+
+
 def devices() -> tuple[Device, ...]:
     """The devices torch uses."""
     if not torch.cuda.is_available():
