@@ -306,9 +306,9 @@ def optimizers_of(owners: Iterable[Any]) -> list[Any]:
 
 
 def on_host(data: Any) -> Iterator[bool]:
-    """Yields for every tensor of a batch whether it is in the host's memory."""
-    if isinstance(data, torch.Tensor):
-        yield data.device.type == "cpu"
+    """Yields for every array of a batch whether it is in the host's memory."""
+    if hasattr(data, "shape"):
+        yield not isinstance(data, torch.Tensor) or data.device.type == "cpu"
     elif isinstance(data, Mapping):
         yield from on_host(list(data.values()))
     elif isinstance(data, (list, tuple)):
