@@ -48,7 +48,8 @@ class DeepSampler:
     """
 
     def __init__(self, tool: Tool, samples: DeepSamples, recorder: FitRecorder, failed: Callable[[Exception], None]):
-        self._tool, self._samples, self._recorder, self._failed = tool, samples, recorder, failed
+        self.tool = tool
+        self._samples, self._recorder, self._failed = samples, recorder, failed
         self._seen: queue.SimpleQueue[tuple[Any, int] | None] = queue.SimpleQueue()
         self._begun_at: int | None = None
         self._cost_ns = 0
@@ -87,7 +88,7 @@ class DeepSampler:
         while seen := self._seen.get():
             begin = time.thread_time_ns()
             try:
-                self._samples.add(self._tool.decode(*seen))
+                self._samples.add(self.tool.decode(*seen))
             except Exception as error:
                 self._fail(error)
             self._samples.spend(time.thread_time_ns() - begin)
@@ -95,7 +96,7 @@ class DeepSampler:
     def _start(self) -> None:
         if self._over:  # the clocks failed a moment ago
             return
-        self._tool.start()
+        self.tool.start()
         self._begun_at = self._recorder.steps
         self._recorder.sample_begin()
 
@@ -110,7 +111,7 @@ class DeepSampler:
     def _take_off(self) -> Any:
         self._begun_at = None
         self._cost_ns += self._recorder.sample_end()
-        return self._tool.stop()
+        return self.tool.stop()
 
     def _charged(self, action: Callable[[], None]) -> None:
         """Runs `action` with the device idle, at our own expense."""
