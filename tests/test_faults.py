@@ -22,7 +22,7 @@ STAND_INS = {
     "_TimedDataset.__getitem__", "_TimedDataset.__getattr__", "_timed_iterator", "SourceClock.timed",
     "SourceClock._safely", "TimedBatches.__init__", "TimedBatches.__iter__", "TimedBatches.__next__",
     "_TimedIterable.__init__", "_TimedIterable.__iter__", "EventFile.close", "Undo.run",
-    "TorchTool._safely", "TorchTool._guarded", "TorchTool._before_layer", "TorchTool._after_layer",
+    "TorchTool.run", "TorchTool._safely", "TorchTool._guarded", "TorchTool._before_layer", "TorchTool._after_layer",
     "TorchTool._before_node", "TorchTool.close", "DeepSampler.close",
     "FitSession.stop", "FitSession._stop_measuring", "FitSession._guarded", "FitSession._counted", "_ignore",
 }  # fmt: skip

@@ -11,7 +11,7 @@ from tb_trainspeed.probes import facts, source
 from tb_trainspeed.probes.fetches import time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop
 from tb_trainspeed.probes.sampling import DeepSampler
-from tb_trainspeed.probes.torch_parts import TorchTool, layer_paths
+from tb_trainspeed.probes.torch_parts import COMPILED, TorchTool, layer_paths
 from tb_trainspeed.profile import Data, Device, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
@@ -46,13 +46,16 @@ def time_steps(
     if budget and follows:
         recorder.follow_device(budget)
 
+    tool: Any = deep.tool if deep else None
+    run = functools.partial(tool.run, train_function) if tool else train_function
+
     @functools.wraps(train_function)
     def timed(data: Any) -> Any:
         if deep:
             deep.before_step()
         recorder.step_begin(False)
         try:
-            logs = train_function(data)
+            logs = run(data)
         except BaseException:
             recorder.step_abort()
             failed()
@@ -88,7 +91,7 @@ def _graphs() -> int:
 def deep_tool(model: Any) -> TorchTool | str:
     """Returns what looks inside a step, or why nothing can."""
     if is_compiled(model):
-        return "torch compiles the train step, and a hook in it would make it compile once more"
+        return COMPILED
     kinds = {parameter.device.type for parameter in model.parameters()}
     if not kinds <= {"cpu", "cuda"}:
         return f"there is no clock for {', '.join(sorted(kinds))}"

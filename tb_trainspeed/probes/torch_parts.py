@@ -23,7 +23,8 @@ _autograd: Any = torch.autograd
 PARTS = ("forward", "backward", "metrics", "optimizer", "transfer", "host_overhead")
 _OWN = "trainspeed"
 # Until a sample was taken: hooks on and off, three steps with two calls a layer and a pre-hook a layer.
-_COST_NS, _COST_OF_LAYER_NS = 500_000, 40_000
+_COST_NS, _COST_OF_LAYER_NS = 500_000, 60_000
+COMPILED = "torch compiles the train step, and a hook in it would make it compile once more"
 # What torch calls instead of a number for nodes that run as soon as they can.
 _RUNS_AT_ONCE = 2**63
 
@@ -140,23 +141,29 @@ class TorchTool:
         self._model, self._on_device = model, on_device
         self._clock = DeviceClock if on_device else HostClock
         self._track = Track(self._clock.now)
+        self._paths: dict[Any, str] = {}
+        self._optimizers: list[Any] = []
         self._undo = Undo()
-        self._inside, self._thread = False, 0
+        self._on, self._inside, self._thread = False, False, 0
         self._error: Exception | None = None
         self.first_cost_ns = _COST_NS + _COST_OF_LAYER_NS * len(layer_paths(model))
 
     def start(self) -> None:
-        """Puts the clocks in place."""
+        """From here on the steps are looked into.
+
+        Raises:
+            RuntimeError: if torch compiles the train step by now.
+        """
+        if hasattr(self._model.train_function, "_torchdynamo_orig_callable"):
+            raise RuntimeError(COMPILED)
         self._track, self._error = Track(self._clock.now), None
         self._inside, self._thread = False, threading.get_ident()
-        try:
-            self._put_clocks()
-        except BaseException:
-            self.close()
-            raise
+        self._paths = layer_paths(self._model)
+        self._optimizers = optimizers_of(self._paths)
+        self._on = True
 
     def stop(self) -> Any:
-        """Takes the clocks out; returns what they said."""
+        """Ends that; returns what the clocks said."""
         self.close()
         if self._error:
             raise self._error
@@ -164,6 +171,7 @@ class TorchTool:
 
     def close(self) -> None:
         """Takes out what is in place, if anything is."""
+        self._on = self._inside = False
         self._undo.run()
 
     def decode(self, seen: Any, steps: int) -> Sample:
@@ -172,24 +180,35 @@ class TorchTool:
 
     def _put_clocks(self) -> None:
         model, undo = self._model, self._undo
-        paths = layer_paths(model)
-        for layer, path in paths.items():
+        for layer, path in self._paths.items():
             before = functools.partial(self._before_layer, path)
             undo.add(layer.register_forward_pre_hook(before, prepend=True).remove)
             # Also when the call fails: the user may catch that.
             undo.add(layer.register_forward_hook(self._after_layer, always_call=True).remove)
-        undo.replace(model, "train_step", self._timed_step(model.train_step))
         undo.replace(_autograd, "_engine_run_backward", self._timed_backward(_autograd._engine_run_backward))
         undo.replace(model, "zero_grad", self._timed(model.zero_grad, "host_overhead"))
         undo.replace(model, "compute_metrics", self._timed(model.compute_metrics, "metrics"))
         for metric in model.metrics:
             for name in ("update_state", "result"):
                 undo.replace(metric, name, self._timed(getattr(metric, name), "metrics"))
-        for optimizer in optimizers_of(paths):
+        for optimizer in self._optimizers:
             name = "step" if isinstance(optimizer, torch.optim.Optimizer) else "apply"
             undo.replace(optimizer, name, self._timed(getattr(optimizer, name), "optimizer", "host_overhead"))
 
     # --- what stands in for, or is called by, the user's own code
+
+    def run(self, train_function: Callable[[Any], Any], data: Any) -> Any:
+        """Runs one step. The clocks are in place while it runs, and no longer: callbacks may copy the model."""
+        if not self._on:
+            return train_function(data)
+        self._inside = True
+        self._safely(self._begin_step, data)
+        try:
+            return train_function(data)
+        finally:
+            self._safely(self._track.end)
+            self._inside = False
+            self._undo.run()
 
     def _safely(self, action: Callable[..., None], *args: Any) -> bool:
         """Runs `action` in the thread of the fit, and says whether it was done."""
@@ -230,23 +249,9 @@ class TorchTool:
 
         return timed
 
-    def _timed_step(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(method)
-        def train_step(*args: Any, **kwargs: Any) -> Any:
-            if self._inside or threading.get_ident() != self._thread:
-                return method(*args, **kwargs)
-            self._inside = True
-            self._safely(self._begin_step, args)
-            try:
-                return method(*args, **kwargs)
-            finally:
-                self._safely(self._track.end)
-                self._inside = False
-
-        return train_step
-
-    def _begin_step(self, args: Any) -> None:
-        self._track.begin("transfer" if self._on_device and any(on_host(args)) else "host_overhead")
+    def _begin_step(self, data: Any) -> None:
+        self._put_clocks()
+        self._track.begin("transfer" if self._on_device and any(on_host(data)) else "host_overhead")
 
     def _timed_backward(self, run: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(run)
@@ -294,10 +299,10 @@ def layer_paths(model: Any) -> dict[Any, str]:
 
 
 def optimizers_of(owners: Iterable[Any]) -> list[Any]:
-    """Returns the optimizers, of Keras or torch, that are attributes of these objects, alone or in lists."""
+    """Returns the optimizers, of Keras or torch, that are attributes of models, alone or in lists."""
     found: dict[int, Any] = {}
     for owner in owners:
-        for value in vars(owner).values():
+        for value in vars(owner).values() if hasattr(owner, "train_step") else ():
             for item in value if isinstance(value, (list, tuple)) else (value,):
                 names = {kind.__name__ for kind in type(item).__mro__}
                 if isinstance(item, torch.optim.Optimizer) or "BaseOptimizer" in names:
@@ -362,8 +367,6 @@ def sample_of(marks: Iterable[tuple[Any, str | None, str]], steps: int, seconds:
         parts[part] += taken
         if layer and part in ("forward", "backward"):
             layers.setdefault(layer, [0.0, 0.0])[part == "backward"] += taken
-    if not runs:
-        raise RuntimeError("the train function does not call `train_step`")
     if "backward" in runs and "optimizer" not in runs:
         raise RuntimeError("the train step has an optimizer that cannot be seen")
     return Sample(steps, parts, {name: (forward, backward) for name, (forward, backward) in layers.items()})

@@ -338,9 +338,8 @@ def test_a_graph_that_outlives_its_step_has_no_hooks():
         kept.append(model(data, training=True).sum())
         kept[-1].backward(retain_graph=True)
 
-    model.train_step = train_step
     tool.start()
-    model.train_step(x)
+    tool.run(train_step, x)
     marks = tool.stop()
     assert [layer for _, part, layer in marks if part == "backward" and layer][:2] == ["last", "lstm"]
     count, tool._inside = len(marks), True
@@ -354,7 +353,8 @@ def test_a_failure_in_a_hook_is_kept_for_later():
     tool = torch_parts.TorchTool(model, False)
     tool.start()
     tool._track.enter_layer = None
-    model.train_on_batch(*(value[:8] for value in batches()))
+    model.make_train_function()
+    tool.run(model.train_function, [[value[:8] for value in batches()]])
     assert model.optimizer.iterations == 1
     with pytest.raises(TypeError):
         tool.stop()
@@ -384,8 +384,9 @@ def test_on_a_gpu_the_device_has_the_clock(monkeypatch):
     model.compile("sgd", "mse", metrics=["mae"])
     tool = torch_parts.TorchTool(model, True)
     tool.start()
+    model.make_train_function()
     for _ in range(2):
-        model.train_on_batch(*(value[:8] for value in batches()))
+        tool.run(model.train_function, [[value[:8] for value in batches()]])
     before = Moment.made
     sample = tool.decode(tool.stop(), 2)
     assert Moment.made == before
@@ -408,9 +409,8 @@ def test_a_pass_for_given_inputs_is_charged_to_the_layers_it_runs_through():
         model.optimizer.apply([torch.zeros_like(v.value) for v in model.trainable_variables], model.trainable_variables)
         return slope
 
-    model.train_step = train_step
     tool.start()
-    model.train_step(x)
+    tool.run(train_step, x)
     sample = tool.decode(tool.stop(), 1)
     assert sample.layers["first"][1] == 0  # its own weights are not asked for
     assert sample.layers["norm"][1] > 0
@@ -419,10 +419,9 @@ def test_a_pass_for_given_inputs_is_charged_to_the_layers_it_runs_through():
 def test_no_sample_of_a_step_that_cannot_be_told():
     model = sequential()
     model.compile("sgd", "mse")
-    model.train_step = lambda data: (model(data[0]).sum().backward(), {})[1]
     tool = torch_parts.TorchTool(model, False)
     tool.start()
-    model.train_on_batch(*(value[:8] for value in batches()))
+    tool.run(lambda x: model(x).sum().backward(), torch.as_tensor(batches()[0][:8]))
     with pytest.raises(RuntimeError, match="optimizer"):
         tool.decode(tool.stop(), 1)
 
