@@ -40,7 +40,7 @@ def time_steps(
 ) -> Callable[..., Any]:
     """Returns the train function with clocks."""
     train_function = model.train_function
-    traced = trace_detector(train_function)
+    traced = trace_detector(train_function, recorder.steps == 0)
     recorder.call_dispatches = False  # on a CPU it is the main thread that computes
     follows = budget is not None and torch.cuda.is_available()
     if budget and follows:
@@ -69,10 +69,15 @@ def time_steps(
     return timed
 
 
-def trace_detector(train_function: Callable[..., Any]) -> Callable[[], bool]:
-    """Returns a function that tells whether torch compiled since it was last asked. The first step always counts."""
+def trace_detector(train_function: Callable[..., Any], first: bool) -> Callable[[], bool]:
+    """Returns a function that tells whether torch compiled since it was last asked. A fit's first step always counts.
+
+    Args:
+        train_function: what runs a step.
+        first: whether its first step is the first of the fit.
+    """
     compiled = hasattr(train_function, "_torchdynamo_orig_callable")
-    last = -1
+    last = -1 if first else _graphs() if compiled else 0
 
     def traced() -> bool:
         nonlocal last
