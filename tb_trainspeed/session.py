@@ -29,13 +29,13 @@ _CALIBRATION_ROUNDS = 200
 _COMPILATION_EVENTS = 32
 _fits_of_process = itertools.count(1)
 _GUARDED_CLOCK = ("tick", "push", "pop", "switch", "move")
+_GUARDED_SAMPLER = ("before_step", "after_step", "end")
 _GUARDED = (
     "safely", "step_begin", "fetched", "fetch_begin", "fetch_end", "step_end", "step_abort", "sample_device",
     "drain_device", "epoch_begin", "epoch_end", "validation_begin", "validation_call", "validation_end", "leave",
     "nested_call", "sample_begin", "sample_end",
 )  # fmt: skip
 _PARTS = "the parts of a step"
-_GUARDED_SAMPLER = ("before_step", "after_step", "end", "marked")
 
 
 class FitSession:
@@ -147,7 +147,7 @@ class FitSession:
 
     def _watch_epochs(self, loop: fit_loop.FitLoop, failed: Callable[[], None]) -> None:
         def end() -> None:
-            if self._deep:
+            if self._deep and not self._backend.GUARDS_EVERY_FETCH:
                 self._deep.end()
             if self._backend.WAITS_AT_EPOCH_END:
                 self.recorder.drain_device()
@@ -162,6 +162,7 @@ class FitSession:
         except Unavailable as reason:
             self._not_measured[_PARTS] = str(reason)
             return
+        self._undo.add(tool.close)
         self._deep_samples = DeepSamples(self._budget, tool.first_cost_ns)
         deep = DeepSampler(tool, self._deep_samples, self.recorder, self._sampling_failed)
         for name in _GUARDED_SAMPLER:
@@ -224,6 +225,8 @@ class FitSession:
 
     def validation_begin(self) -> None:
         undo, model = self._validation_undo, self._model
+        if self._deep:
+            self._deep.end()
         batches = getattr(getattr(model, "_eval_epoch_iterator", None), "num_batches", None)
         self.recorder.validation_begin(batches if isinstance(batches, int) else None)
         self._try("validation steps", lambda: fit_loop.time_validation_steps(model, self.recorder, undo))

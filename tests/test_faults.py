@@ -26,8 +26,10 @@ STAND_INS = {
     "_TimedDataset.__getitem__", "_TimedDataset.__getattr__", "_timed_iterator", "SourceClock.timed",
     "SourceClock._safely", "TimedBatches.__init__", "TimedBatches.__iter__", "TimedBatches.__next__",
     "_TimedIterable.__init__", "_TimedIterable.__iter__", "EventFile.close", "Undo.run",
-    "DeepSampler.close", "Profiler.stop", "_Session.stop", "_Watched.__init__", "_Watched.__enter__",
-    "_Watched.__exit__",
+    "DeepSampler.close", "DeepSampler.run", "Profiler.stop", "Profiler.run", "Profiler.close", "_Session.stop",
+    "_Watched.__init__", "_Watched.__enter__", "_Watched.__exit__",
+    "TorchTool.run", "TorchTool._safely", "TorchTool._guarded", "TorchTool._before_layer", "TorchTool._after_layer",
+    "TorchTool._before_node", "TorchTool.close",
     "FitSession.stop", "FitSession._stop_measuring", "FitSession._guarded", "FitSession._counted", "_ignore",
 }  # fmt: skip
 

@@ -42,6 +42,7 @@ MAY_USE = {
     "probes.facts": {"keras"},  # its configuration
     "probes.jax": {"jax", "keras"},
     "probes.torch": {"torch"},
+    "probes.torch_parts": {"torch"},
     "probes.tensorflow": {"keras", "tensorflow"},
     "probes.tf_data": {"tensorflow"},
 }

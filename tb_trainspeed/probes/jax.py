@@ -5,7 +5,6 @@ done; the state is given back to the device and would not.
 """
 
 import collections
-import contextlib
 import dataclasses
 import functools
 import importlib
@@ -30,6 +29,7 @@ from tb_trainspeed.recorder import Budget, FitRecorder
 
 # After the last step of an epoch Keras reads the metrics: it waits for the device then, so we may.
 WAITS_AT_EPOCH_END = True
+GUARDS_EVERY_FETCH = False
 __all__ = ["time_fetches"]
 
 # https://docs.jax.dev/en/latest/jax.monitoring.html; the names are those of jax/_src/dispatch.py.
@@ -72,7 +72,7 @@ def time_steps(
     """Returns the train function with clocks. `seen` is shown every batch."""
     train_function = model.train_function
     traced = trace_detector(train_function)
-    not_marked = contextlib.nullcontext()
+    run = functools.partial(deep.run, train_function) if deep else train_function
     # A step that is not compiled is many small operations, and the host that dispatches them is what takes the time.
     follows = bool(model.jit_compile) and not model.run_eagerly
     if budget and follows:
@@ -84,8 +84,7 @@ def time_steps(
             deep.before_step()
         recorder.step_begin(False)
         try:
-            with (deep.marked() or not_marked) if deep and deep.sampling else not_marked:
-                outputs = train_function(state, iterator)
+            outputs = run(state, iterator)
         except BaseException as error:
             recorder.step_abort()
             if not isinstance(error, StopIteration):  # with which an epoch of unknown length ends

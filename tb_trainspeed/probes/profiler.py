@@ -44,7 +44,7 @@ class Profiler:
         self._session: Session | None = None
         self._undo = Undo()
         #: Called when a profiler of the user's is about to start while ours is on.
-        self.give_way: Callable[[], None] = self.drop
+        self.give_way: Callable[[], None] = self.close
 
     def start(self) -> None:
         """Starts a session.
@@ -67,7 +67,7 @@ class Profiler:
             raise RuntimeError("the profiler was not on")
         return session.stop()
 
-    def drop(self) -> None:
+    def close(self) -> None:
         """Ends the session, if one is on, and throws away what was seen."""
         self._undo.run()
         session, self._session = self._session, None
@@ -77,9 +77,12 @@ class Profiler:
     def _give_way(self) -> None:
         self.give_way()
 
-    def mark(self) -> contextlib.AbstractContextManager[Any]:
-        """Makes a context for one call of the train function."""
-        return self._annotate(MARK)
+    def run(self, train_function: Callable[..., Any], *arguments: Any) -> Any:
+        """Calls the train function inside an event, by which the call is found again."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(Exception):  # without it the decoder says that there is no step
+                stack.enter_context(self._annotate(MARK))
+            return train_function(*arguments)
 
     def decode(self, seen: bytes, steps: int) -> Sample:
         """Decodes what was seen in so many steps."""

@@ -31,8 +31,14 @@ class Tool(Protocol):
             Unavailable: where it cannot at the moment, as when a profiler of the user's is on. The message says so.
         """
 
+    def run(self, train_function: Callable[..., Any], *arguments: Any) -> Any:
+        """Calls the train function. What it raises, and nothing else, passes through."""
+
     def stop(self) -> Any:
         """Stops to look, and returns what was seen, to be decoded later. The device is idle."""
+
+    def close(self) -> None:
+        """Puts back what `start` put in place and no `stop` did, for whatever reason. May be called twice."""
 
     def decode(self, seen: Any, steps: int) -> Sample:
         """Makes a sample of what was seen in so many steps. Runs in a thread of its own."""
@@ -67,10 +73,11 @@ class DeepSampler:
         """Whether the steps are looked into."""
         return self._begun_at is not None
 
-    def marked(self) -> contextlib.AbstractContextManager[Any]:
-        """Makes a context for one call of the train function, by which a tool that records events finds it again."""
-        mark: Any = self._tool
-        return mark.mark()  # type: ignore[no-any-return]
+    def run(self, train_function: Callable[..., Any], *arguments: Any) -> Any:
+        """Calls the train function, in the hands of the tool while it looks."""
+        if self._begun_at is None:
+            return train_function(*arguments)
+        return self._tool.run(train_function, *arguments)
 
     def give_way(self) -> None:
         """Somebody else wants to look: drops the sample that is on."""
@@ -119,6 +126,8 @@ class DeepSampler:
             self._samples.spend(time.thread_time_ns() - begin)
 
     def _start(self) -> None:
+        if self._over:  # the clocks failed a moment ago
+            return
         self._tool.start()
         self._begun_at = self._recorder.steps
         self._recorder.sample_begin()

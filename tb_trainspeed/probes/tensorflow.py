@@ -38,6 +38,7 @@ _MAX_SHAPES = 10_000
 
 
 WAITS_AT_EPOCH_END = False
+GUARDS_EVERY_FETCH = False
 
 
 def fetches_can_be_timed(model: Any) -> str | None:
@@ -97,7 +98,7 @@ def time_steps(
     train_function = model.train_function
     fetch_apart = budget is not None and fetches_can_be_timed(model) is None
     counted, new, trace = trace_detector(train_function), new_shapes(model), tracer(train_function)
-    not_marked = contextlib.nullcontext()
+    step = functools.partial(deep.run, train_function) if deep else train_function
     ready: ReadyFetch | None = None
     batch: Any = None
 
@@ -120,10 +121,6 @@ def time_steps(
         batch = next(iterator)
         recorder.fetched(time.perf_counter_ns() - begin, ready.cost_ns if ready else 0)
         return batch
-
-    def step(iterator: Any) -> Any:
-        with (deep.marked() or not_marked) if deep and deep.sampling else not_marked:
-            return train_function(iterator)
 
     def fetch_and_step(iterator: Any) -> Any:
         nonlocal batch, trace

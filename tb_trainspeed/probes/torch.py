@@ -11,11 +11,14 @@ import torch
 from tb_trainspeed.probes import facts, source
 from tb_trainspeed.probes.fetches import time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
-from tb_trainspeed.probes.sampling import DeepSampler
+from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
+from tb_trainspeed.probes.torch_parts import COMPILED, TorchTool, layer_paths
 from tb_trainspeed.profile import Compilation, CompilationEvent, Data, Device, DeviceMemory, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
 WAITS_AT_EPOCH_END = False
+# Keras guards each fetch with `catch_stop_iteration`, not the loop over the steps.
+GUARDS_EVERY_FETCH = True
 __all__ = ["time_fetches"]
 _MAX_TEXT, _DEAREST = 200, 12
 
@@ -44,11 +47,13 @@ def time_steps(
 ) -> Callable[..., Any]:
     """Returns the train function with clocks. `seen` is shown every batch."""
     train_function = model.train_function
-    traced = trace_detector(train_function)
+    traced = trace_detector(train_function, recorder.steps == 0)
     recorder.call_dispatches = False  # on a CPU it is the main thread that computes
     follows = budget is not None and torch.cuda.is_available()
     if budget and follows:
         recorder.follow_device(budget)
+
+    run = functools.partial(deep.run, train_function) if deep else train_function
 
     @functools.wraps(train_function)
     def timed(data: Any) -> Any:
@@ -56,7 +61,7 @@ def time_steps(
             deep.before_step()
         recorder.step_begin(False)
         try:
-            logs = train_function(data)
+            logs = run(data)
         except BaseException:
             recorder.step_abort()
             failed()
@@ -71,10 +76,15 @@ def time_steps(
     return timed
 
 
-def trace_detector(train_function: Callable[..., Any]) -> Callable[[], bool]:
-    """Returns a function that tells whether torch compiled since it was last asked. The first step always counts."""
+def trace_detector(train_function: Callable[..., Any], first: bool) -> Callable[[], bool]:
+    """Returns a function that tells whether torch compiled since it was last asked. A fit's first step always counts.
+
+    Args:
+        train_function: what runs a step.
+        first: whether its first step is the first of the fit.
+    """
     compiled = hasattr(train_function, "_torchdynamo_orig_callable")
-    last = -1
+    last = -1 if first else _graphs() if compiled else 0
 
     def traced() -> bool:
         nonlocal last
@@ -148,6 +158,27 @@ def _graph_breaks() -> int:
     from torch._dynamo.utils import counters
 
     return sum(counters["graph_break"].values())
+
+
+def deep_tool(model: Any) -> TorchTool:
+    """Returns what looks inside steps.
+
+    Raises:
+        Unavailable: if nothing could be seen there.
+    """
+    if is_compiled(model):
+        raise Unavailable(COMPILED)
+    kinds = {parameter.device.type for parameter in model.parameters()}
+    if not kinds <= {"cpu", "cuda"}:
+        raise Unavailable(f"there is no clock for {', '.join(sorted(kinds))}")
+    return TorchTool(model, "cuda" in kinds)
+
+
+def is_compiled(model: Any) -> bool:
+    """Whether torch compiles the train function, or something that the model holds."""
+    owned = (value for owner in layer_paths(model) for value in vars(owner).values())
+    found = [model.train_function, type(model).train_step, *model.modules(), *owned]
+    return any(hasattr(value, "_torchdynamo_orig_callable") or hasattr(value, "_orig_mod") for value in found)
 
 
 def devices() -> tuple[Device, ...]:
