@@ -66,6 +66,8 @@ class FitRecorder:
         self._fetch_slot = FIRST_WAIT
         self._just_traced = False
         self._sample_open = self._perturbed = False
+        #: How many times as long as others the steps of the last sample took, if there are others.
+        self.sample_slowdown: float | None = None
         self._sampled_ns = self._sampled_calls = 0
         self._totals_at_begin: dict[str, int] = {}
         self._first_call_ns = 0
@@ -137,10 +139,13 @@ class FitRecorder:
         slot, spent_ns, ordinary = CALL, self._sampled_ns, self._call
         if self._device:
             slot, spent_ns, ordinary = DEVICE, spent_ns + self.clock.totals[DEVICE], self._step
+        self.sample_slowdown = None
         if not ordinary.count:  # there is no other step to compare with
             return 0
         per_call = self._steps_per_call if self._device else 1
-        extra_ns = max(0, spent_ns - int(ordinary.quantiles_ns(0.5)[0] * per_call * self._sampled_calls))
+        ordinary_ns = ordinary.quantiles_ns(0.5)[0] * per_call * self._sampled_calls
+        self.sample_slowdown = spent_ns / ordinary_ns if ordinary_ns else None
+        extra_ns = max(0, int(spent_ns - ordinary_ns))
         self.clock.move(slot, "trainspeed", extra_ns)
         return extra_ns
 
