@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import math
 import os
 import sys
 import sysconfig
@@ -99,10 +100,14 @@ class SourceClock:
 
 
 def size_of(batch: Any) -> tuple[int | None, int]:
-    """Returns (samples, bytes) of a batch of arrays."""
-    leaves = keras.tree.flatten(batch)
-    arrays = [leaf for leaf in leaves if hasattr(leaf, "nbytes") and getattr(leaf, "shape", None)]
-    return (int(arrays[0].shape[0]) if arrays else None), sum(int(array.nbytes) for array in arrays)
+    """Returns (samples, bytes) of a batch of arrays or tensors."""
+    arrays = [leaf for leaf in _arrays(batch) if hasattr(leaf, "dtype")]
+    return (int(arrays[0].shape[0]) if arrays else None), sum(map(_bytes, arrays))
+
+
+def _bytes(array: Any) -> int:
+    size = getattr(array, "nbytes", None)
+    return int(size) if size is not None else math.prod(array.shape) * int(array.dtype.size)  # of TensorFlow
 
 
 def rows_of(batch: Any) -> dict[str, Any]:

@@ -123,7 +123,7 @@ IP10 = {
 }
 IP11 = {"stages": (PATHS, NO_RESIZE, BATCH32), "files": PNG, "input_share": 0.7, "wait_s": 0.03}
 IP13 = {
-    "files": dataclasses.replace(LARGE_JPEG, file_system="nfs4"),
+    "data": Data(files=dataclasses.replace(LARGE_JPEG, file_system="nfs4")),
     "input_share": 0.7,
     "wait_s": 0.03,
     "busy_cores": 0.5,
@@ -206,7 +206,7 @@ FIRES = [
     fires(files.oversized_images, IP10, "PNG", files=dataclasses.replace(LARGE_JPEG, image_format="png")),
     fires(files.slow_image_format, IP11),
     fires(files.remote_storage, IP13),
-    fires(files.remote_storage, IP13, "bucket", files=Files(5, "gs")),
+    fires(files.remote_storage, IP13, "bucket", data=Data(files=Files(5, "gs"))),
     fires(epoch.shuffle_after_decode, IP14),
     fires(epoch.skip_after_heavy_work, IP15),
     fires(epoch.cache_never_filled, IP16),
@@ -338,9 +338,10 @@ SILENT = [
     silent(files.slow_image_format, IP11, Passed, "cached", stages=(PATHS, NO_RESIZE, CACHE, BATCH32)),
     silent(files.slow_image_format, IP11, NotApplicable, "no images", stages=(SLICES, MAP, BATCH)),
     silent(files.slow_image_format, IP11, Passed, "hardly waits", input_share=0.14),
-    silent(files.remote_storage, IP13, Passed, "trap: small files on a local disk", files=LARGE_JPEG),
+    silent(files.remote_storage, IP13, Passed, "trap: small files on a local disk", data=Data(files=LARGE_JPEG)),
+    silent(files.remote_storage, IP13, NotApplicable, "no files", data=Data()),
     silent(files.remote_storage, IP13, Passed, "cores busy", busy_cores=2.1),
-    silent(files.remote_storage, IP13, NotApplicable, "in memory", files=Files(5, None)),
+    silent(files.remote_storage, IP13, NotApplicable, "in memory", data=Data(files=Files(5, None))),
     silent(files.remote_storage, IP13, Passed, "hardly waits", input_share=0.14),
     silent(epoch.shuffle_after_decode, IP14, NotApplicable, "arrays", stages=()),
     silent(epoch.shuffle_after_decode, IP14, Passed, "shuffles paths", stages=(PATHS, SHUFFLE, JPEGS, BATCH32)),
