@@ -98,7 +98,7 @@ class _Tokens(keras.utils.PyDataset):  # type: ignore[misc]
 @case("threads_tokenise", "IP02", on=("torch",))
 def _threads_tokenise(fixed: bool) -> Fit:
     random = np.random.default_rng(0)
-    texts = ["".join(map(chr, random.integers(97, 123, 1500))) for _ in range(_BATCH * 20)]
+    texts = ["".join(map(chr, random.integers(97, 123, 6000))) for _ in range(_BATCH * 20)]
     options = {"workers": 2, "use_multiprocessing": fixed}
     return fit(mlp(128), _Tokens(texts, random.integers(0, 10, len(texts)), **options))
 
@@ -121,8 +121,12 @@ class _Slices(keras.utils.PyDataset):  # type: ignore[misc]
 @case("processes_copy_big_batches", "IP03", on=("torch",))
 def _processes(fixed: bool) -> Fit:
     x = np.random.default_rng(0).normal(size=(1024, 40_000)).astype("float32")
-    model = mlp(40_000, 8, 1)
-    return fit(model, _Slices(x, np.arange(1024) % 10, 128, workers=2, use_multiprocessing=not fixed), epochs=5)
+    layers = keras.layers
+    model = keras.Sequential([layers.Input((40_000,)), layers.Reshape((40, 1000)), layers.MaxPooling1D(40)])
+    model.add(layers.Flatten())
+    model.add(layers.Dense(10))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return fit(model, _Slices(x, np.arange(1024) % 10, 128, workers=2, use_multiprocessing=not fixed), epochs=6)
 
 
 @case("generator_waits_for_files", "IP04", on=EVERYWHERE)
@@ -150,7 +154,7 @@ def _python_decodes(fixed: bool) -> Fit:
     paths, y = image_files(32 * 40, 96, "png")
     load = functools.cache(_load) if fixed else _load
     make = lambda rows: (np.stack([load(paths[row]) for row in rows]), y[rows])  # noqa: E731
-    return fit(convnet(), Batches(len(paths), make, 32))
+    return fit(convnet(), Batches(len(paths), make, 32), epochs=8)
 
 
 class _Archive(keras.utils.PyDataset):  # type: ignore[misc]
@@ -194,19 +198,20 @@ class _Rows(keras.utils.PyDataset):  # type: ignore[misc]
         self.table, self.y, self.at_once = table, y, at_once
 
     def __len__(self) -> int:
-        return len(self.y) // _BATCH
+        return len(self.y) // 256
 
     def __getitem__(self, index: int) -> Any:
-        rows = np.arange(index * _BATCH, (index + 1) * _BATCH)
+        rows = np.arange(index * 256, (index + 1) * 256)
         if not self.at_once:
-            return np.array([[float(v) * 2 + abs(float(v)) for v in self.table[row]] for row in rows]), self.y[rows]
+            listed = [[float(value) * 2 + abs(float(value)) for value in self.table[row]] for row in rows]
+            return np.array(listed, "float32"), self.y[rows]
         part = self.table[rows]
         return part * 2 + np.abs(part), self.y[rows]
 
 
 @case("rows_one_by_one", "IP19", on=EVERYWHERE)
 def _rows(fixed: bool) -> Fit:
-    return fit(mlp(256), _Rows(*numbers(_BATCH * 40, 256), at_once=fixed))
+    return fit(mlp(1024), _Rows(*numbers(256 * 15, 1024), at_once=fixed))
 
 
 class _Hdf5(keras.utils.PyDataset):  # type: ignore[misc]

@@ -23,7 +23,7 @@ DECODING = dataclasses.replace(
 
 def spending(share, function, callee, library):
     rest = HotSpot("augment", FILE, 12, "roll", "numpy", 1 - share)
-    return dataclasses.replace(PYTHON, hot_spots=(HotSpot(function, FILE, 9, callee, library, share), rest))
+    return HotSpot(function, FILE, 9, callee, library, share), rest
 
 
 SLICES = Stage("TensorSlice", elements_per_batch=512, output="float32(16,)", output_bytes=64, elements=10240)
@@ -60,7 +60,7 @@ IP01 = {
     "input_share": 0.7,
     "wait_s": 0.03,
     "step_s": 0.04,
-    "busy_cores": 0.5,
+    "idle_cores": 3.5,
     "cores": 4.0,
     "source": WAITING,
 }
@@ -68,8 +68,8 @@ IP02 = {
     **IP01,
     "workers": 4,
     "multiprocessing": False,
-    "busy_cores": 1.05,
-    "source": PYTHON,
+    "idle_cores": 2.95,
+    "source": dataclasses.replace(PYTHON, gil_share=0.9),
     "data": Data(batch_bytes=8_000),
 }
 del IP02["wait_s"]
@@ -84,12 +84,12 @@ IP03 = {
     "batch_bytes": 20_000_000,
 }
 IP04 = {
-    **{name: IP01[name] for name in ("input_share", "wait_s", "step_s", "busy_cores", "cores", "source")},
+    **{name: IP01[name] for name in ("input_share", "wait_s", "step_s", "idle_cores", "cores", "source")},
     "adapter": "GeneratorDataAdapter",
     "backend": "jax",
 }
 IP24 = {
-    **{name: IP01[name] for name in ("input_share", "wait_s", "step_s", "busy_cores", "cores", "source")},
+    **{name: IP01[name] for name in ("input_share", "wait_s", "step_s", "idle_cores", "cores", "source")},
     "adapter": "TorchDataLoaderAdapter",
     "data": Data(workers=0, batches_per_epoch=10),
     "restart_s": 0.01,
@@ -107,6 +107,7 @@ IP09 = {
     "wait_s": 0.03,
     "step_s": 0.04,
     "source": DECODING,
+    "hot_spots": DECODING.hot_spots,
     "epochs_planned": 5,
     "epoch_bytes": 10**8,
     "batch_bytes": 10**6,
@@ -149,9 +150,14 @@ IP18 = {
     "adapter": "PyDatasetAdapter",
     "input_share": 0.7,
     "wait_s": 0.03,
-    "source": spending(0.8, "Photos.__getitem__", "load", "numpy"),
+    "source": PYTHON,
+    "hot_spots": spending(0.8, "Photos.__getitem__", "load", "numpy"),
 }
-IP19 = {**IP18, "source": spending(0.8, "Photos.__getitem__.<locals>.<listcomp>", "", "")}
+IP19 = {
+    **IP18,
+    "source": dataclasses.replace(PYTHON, gil_share=0.9),
+    "hot_spots": spending(0.8, "Photos.__getitem__.<locals>.<listcomp>", "", ""),
+}
 IP20 = {"stages": (SLICES, PARSE, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
 ROTATION = Layer("random_rotation", "RandomRotation", 0, 0)
 IP21 = {
@@ -181,11 +187,11 @@ IP25 = {
     "busy_cores": 1.9,
     "cores": 2.0,
 }
-IP26 = {**IP18, "source": spending(0.8, "Photos.__getitem__", "__getitem__", "h5py")}
+IP26 = {**IP18, "hot_spots": spending(0.8, "Photos.__getitem__", "__getitem__", "h5py")}
 
 FIRES = [
     fires(workers.pydataset_serial, IP01, "waits for files"),
-    fires(workers.pydataset_serial, IP01, "decodes, cores idle", source=DECODING, busy_cores=1.2),
+    fires(workers.pydataset_serial, IP01, "decodes, cores idle", source=DECODING, idle_cores=2.8),
     fires(workers.gil_bound_workers, IP02),
     fires(workers.multiprocessing_copies, IP03),
     fires(workers.plain_generator, IP04, "waits for files"),
@@ -214,18 +220,24 @@ FIRES = [
     fires(options.automatic_prefetch_off, IP17, "autotuning off", data=Data(options={"autotune.enabled": "False"})),
     fires(python_code.open_file_per_batch, IP18),
     fires(
-        python_code.open_file_per_batch, IP18, "archive", source=spending(0.8, "A.__getitem__", "__getitem__", "numpy")
+        python_code.open_file_per_batch,
+        IP18,
+        "archive",
+        hot_spots=spending(0.8, "A.__getitem__", "__getitem__", "numpy"),
     ),
     fires(
         python_code.open_file_per_batch,
         IP18,
         "generator",
         adapter="GeneratorDataAdapter",
-        source=spending(0.8, "rows", "read_csv", "pandas"),
+        hot_spots=spending(0.8, "rows", "read_csv", "pandas"),
     ),
     fires(python_code.python_row_assembly, IP19, "comprehension"),
     fires(
-        python_code.python_row_assembly, IP19, "table", source=spending(0.8, "A.__getitem__", "__getitem__", "pandas")
+        python_code.python_row_assembly,
+        IP19,
+        "table",
+        hot_spots=spending(0.8, "A.__getitem__", "__getitem__", "pandas"),
     ),
     fires(python_code.h5_random_access, IP26),
     fires(preprocessing.augmentation_in_model, IP21, "on a CPU"),
@@ -238,12 +250,26 @@ SILENT = [
     silent(workers.pydataset_serial, IP01, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(workers.pydataset_serial, IP01, Passed, "has workers", workers=4),
     silent(workers.pydataset_serial, IP01, Passed, "hardly waits", input_share=0.14),
-    silent(workers.pydataset_serial, IP01, Passed, "decodes, no idle core", source=DECODING, busy_cores=1.8, cores=2.0),
+    silent(workers.pydataset_serial, IP01, Passed, "decodes, no idle core", source=DECODING, idle_cores=0.2),
+    silent(
+        workers.pydataset_serial,
+        IP01,
+        Passed,
+        "locked by h5py",
+        source=dataclasses.replace(WAITING, hot_spots=spending(0.8, "A.__getitem__", "__getitem__", "h5py")),
+    ),
     silent(workers.pydataset_serial, IP01, Passed, "trap: only slices arrays", source=SLICING),
     silent(workers.gil_bound_workers, IP02, NotApplicable, "no workers", workers=1),
     silent(workers.gil_bound_workers, IP02, Passed, "processes", multiprocessing=True),
     silent(workers.gil_bound_workers, IP02, Passed, "waits for files", source=WAITING),
-    silent(workers.gil_bound_workers, IP02, Passed, "no idle core", busy_cores=3.6),
+    silent(workers.gil_bound_workers, IP02, Passed, "no idle core", idle_cores=0.4),
+    silent(
+        workers.gil_bound_workers,
+        IP02,
+        Passed,
+        "GIL released",
+        source=dataclasses.replace(PYTHON, gil_share=0.4),
+    ),
     silent(workers.gil_bound_workers, IP02, Passed, "trap: only slices arrays", source=SLICING),
     silent(workers.gil_bound_workers, IP02, Passed, "hardly waits", input_share=0.14),
     silent(workers.multiprocessing_copies, IP03, NotApplicable, "threads", multiprocessing=False),
@@ -252,7 +278,7 @@ SILENT = [
     silent(workers.multiprocessing_copies, IP03, Passed, "hardly waits", input_share=0.14),
     silent(workers.plain_generator, IP04, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(workers.plain_generator, IP04, Passed, "only slices arrays", source=SLICING),
-    silent(workers.plain_generator, IP04, Passed, "no idle core", source=PYTHON, busy_cores=3.6),
+    silent(workers.plain_generator, IP04, Passed, "no idle core", source=PYTHON, idle_cores=0.4),
     silent(workers.plain_generator, IP04, Passed, "hardly waits", input_share=0.14),
     silent(workers.dataloader_defaults, IP24, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(workers.dataloader_defaults, IP24, Passed, "rows in memory", source=SLICING),
@@ -315,7 +341,9 @@ SILENT = [
     silent(files.redecode_each_epoch, IP09, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(files.redecode_each_epoch, IP09, NotApplicable, "one epoch", epochs_planned=1),
     silent(files.redecode_each_epoch, IP09, Passed, "too large", epoch_bytes=6 * 10**8),
-    silent(files.redecode_each_epoch, IP09, Passed, "nothing decoded", source=WAITING),
+    silent(
+        files.redecode_each_epoch, IP09, Passed, "nothing decoded", hot_spots=spending(0.5, "augment", "roll", "numpy")
+    ),
     silent(files.redecode_each_epoch, IP09, Passed, "hardly waits", input_share=0.1),
     silent(files.redecode_each_epoch, IP09_TF, Passed, "cached", stages=(PATHS, JPEGS, CACHE, BATCH32)),
     silent(files.redecode_each_epoch, IP09_TF, Passed, "nothing to decode", stages=(SLICES, MAP, BATCH)),
@@ -378,14 +406,18 @@ SILENT = [
     silent(options.automatic_prefetch_off, IP17, Passed, "hardly waits", input_share=0.14),
     silent(python_code.open_file_per_batch, IP18, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(
-        python_code.open_file_per_batch, IP18, Passed, "seldom", source=spending(0.29, "A.__getitem__", "load", "numpy")
+        python_code.open_file_per_batch,
+        IP18,
+        Passed,
+        "seldom",
+        hot_spots=spending(0.29, "A.__getitem__", "load", "numpy"),
     ),
     silent(
         python_code.open_file_per_batch,
         IP18,
         Passed,
         "a function that can be cached",
-        source=spending(0.8, "load", "load", "numpy"),
+        hot_spots=spending(0.8, "load", "load", "numpy"),
     ),
     silent(python_code.open_file_per_batch, IP18, Passed, "hardly waits", input_share=0.14),
     silent(python_code.python_row_assembly, IP19, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
@@ -394,8 +426,9 @@ SILENT = [
         IP19,
         Passed,
         "decodes rows",
-        source=spending(0.8, "A.<listcomp>", "convert", "PIL"),
+        hot_spots=spending(0.8, "A.<listcomp>", "convert", "PIL"),
     ),
+    silent(python_code.python_row_assembly, IP19, Passed, "decodes rows in C", source=PYTHON),
     silent(python_code.python_row_assembly, IP19, Passed, "cheap", source=SLICING),
     silent(python_code.python_row_assembly, IP19, Passed, "hardly waits", input_share=0.14),
     silent(python_code.h5_random_access, IP26, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
@@ -404,7 +437,7 @@ SILENT = [
         IP26,
         Passed,
         "opens it",
-        source=spending(0.8, "A.__getitem__", "__init__", "h5py"),
+        hot_spots=spending(0.8, "A.__getitem__", "__init__", "h5py"),
     ),
     silent(python_code.h5_random_access, IP26, Passed, "hardly waits", input_share=0.14),
     silent(preprocessing.augmentation_in_model, IP21, NotApplicable, "none", layers=IP21["layers"][1:]),

@@ -43,6 +43,7 @@ def redecode_each_epoch(
     wait_s: float,
     step_s: float,
     source: Source,
+    hot_spots: tuple[HotSpot, ...],
     epochs_planned: int,
     epoch_bytes: int,
     batch_bytes: int,
@@ -77,7 +78,7 @@ def redecode_each_epoch(
         return NotApplicable("every file is needed once, for there is one epoch")
     if stages:
         return _uncached(stages, input_share, wait_s, step_s, batch_bytes, batches_per_epoch, memory_available_bytes)
-    name, spots = _loading(source.hot_spots)
+    name, spots = _loading(hot_spots)
     share = sum(spot.share for spot in spots)
     if share < 0.25:
         return Passed(f"reading and decoding files is {words.share(share)} of the time of a batch")
