@@ -244,7 +244,7 @@ def _hdf5_rows(fixed: bool) -> Fit:
     return fit(mlp(512), _Hdf5(x if fixed else _hdf5()[1], y))
 
 
-@case("files_and_validation", "IP01", "CB06", on=EVERYWHERE)
+@case("files_and_validation", "IP01", "CB06", on=("tensorflow", "torch"))
 def _two_causes(fixed: bool) -> Fit:
     x, y = numbers(_BATCH * 30)
     options = {"workers": 8, "max_queue_size": 16} if fixed else {}

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from benchmarks.zoo.case import EVERYWHERE, Fit, case
-from benchmarks.zoo.trainings import convnet, fit, image_files, mlp, numbers
+from benchmarks.zoo.trainings import convnet, fit, image_files, mlp, numbers, pooled
 
 
 @case("py_function_in_map", "IP06", quick=True, on=EVERYWHERE)
@@ -125,27 +125,18 @@ def _decoded(count: int, size: int, kind: str, resize: int | None = None, ratio:
 @case("images_decoded_every_epoch", "IP09", on=EVERYWHERE)
 def _decodes(fixed: bool) -> Fit:
     dataset = _decoded(32 * 30, 128, "png")
-    return fit(_small(128), (dataset.cache() if fixed else dataset).batch(32))
-
-
-def _small(size: int) -> Any:
-    layers = keras.layers
-    model = keras.Sequential(
-        [layers.Input((size, size, 3)), layers.AveragePooling2D(8), layers.Flatten(), layers.Dense(10)]
-    )
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    return model
+    return fit(pooled(128), (dataset.cache() if fixed else dataset).batch(32))
 
 
 @case("large_images", "IP10", on=EVERYWHERE)
 def _large(fixed: bool) -> Fit:
     size = 64 if fixed else 768
-    return fit(_small(64), _decoded(16 * 20, size, "jpeg", 64).batch(16))
+    return fit(pooled(64), _decoded(16 * 20, size, "jpeg", 64).batch(16))
 
 
 @case("png_files", "IP11")
 def _png(fixed: bool) -> Fit:
-    return fit(_small(256), _decoded(16 * 60, 256, "jpeg" if fixed else "png").batch(16), epochs=1)
+    return fit(pooled(256), _decoded(16 * 60, 256, "jpeg" if fixed else "png").batch(16), epochs=1)
 
 
 @case("shuffle_of_images", "IP14")
@@ -193,7 +184,7 @@ def _skip(fixed: bool) -> Fit:
 def _cache(fixed: bool) -> Fit:
     dataset = _decoded(32 * 30, 128, "png")
     dataset = dataset.take(32 * 20).cache() if fixed else dataset.cache().take(32 * 20)
-    return fit(_small(128), dataset.batch(32))
+    return fit(pooled(128), dataset.batch(32))
 
 
 @case("optimisations_off", "IP17")

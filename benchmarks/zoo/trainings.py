@@ -35,6 +35,16 @@ def convnet(size: int = 28, channels: int = 1) -> Any:
     return model
 
 
+def pooled(size: int) -> Any:
+    """Hardly a network: what the step waits for is its input."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Input((size, size, 3)), layers.AveragePooling2D(8), layers.Flatten(), layers.Dense(10)]
+    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
 def numbers(samples: int, features: int = 32) -> tuple[Any, Any]:
     """Rows of normal numbers in float32, and a label in 0..9 for each."""
     random = np.random.default_rng(0)

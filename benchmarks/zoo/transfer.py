@@ -22,7 +22,7 @@ def _wide_softmax(classes: int, loss: str) -> Any:
     return model
 
 
-@case("one_hot_targets", "TR02", on=("jax", "torch"))
+@case("one_hot_targets", "TR02", on=("torch",))
 def _one_hot(fixed: bool) -> Fit:
     classes, samples = 4000, 128 * 40
     x = numbers(samples, 16)[0]

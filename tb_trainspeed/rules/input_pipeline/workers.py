@@ -139,7 +139,8 @@ def gil_bound_workers(
     What it means: the dataset has several workers, but what they compute is Python code, which only one thread at a
     time can run: the batches come as fast as one thread alone would make them.
 
-    Why it is slow: Python's global interpreter lock. The workers also take it from the thread that trains.
+    Why it is slow: Python's global interpreter lock. The workers also take it from the thread that trains, whose steps
+    then take longer, so that it need not even wait for its batches.
 
     What to change: make the workers processes, with `use_multiprocessing=True`; or leave Python, with NumPy on whole
     batches.
@@ -157,19 +158,22 @@ def gil_bound_workers(
         return NotApplicable("batches are not made by workers")
     if multiprocessing:
         return Passed("the workers are processes")
-    if too_little := waits(input_share):
-        return Passed(too_little)
     cpu_s = source.cpu_s / source.calls
     if cpu_s < 0.6 * step_s:
-        return Passed(f"a batch takes {words.seconds(cpu_s)} on the CPU: it waits for something else than the GIL")
-    if source.gil_share is not None and source.gil_share < _GIL_FROM:
-        return Passed(f"the GIL is held {words.share(source.gil_share)} of the time")
+        return Passed(f"a batch takes {words.seconds(cpu_s)} on the CPU: nothing waits for the GIL")
+    # Threads that hold the GIL also stop the thread that trains: then it computes slowly and need not wait for batches.
+    held = source.gil_share
+    if held is None and (too_little := waits(input_share)):
+        return Passed(too_little)
+    if held is not None and held < _GIL_FROM:
+        return Passed(f"the GIL is held {words.share(held)} of the time")
     if idle_cores < 0.5:
         return Passed(f"{cores - idle_cores:.1f} of {cores:g} cores are busy already")
     count = max(2, min(workers, round(cores)))
     copy_s = [(data.batch_bytes or 0) / rate for rate in _ends(_PIPE_BYTES_PER_S)]
     shared = (1 + idle_cores / 2, 1 + idle_cores, max(1 + idle_cores, count))
     supply = Range(*(max(cpu_s / by, copy) for by, copy in zip(shared, copy_s, strict=True)))
+    trains_s = max(step_s - cpu_s, 0.05 * step_s)  # what is left of a step in which one thread at a time computes
     return Found(
         title="Workers take turns because of the GIL",
         message=f"{workers} threads make batches, but `{source.name}` computes in Python, {words.seconds(cpu_s)} a "
@@ -177,13 +181,14 @@ def gil_bound_workers(
         phase="input_wait",
         evidence={
             "waiting for data": f"{words.share(input_share)} of training",
+            **({"GIL held": f"{words.share(held)} of the time"} if held is not None else {}),
             "CPU time of a batch": words.seconds(cpu_s),
             "cores idle": f"{idle_cores:.1f} of {cores:g}",
         },
         remedy=f"Make the workers processes, as many as there are cores. `{data_kind}` must be picklable.",
         code=f"- train = {data_kind}(..., workers={workers})\n"
         f"+ train = {data_kind}(..., workers={count}, use_multiprocessing=True)",
-        change=Change(sets={"supply_s": supply}),
+        change=Change(sets={"supply_s": supply, "device_s": Range(3 * trains_s, 1.5 * trains_s, trains_s)}),
         confidence="likely",
     )
 
@@ -202,6 +207,8 @@ def multiprocessing_copies(
     wait_s: float,
     step_s: float,
     batch_bytes: int,
+    backend: str,
+    accelerators: tuple[str, ...],
 ) -> Outcome:
     """Worker processes spend their time on sending large batches.
 
@@ -209,7 +216,8 @@ def multiprocessing_copies(
     pipe between two processes can carry them.
 
     Why it is slow: every batch is pickled, sent through a pipe and unpickled by one thread of the process that trains.
-    Threads would hand over a reference.
+    Threads would hand over a reference. On torch that thread takes the GIL from the one that trains, so that steps take
+    longer instead of waiting; the time of the copies is then only estimated, and the finding a hint.
 
     What to change: threads, `use_multiprocessing=False`; or smaller batches, such as images in `uint8` that the model
     rescales.
@@ -221,10 +229,12 @@ def multiprocessing_copies(
     """
     if adapter != "PyDatasetAdapter" or not multiprocessing:
         return NotApplicable("batches are not made by processes")
-    if too_little := waits(input_share):
+    too_little = waits(input_share)
+    alone = backend == "torch" and not accelerators  # there unpickling takes the GIL from computing instead
+    if too_little and not alone:
         return Passed(too_little)
-    copy_s = batch_bytes / _PIPE_BYTES_PER_S.expected
-    if batch_bytes < _BIG_BATCH_BYTES or copy_s < 0.2 * step_s:
+    copy_s = batch_bytes / _PIPE_BYTES_PER_S.low
+    if batch_bytes < _BIG_BATCH_BYTES or copy_s < 0.3 * step_s:
         return Passed(f"copying a batch of {words.size(batch_bytes)} takes some {words.seconds(copy_s)}")
     return Found(
         title="Large batches are copied between processes",
@@ -240,8 +250,11 @@ def multiprocessing_copies(
         remedy="Let threads make the batches: they hand over a reference.",
         code=f"- train = {data_kind}(..., workers={workers}, use_multiprocessing=True)\n"
         f"+ train = {data_kind}(..., workers={workers})",
-        change=Change(factors={"supply_s": Range(0.8, 0.3, 0.1)}),
-        confidence="likely",
+        change=Change(
+            factors={"supply_s": Range(0.8, 0.3, 0.1)},
+            removes={"device_s": Range(copy_s / 2, copy_s, copy_s * 2)} if alone else {},
+        ),
+        confidence="hint" if too_little else "likely",
     )
 
 
