@@ -122,13 +122,13 @@ def _decoded(count: int, size: int, kind: str, resize: int | None = None, ratio:
     return dataset.map(_decoder(size, resize, ratio), num_parallel_calls=tf.data.AUTOTUNE)
 
 
-@case("images_decoded_every_epoch", "IP09", on=EVERYWHERE)
+@case("images_decoded_every_epoch", "IP09", on=("tensorflow", "jax"))
 def _decodes(fixed: bool) -> Fit:
-    dataset = _decoded(32 * 30, 128, "png")
-    return fit(pooled(128), (dataset.cache() if fixed else dataset).batch(32))
+    dataset = _decoded(16 * 40, 224, "png")
+    return fit(pooled(224), (dataset.cache() if fixed else dataset).batch(16), epochs=6)
 
 
-@case("large_images", "IP10", on=EVERYWHERE)
+@case("large_images", "IP10", on=("tensorflow", "jax"))
 def _large(fixed: bool) -> Fit:
     size = 64 if fixed else 768
     return fit(pooled(64), _decoded(16 * 20, size, "jpeg", 64).batch(16))
