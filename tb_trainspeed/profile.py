@@ -169,7 +169,8 @@ class HotSpot:
 class Source:
     """The Python code that makes batches: `PyDataset.__getitem__`, a generator's or a `DataLoader`'s `next`.
 
-    Times are sums over all calls, in all threads that make batches.
+    Times are sums over all calls, in all threads that make batches. `gil_share` is the share of samples that found
+    Python's global interpreter lock held.
     """
 
     name: str
@@ -177,6 +178,7 @@ class Source:
     wall_s: float
     cpu_s: float
     hot_spots: tuple[HotSpot, ...] = ()
+    gil_share: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

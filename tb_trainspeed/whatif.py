@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.rules.facts import BATCH_HOOKS, steady_of
+from tb_trainspeed.rules.facts import BATCH_HOOKS, steady_of, takes_turns
 from tb_trainspeed.rules.rule import Change, Range
 
 End = Literal["low", "expected", "high"]
@@ -122,9 +122,10 @@ def baseline(profile: Profile) -> StepModel | None:
     source_s = source.wall_s / source.calls / max(1, profile.data.workers or 1) if source and source.calls else 0.0
     # Of a tf.data pipeline only the sum is known: what the process computes beyond one core of the thread that trains.
     source_cpu_s = source.cpu_s / source.calls if source and source.calls else max(0.0, cpu_s - busy_s)
-    in_turn = _takes_turns(profile)
-    if in_turn:
+    in_turn = takes_turns(profile)
+    if in_turn:  # what torch's threads use while they wait for the next step is no work
         supply_s = wait_s
+        cpu_s = min(cpu_s, source_cpu_s + busy_s * (profile.environment.cores or 1.0))
     elif wait_s >= _STARVED * (busy_s + wait_s):
         supply_s = busy_s + wait_s
     else:  # now and then a batch is late; that stays, and how fast the supply could be is not known
@@ -150,14 +151,6 @@ def baseline(profile: Profile) -> StepModel | None:
         startup_s=profile.ledger.phases.get("startup") or 0.0,
         compilation_s=profile.ledger.phases.get("compilation") or 0.0,
     )
-
-
-def _takes_turns(profile: Profile) -> bool:
-    """Torch on the CPU computes in the thread that asks for the next batch; workers make batches meanwhile."""
-    devices = profile.environment.devices
-    workers = profile.data.workers or 0
-    alone = workers == 0 or (workers == 1 and profile.data.adapter == "PyDatasetAdapter")  # where 1 means none
-    return profile.environment.backend == "torch" and all(device.kind == "CPU" for device in devices) and alone
 
 
 def apply(model: StepModel, changes: Iterable[Change], end: End) -> StepModel:

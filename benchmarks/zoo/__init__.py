@@ -9,7 +9,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks.zoo import callbacks, controls, framework, input_pipeline, model_compute
+from benchmarks.zoo import callbacks, controls, framework, input_pipeline, model_compute, tf_data, transfer
 from benchmarks.zoo.case import CASES, Case, Fit, measure, on_this_backend
 
 __all__ = [
@@ -23,4 +23,6 @@ __all__ = [
     "measure",
     "model_compute",
     "on_this_backend",
+    "tf_data",
+    "transfer",
 ]

@@ -1,11 +1,13 @@
 """Healthy trainings, and traps: what looks like a cause and is none. Nothing may be found."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import keras
 import numpy as np
 
 from benchmarks.zoo.case import EVERYWHERE, Fit, case
-from benchmarks.zoo.trainings import convnet, fit, images, numbers
+from benchmarks.zoo.trainings import convnet, fit, image_files, images, numbers, pooled
 
 
 def _scaled(image: Any, label: Any) -> Any:
@@ -32,3 +34,120 @@ def _serial_map(fixed: bool) -> Fit:
 def _healthy(fixed: bool) -> Fit:
     x = np.random.default_rng(0).normal(size=(64 * 40, 28, 28, 1)).astype("float32")
     return fit(convnet(), x, numbers(64 * 40)[1], batch_size=64)
+
+
+class _Slices(keras.utils.PyDataset):  # type: ignore[misc]
+    """Slices arrays, which costs nothing: workers would only cost."""
+
+    def __init__(self, x: Any, y: Any, **options: Any):
+        super().__init__(**options)
+        self.x, self.y = x, y
+
+    def __len__(self) -> int:
+        return len(self.x) // 64
+
+    def __getitem__(self, index: int) -> Any:
+        batch = slice(index * 64, index * 64 + 64)
+        return self.x[batch].astype("float32") / 255, self.y[batch]
+
+
+@case("trap_pydataset_of_slices", on=EVERYWHERE)
+def _slices(fixed: bool) -> Fit:
+    return fit(convnet(), _Slices(*images(64 * 20)))
+
+
+@case("trap_generator_of_slices", on=EVERYWHERE)
+def _generator(fixed: bool) -> Fit:
+    x, y = images(64 * 20)
+
+    def batches() -> Iterator[Any]:
+        while True:
+            for begin in range(0, len(x), 64):
+                yield x[begin : begin + 64].astype("float32") / 255, y[begin : begin + 64]
+
+    return fit(convnet(), batches(), steps_per_epoch=20)
+
+
+@case("healthy_workers", on=EVERYWHERE)
+def _workers(fixed: bool) -> Fit:
+    return fit(convnet(), _Slices(*images(64 * 20), workers=2, max_queue_size=8))
+
+
+def _from_file(path: Any, label: Any) -> Any:
+    import tensorflow as tf
+
+    image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
+    return tf.ensure_shape(tf.cast(image, tf.float32) / 255, (32, 32, 3)), label
+
+
+@case("trap_many_small_files")
+def _small_files(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices(image_files(2000, 32, "jpeg")).shuffle(2000)
+    dataset = dataset.map(_from_file, num_parallel_calls=tf.data.AUTOTUNE)
+    return fit(convnet(32, 3), dataset.batch(32).prefetch(tf.data.AUTOTUNE))
+
+
+@case("healthy_cached_files", on=EVERYWHERE)
+def _cached(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices(image_files(2000, 32, "jpeg"))
+    dataset = dataset.map(_from_file, num_parallel_calls=tf.data.AUTOTUNE).cache().shuffle(2000)
+    return fit(convnet(32, 3), dataset.batch(32).prefetch(tf.data.AUTOTUNE))
+
+
+def _augmented(image: Any, label: Any) -> Any:
+    import tensorflow as tf
+
+    seed = tf.cast(tf.stack([label, label + 1]), tf.int32)
+    image = tf.image.stateless_random_brightness(image, 0.2, seed)
+    image = tf.image.stateless_random_contrast(image, 0.8, 1.2, seed)
+    return tf.nn.avg_pool2d(tf.image.resize(image[None], (320, 320), "bicubic"), 10, 10, "SAME")[0], label
+
+
+@case("healthy_input_bound")
+def _input_bound(fixed: bool) -> Fit:
+    """Decoded once, augmented in parallel on all cores, and still what the small model waits for."""
+    import tensorflow as tf
+
+    x, y = images(32 * 20, 32, 3)
+    dataset = tf.data.Dataset.from_tensor_slices((x.astype("float32") / 255, y)).shuffle(640)
+    dataset = dataset.map(_augmented, num_parallel_calls=tf.data.AUTOTUNE)
+    return fit(pooled(32), dataset.batch(32).prefetch(tf.data.AUTOTUNE))
+
+
+@case("healthy_compute_bound", on=EVERYWHERE)
+def _compute_bound(fixed: bool) -> Fit:
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((32, 32, 3)),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10),
+        ]
+    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x, y = images(32 * 12, 32, 3)
+    return fit(model, x.astype("float32") / 255, y, batch_size=32, epochs=3)
+
+
+@case("trap_loader_of_tensors", on=("torch",))
+def _loader(fixed: bool) -> Fit:
+    """Rows in memory: a DataLoader without workers is right."""
+    import torch
+
+    x, y = images(64 * 20)
+    tensors = torch.utils.data.TensorDataset(torch.from_numpy(x.astype("float32") / 255), torch.from_numpy(y))
+    return fit(convnet(), torch.utils.data.DataLoader(tensors, batch_size=64, shuffle=True))
+
+
+@case("trap_run_eagerly_on_torch", on=("torch",))
+def _eager_torch(fixed: bool) -> Fit:
+    model = convnet()
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+    x, y = images(64 * 20)
+    return fit(model, x.astype("float32") / 255, y, batch_size=64)

@@ -1,13 +1,34 @@
-"""IP: the input pipeline."""
+"""IP: the input pipeline, where Python makes the batches."""
 
+import functools
 import time
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
+from PIL import Image
 
-from benchmarks.zoo.case import Fit, case
-from benchmarks.zoo.trainings import fit, mlp, numbers
+from benchmarks.zoo.case import EVERYWHERE, Fit, case
+from benchmarks.zoo.trainings import Folder, convnet, fit, image_files, mlp, numbers
+
+_BATCH = 64
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches that a function makes of the numbers of their rows."""
+
+    def __init__(self, rows: int, make: Callable[[Any], Any], batch: int = _BATCH, **options: Any):
+        super().__init__(**options)
+        self.rows, self.make, self.batch = rows, make, batch
+
+    def __len__(self) -> int:
+        return self.rows // self.batch
+
+    def __getitem__(self, index: int) -> Any:
+        return self.make(np.arange(index * self.batch, (index + 1) * self.batch))
 
 
 class _FromFiles(keras.utils.PyDataset):  # type: ignore[misc]
@@ -18,48 +39,248 @@ class _FromFiles(keras.utils.PyDataset):  # type: ignore[misc]
         self.x, self.y = x, y
 
     def __len__(self) -> int:
-        return len(self.x) // 64
+        return len(self.x) // _BATCH
 
     def __getitem__(self, index: int) -> Any:
         time.sleep(0.03)
-        batch = slice(index * 64, index * 64 + 64)
+        batch = slice(index * _BATCH, index * _BATCH + _BATCH)
         return self.x[batch], self.y[batch]
 
 
-@case("pydataset_waits_for_files", "IP01", quick=True)
+@case("pydataset_waits_for_files", "IP01", quick=True, on=EVERYWHERE)
 def _pydataset(fixed: bool) -> Fit:
     options = {"workers": 8, "max_queue_size": 16} if fixed else {}
-    return fit(mlp(32), _FromFiles(*numbers(64 * 60), **options))
+    return fit(mlp(32), _FromFiles(*numbers(_BATCH * 60), **options))
 
 
-@case("py_function_in_map", "IP06", quick=True)
-def _py_function(fixed: bool) -> Fit:
-    import tensorflow as tf
+class _Unpacks(keras.utils.PyDataset):  # type: ignore[misc]
+    """Unpacks its samples, which zlib does without the GIL."""
 
-    x, y = numbers(32 * 60, 256)
+    def __init__(self, samples: int, **options: Any):
+        super().__init__(**options)
+        random = np.random.default_rng(0)
+        self.y = random.integers(0, 10, samples)
+        self.x = [zlib.compress(random.integers(0, 9, (64, 64)).astype("float32").tobytes()) for _ in range(samples)]
 
-    def in_python(row: Any) -> Any:
-        return np.array([value * 2 if value > 0 else value / 2 for value in row.numpy()], "float32")
+    def __len__(self) -> int:
+        return len(self.x) // _BATCH
 
-    def slow(row: Any, label: Any) -> Any:
-        row = tf.py_function(in_python, [row], tf.float32)
-        return tf.ensure_shape(row, [256]), label
-
-    def fast(row: Any, label: Any) -> Any:
-        return tf.where(row > 0, row * 2, row / 2), label
-
-    dataset = tf.data.Dataset.from_tensor_slices((x, y)).map(fast if fixed else slow).batch(32)
-    return fit(mlp(256), dataset)
+    def __getitem__(self, index: int) -> Any:
+        batch = slice(index * _BATCH, index * _BATCH + _BATCH)
+        rows = [np.frombuffer(zlib.decompress(packed), "float32")[:256] for packed in self.x[batch]]
+        return np.stack(rows), self.y[batch]
 
 
-@case("map_before_batch", "IP08", quick=True)
-def _map_before_batch(fixed: bool) -> Fit:
-    import tensorflow as tf
+@case("pydataset_unpacks", "IP01", on=("jax", "torch"))
+def _unpacks(fixed: bool) -> Fit:
+    return fit(mlp(256), _Unpacks(_BATCH * 60, **({"workers": 2} if fixed else {})))
 
-    dataset = tf.data.Dataset.from_tensor_slices(numbers(512 * 40, 16))
 
-    def scale(row: Any, label: Any) -> Any:
-        return row * 2 + 1, label
+class _Tokens(keras.utils.PyDataset):  # type: ignore[misc]
+    """Counts the characters of texts, letter by letter, in Python."""
 
-    dataset = dataset.batch(512).map(scale) if fixed else dataset.map(scale).batch(512)
-    return fit(mlp(16, 32), dataset)
+    def __init__(self, texts: list[str], y: Any, **options: Any):
+        super().__init__(**options)
+        self.texts, self.y = texts, y
+
+    def __len__(self) -> int:
+        return len(self.texts) // _BATCH
+
+    def __getitem__(self, index: int) -> Any:
+        batch = slice(index * _BATCH, index * _BATCH + _BATCH)
+        counts = np.zeros((_BATCH, 128), "float32")
+        for row, text in enumerate(self.texts[batch]):
+            for letter in text:
+                counts[row, ord(letter)] += 1
+        return counts, self.y[batch]
+
+
+@case("threads_tokenise", "IP02", on=("torch",))
+def _threads_tokenise(fixed: bool) -> Fit:
+    random = np.random.default_rng(0)
+    texts = ["".join(map(chr, random.integers(97, 123, 6000))) for _ in range(_BATCH * 20)]
+    options = {"workers": 2, "use_multiprocessing": fixed}
+    return fit(mlp(128), _Tokens(texts, random.integers(0, 10, len(texts)), **options))
+
+
+class _Slices(keras.utils.PyDataset):  # type: ignore[misc]
+    """Slices arrays, which costs nothing."""
+
+    def __init__(self, x: Any, y: Any, batch: int = _BATCH, **options: Any):
+        super().__init__(**options)
+        self.x, self.y, self.batch = x, y, batch
+
+    def __len__(self) -> int:
+        return len(self.x) // self.batch
+
+    def __getitem__(self, index: int) -> Any:
+        batch = slice(index * self.batch, (index + 1) * self.batch)
+        return self.x[batch], self.y[batch]
+
+
+@case("processes_copy_big_batches", "IP03", on=("torch",))
+def _processes(fixed: bool) -> Fit:
+    x = np.random.default_rng(0).normal(size=(1024, 40_000)).astype("float32")
+    layers = keras.layers
+    model = keras.Sequential([layers.Input((40_000,)), layers.Reshape((40, 1000)), layers.MaxPooling1D(40)])
+    model.add(layers.Flatten())
+    model.add(layers.Dense(10))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return fit(model, _Slices(x, np.arange(1024) % 10, 128, workers=2, use_multiprocessing=not fixed), epochs=6)
+
+
+@case("generator_waits_for_files", "IP04", on=EVERYWHERE)
+def _generator(fixed: bool) -> Fit:
+    x, y = numbers(_BATCH * 60)
+    if fixed:
+        return fit(mlp(32), _FromFiles(x, y, workers=8, max_queue_size=16))
+
+    def batches() -> Iterator[Any]:
+        while True:
+            for begin in range(0, len(x), _BATCH):
+                time.sleep(0.03)
+                yield x[begin : begin + _BATCH], y[begin : begin + _BATCH]
+
+    return fit(mlp(32), batches(), steps_per_epoch=60)
+
+
+def _load(path: str) -> Any:
+    image = Image.open(path).convert("L").resize((28, 28))
+    return np.asarray(image, "float32")[..., None] / 255
+
+
+@case("python_decodes_every_epoch", "IP09", on=EVERYWHERE)
+def _python_decodes(fixed: bool) -> Fit:
+    paths, y = image_files(32 * 40, 96, "png")
+    load = functools.cache(_load) if fixed else _load
+    make = lambda rows: (np.stack([load(paths[row]) for row in rows]), y[rows])  # noqa: E731
+    return fit(convnet(), Batches(len(paths), make, 32), epochs=8)
+
+
+class _Archive(keras.utils.PyDataset):  # type: ignore[misc]
+    """Opens its archive for every batch, or its array once."""
+
+    def __init__(self, archive: str | None, array: str | None, y: Any):
+        super().__init__()
+        self.archive, self.y = archive, y
+        self.x = np.load(array, mmap_mode="r") if array else None
+
+    def __len__(self) -> int:
+        return len(self.y) // _BATCH
+
+    def __getitem__(self, index: int) -> Any:
+        rows = slice(index * _BATCH, index * _BATCH + _BATCH)
+        x = np.load(self.archive)["x"] if self.archive else self.x
+        return np.asarray(x[rows]), self.y[rows]
+
+
+@functools.cache
+def _stored() -> tuple[Folder, str, str]:
+    folder, (x, _) = Folder(), numbers(_BATCH * 40, 512)
+    archive, array = folder.path("x.npz"), folder.path("x.npy")
+    np.savez(archive, x=x)
+    np.save(array, x)
+    return folder, archive, array
+
+
+@case("archive_opened_for_every_batch", "IP18", on=EVERYWHERE)
+def _archive(fixed: bool) -> Fit:
+    _, archive, array = _stored()
+    y = numbers(_BATCH * 40, 1)[1]
+    return fit(mlp(512), _Archive(None if fixed else archive, array if fixed else None, y))
+
+
+class _Rows(keras.utils.PyDataset):  # type: ignore[misc]
+    """Computes the features of a batch row by row, or at once."""
+
+    def __init__(self, table: Any, y: Any, at_once: bool):
+        super().__init__()
+        self.table, self.y, self.at_once = table, y, at_once
+
+    def __len__(self) -> int:
+        return len(self.y) // 256
+
+    def __getitem__(self, index: int) -> Any:
+        rows = np.arange(index * 256, (index + 1) * 256)
+        if not self.at_once:
+            listed = [[float(value) * 2 + abs(float(value)) for value in self.table[row]] for row in rows]
+            return np.array(listed, "float32"), self.y[rows]
+        part = self.table[rows]
+        return part * 2 + np.abs(part), self.y[rows]
+
+
+@case("rows_one_by_one", "IP19", on=EVERYWHERE)
+def _rows(fixed: bool) -> Fit:
+    return fit(mlp(1024), _Rows(*numbers(256 * 15, 1024), at_once=fixed))
+
+
+class _Hdf5(keras.utils.PyDataset):  # type: ignore[misc]
+    """Reads random rows of a packed HDF5 dataset, or of an array mapped into memory."""
+
+    def __init__(self, x: Any, y: Any):
+        super().__init__()
+        self.x, self.y = x, y
+        self.order = np.random.default_rng(0).permutation(len(y))
+
+    def __len__(self) -> int:
+        return len(self.y) // _BATCH
+
+    def __getitem__(self, index: int) -> Any:
+        rows = np.sort(self.order[index * _BATCH : (index + 1) * _BATCH])
+        return np.asarray(self.x[rows]), self.y[rows]
+
+
+@functools.cache
+def _hdf5() -> tuple[Folder, Any]:
+    folder, (x, _) = Folder(), numbers(_BATCH * 20, 512)
+    with h5py.File(folder.path("x.h5"), "w") as file:
+        file.create_dataset("x", data=x, chunks=(64, 512), compression="gzip", compression_opts=1)
+    return folder, h5py.File(folder.path("x.h5"))["x"]
+
+
+@case("hdf5_random_rows", "IP26", on=EVERYWHERE)
+def _hdf5_rows(fixed: bool) -> Fit:
+    x, y = numbers(_BATCH * 20, 512)
+    return fit(mlp(512), _Hdf5(x if fixed else _hdf5()[1], y))
+
+
+@case("files_and_validation", "IP01", "CB06", on=("tensorflow", "torch"))
+def _two_causes(fixed: bool) -> Fit:
+    x, y = numbers(_BATCH * 30)
+    options = {"workers": 8, "max_queue_size": 16} if fixed else {}
+    validation = {"validation_data": numbers(32 * 1500), "validation_batch_size": 32}
+    every = {"validation_freq": 5} if fixed else {}
+    return fit(mlp(32), _FromFiles(x, y, **options), epochs=6, **validation, **every)
+
+
+class _Packed:
+    """A dataset for torch: samples that have to be unpacked."""
+
+    def __init__(self, samples: int):
+        random = np.random.default_rng(0)
+        self.y = random.integers(0, 10, samples)
+        self.x = [zlib.compress(random.integers(0, 9, (96, 96)).astype("float32").tobytes()) for _ in range(samples)]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: int) -> Any:
+        return np.frombuffer(zlib.decompress(self.x[index]), "float32")[:256].copy(), self.y[index]
+
+
+@case("loader_without_workers", "IP24", on=("torch",))
+def _loader(fixed: bool) -> Fit:
+    import torch
+
+    options: dict[str, Any] = {"num_workers": 2, "persistent_workers": True} if fixed else {}
+    return fit(mlp(256), torch.utils.data.DataLoader(_Packed(_BATCH * 40), batch_size=_BATCH, **options))
+
+
+@case("loader_starts_workers_every_epoch", "IP24", on=("torch",))
+def _restarts(fixed: bool) -> Fit:
+    import torch
+
+    loader = torch.utils.data.DataLoader(
+        _Packed(_BATCH * 10), batch_size=_BATCH, num_workers=2, persistent_workers=fixed
+    )
+    return fit(mlp(256), loader, epochs=10)

@@ -1,9 +1,13 @@
 """Small models and data that the cases share."""
 
+import functools
+import os
+import tempfile
 from typing import Any
 
 import keras
 import numpy as np
+from PIL import Image
 
 from benchmarks.zoo.case import Fit
 
@@ -31,6 +35,16 @@ def convnet(size: int = 28, channels: int = 1) -> Any:
     return model
 
 
+def pooled(size: int) -> Any:
+    """Hardly a network: what the step waits for is its input."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Input((size, size, 3)), layers.AveragePooling2D(8), layers.Flatten(), layers.Dense(10)]
+    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
 def numbers(samples: int, features: int = 32) -> tuple[Any, Any]:
     """Rows of normal numbers in float32, and a label in 0..9 for each."""
     random = np.random.default_rng(0)
@@ -48,3 +62,32 @@ def fit(model: Any, *data: Any, **options: Any) -> Fit:
     options.setdefault("epochs", 4)
     own = options.pop("callbacks", [])
     return lambda callbacks: model.fit(*data, verbose=0, callbacks=[*callbacks, *own], **options)
+
+
+class Folder:
+    """A folder that is gone with the process."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+
+    def path(self, name: str) -> str:
+        """Path of a file in it."""
+        return os.path.join(self._folder.name, name)
+
+
+@functools.cache
+def image_files(count: int, size: int, kind: str) -> tuple[list[str], Any]:
+    """Photograph-like images of a size, as files of a kind ("jpeg" or "png"), and a label in 0..9 for each."""
+    folder, random = Folder(), np.random.default_rng(0)
+    coarse = random.integers(0, 255, (8, 8, 8, 3)).astype("uint8")
+    few = [Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC) for pixels in coarse]
+    noise = random.normal(0, 4, (size, size, 3))
+    few = [Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype("uint8")) for image in few]
+    paths = [folder.path(f"{number:05}.{kind}") for number in range(count)]
+    for number, path in enumerate(paths):
+        few[number % len(few)].save(path, kind)
+    _folders.append(folder)
+    return paths, random.integers(0, 10, count)
+
+
+_folders: list[Folder] = []

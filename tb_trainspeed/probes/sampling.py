@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from tb_trainspeed.recorder import DeepSamples, FitRecorder, Sample
 from tb_trainspeed.recorder.deep import STEPS
 
-# Steps that looking slowed down by more than this are no longer like the others, whose parts they are to tell. Steps of a
-# millisecond and more took 1.1 to 1.9 times as long, those of thousands of tiny operations six times.
+# Steps that looking slowed down by more than this are no longer like the others, whose parts they are to tell. Those of
+# a millisecond and more took 1.1 to 1.9 times as long, those of thousands of tiny operations six times.
 _MOST_SLOWDOWN = 2.0
 
 

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import math
 import os
 import sys
 import sysconfig
@@ -24,6 +25,7 @@ _LIBRARY_FOLDERS = tuple(
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 _DEMO = os.path.join(_OWN_FOLDER, "demo.py")
 _FIRST_SAMPLES, _SLOWER = 300, 5
+_LATE = 0.6
 _SPOTS = 12
 
 
@@ -43,6 +45,7 @@ class SourceClock:
         self.rows: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._stacks: collections.Counter[tuple[str, str, int, str, str]] = collections.Counter()
+        self._samples = self._held = 0
 
     def timed(self, make: Callable[[], Any]) -> Any:
         """Runs `make` with the clocks on. What fails here is counted as not measured; what `make` raises is its own."""
@@ -78,13 +81,19 @@ class SourceClock:
             except Exception as error:
                 self.error = error
 
-    def sample(self) -> bool:
-        """Notes where the code is now, in every thread that runs it; returns whether any does."""
+    def sample(self, held: bool = False) -> bool:
+        """Notes where the code is now, in every thread that runs it; returns whether any does.
+
+        Args:
+            held: whether the GIL had to be waited for.
+        """
         frames = sys._current_frames() if self.running else {}
         spots = [spot for thread in tuple(self.running) if (spot := _locate(frames.get(thread)))]
         for spot in spots:
             if sum(self._stacks.values()) < 100_000 and (spot in self._stacks or len(self._stacks) < 1000):
                 self._stacks[spot] += 1
+        self._samples += bool(spots)
+        self._held += held and bool(spots)
         return bool(spots)
 
     @property
@@ -95,14 +104,19 @@ class SourceClock:
         stacks = self._stacks.copy()
         total = max(1, sum(stacks.values()))
         spots = tuple(HotSpot(*spot, count / total) for spot, count in stacks.most_common(_SPOTS))
-        return Source(self.name, self.calls, self.wall_ns * 1e-9, self.cpu_ns * 1e-9, spots)
+        held = self._held / self._samples if self._samples else None
+        return Source(self.name, self.calls, self.wall_ns * 1e-9, self.cpu_ns * 1e-9, spots, held)
 
 
 def size_of(batch: Any) -> tuple[int | None, int]:
-    """Returns (samples, bytes) of a batch of arrays."""
-    leaves = keras.tree.flatten(batch)
-    arrays = [leaf for leaf in leaves if hasattr(leaf, "nbytes") and getattr(leaf, "shape", None)]
-    return (int(arrays[0].shape[0]) if arrays else None), sum(int(array.nbytes) for array in arrays)
+    """Returns (samples, bytes) of a batch of arrays or tensors."""
+    arrays = [leaf for leaf in _arrays(batch) if hasattr(leaf, "dtype")]
+    return (int(arrays[0].shape[0]) if arrays else None), sum(map(_bytes, arrays))
+
+
+def _bytes(array: Any) -> int:
+    size = getattr(array, "nbytes", None)
+    return int(size) if size is not None else math.prod(array.shape) * int(array.dtype.size)  # of TensorFlow
 
 
 def rows_of(batch: Any) -> dict[str, Any]:
@@ -223,6 +237,15 @@ def input_facts(data: Data, loop: FitLoop) -> Data:
 
 
 def sample_source(clock: SourceClock, stop: threading.Event, interval_s: float = 0.02) -> None:
-    """Samples the stack of the code that makes batches until `stop`: often at first, later seldom."""
-    while not stop.wait(interval_s if clock.sampled < _FIRST_SAMPLES else interval_s * _SLOWER):
-        clock.sample()
+    """Samples the stack of the code that makes batches until `stop`: often at first, later seldom.
+
+    A thread that wakes up has to ask for the GIL, and gets it after `sys.getswitchinterval` from a thread that holds on
+    to it. So a sample that comes late by about that found the GIL held.
+    """
+    late_s = _LATE * sys.getswitchinterval()
+    while True:
+        wait_s = interval_s if clock.sampled < _FIRST_SAMPLES else interval_s * _SLOWER
+        begin = time.perf_counter()
+        if stop.wait(wait_s):
+            return
+        clock.sample(time.perf_counter() - begin - wait_s > late_s)

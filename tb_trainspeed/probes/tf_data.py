@@ -26,6 +26,7 @@ def add_facts(data: Data, dataset: Any, users: bool) -> Data:
         batch=text,
         stages=stages(dataset) if users else (),
         options=options(dataset) if users else {},
+        inputs=text if users else data.inputs,
         files=samples.files_facts(_strings(dataset)) if users else data.files,
     )
 

@@ -126,7 +126,7 @@ class DeviceQueue:
         self._last_end_ns = at_ns
 
     def _clock_busy(self, begin: int, end: int) -> None:
-        for since, until, slot in self._clock.history:
+        for since, until, slot in list(self._clock.history):  # a collection of garbage may begin here, and adds to it
             overlap = min(end, until) - max(begin, since)
             if overlap > 0 and slot != self._slot:
                 self._clock.move(slot, self._slot, overlap)

@@ -11,6 +11,7 @@ from tb_trainspeed.profile import (
     Data,
     Files,
     Hook,
+    HotSpot,
     Layer,
     LayerTime,
     Ledger,
@@ -126,6 +127,29 @@ def busy_cores(profile: Profile) -> float | None:
     return profile.steps.cpu_s / step if step and profile.steps.cpu_s is not None else None
 
 
+def takes_turns(profile: Profile) -> bool:
+    """Torch on the CPU computes in the thread that asks for the next batch; workers make batches meanwhile."""
+    devices = profile.environment.devices
+    workers = profile.data.workers or 0
+    alone = workers == 0 or (workers == 1 and profile.data.adapter == "PyDatasetAdapter")  # where 1 means none
+    return profile.environment.backend == "torch" and all(device.kind == "CPU" for device in devices) and alone
+
+
+@fact
+def idle_cores(profile: Profile) -> float | None:
+    """Cores that could make batches: what the steps leave, or what making a batch leaves where the two take turns.
+
+    Torch's threads spin while they wait for work, so what they use between two steps is no work.
+    """
+    cores, made = profile.environment.cores, profile.data.source
+    busy: float | None = busy_cores(profile)
+    if cores is None or busy is None:
+        return None
+    if takes_turns(profile):
+        busy = min(busy, made.cpu_s / made.wall_s) if made and made.wall_s else min(busy, 1.0)
+    return max(0.0, cores - busy)
+
+
 @fact
 def backend(profile: Profile) -> str | None:
     return profile.environment.backend or None
@@ -159,6 +183,12 @@ def multiprocessing(profile: Profile) -> bool:
 @fact
 def source(profile: Profile) -> Source | None:
     return profile.data.source
+
+
+@fact
+def hot_spots(profile: Profile) -> tuple[HotSpot, ...] | None:
+    """Where the code that makes batches spends its time. Calls of a few milliseconds are seldom seen at work."""
+    return profile.data.source.hot_spots or None if profile.data.source else None
 
 
 @fact

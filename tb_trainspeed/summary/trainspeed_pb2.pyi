@@ -204,18 +204,20 @@ class HotSpot(_message.Message):
     def __init__(self, function: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., callee: _Optional[str] = ..., library: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
 
 class Source(_message.Message):
-    __slots__ = ("name", "calls", "wall_s", "cpu_s", "hot_spots")
+    __slots__ = ("name", "calls", "wall_s", "cpu_s", "hot_spots", "gil_share")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     WALL_S_FIELD_NUMBER: _ClassVar[int]
     CPU_S_FIELD_NUMBER: _ClassVar[int]
     HOT_SPOTS_FIELD_NUMBER: _ClassVar[int]
+    GIL_SHARE_FIELD_NUMBER: _ClassVar[int]
     name: str
     calls: int
     wall_s: float
     cpu_s: float
     hot_spots: _containers.RepeatedCompositeFieldContainer[HotSpot]
-    def __init__(self, name: _Optional[str] = ..., calls: _Optional[int] = ..., wall_s: _Optional[float] = ..., cpu_s: _Optional[float] = ..., hot_spots: _Optional[_Iterable[_Union[HotSpot, _Mapping]]] = ...) -> None: ...
+    gil_share: float
+    def __init__(self, name: _Optional[str] = ..., calls: _Optional[int] = ..., wall_s: _Optional[float] = ..., cpu_s: _Optional[float] = ..., hot_spots: _Optional[_Iterable[_Union[HotSpot, _Mapping]]] = ..., gil_share: _Optional[float] = ...) -> None: ...
 
 class Files(_message.Message):
     __slots__ = ("sampled", "file_system", "mean_bytes", "image_format", "image_height", "image_width")

@@ -422,3 +422,17 @@ def test_a_step_computed_in_the_call_is_compute(played):
         played.recorder.step_end(lambda: False)
     phases = played.profile().ledger.phases
     assert (phases["compute"], phases["host_overhead"]) == (pytest.approx(0.05), 0.0)
+
+
+def test_a_collection_of_garbage_may_begin_while_the_device_is_followed(played):
+    clock = played.recorder.clock
+    move = clock.move
+
+    def collecting(*args):
+        clock.push("gc")
+        clock.pop()
+        move(*args)
+
+    clock.move = collecting
+    phases = steps_of(played, device=3.0, fetch=10.0).ledger.phases
+    assert phases["compute"] == pytest.approx(0.3, rel=0.02)

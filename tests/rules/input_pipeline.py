@@ -23,7 +23,7 @@ DECODING = dataclasses.replace(
 
 def spending(share, function, callee, library):
     rest = HotSpot("augment", FILE, 12, "roll", "numpy", 1 - share)
-    return dataclasses.replace(PYTHON, hot_spots=(HotSpot(function, FILE, 9, callee, library, share), rest))
+    return HotSpot(function, FILE, 9, callee, library, share), rest
 
 
 SLICES = Stage("TensorSlice", elements_per_batch=512, output="float32(16,)", output_bytes=64, elements=10240)
@@ -60,7 +60,7 @@ IP01 = {
     "input_share": 0.7,
     "wait_s": 0.03,
     "step_s": 0.04,
-    "busy_cores": 0.5,
+    "idle_cores": 3.5,
     "cores": 4.0,
     "source": WAITING,
 }
@@ -68,8 +68,8 @@ IP02 = {
     **IP01,
     "workers": 4,
     "multiprocessing": False,
-    "busy_cores": 1.05,
-    "source": PYTHON,
+    "idle_cores": 2.95,
+    "source": dataclasses.replace(PYTHON, gil_share=0.9),
     "data": Data(batch_bytes=8_000),
 }
 del IP02["wait_s"]
@@ -82,14 +82,16 @@ IP03 = {
     "wait_s": 0.03,
     "step_s": 0.04,
     "batch_bytes": 20_000_000,
+    "backend": "tensorflow",
+    "accelerators": (),
 }
 IP04 = {
-    **{name: IP01[name] for name in ("input_share", "wait_s", "step_s", "busy_cores", "cores", "source")},
+    **{name: IP01[name] for name in ("input_share", "wait_s", "step_s", "idle_cores", "cores", "source")},
     "adapter": "GeneratorDataAdapter",
     "backend": "jax",
 }
 IP24 = {
-    **{name: IP01[name] for name in ("input_share", "wait_s", "step_s", "busy_cores", "cores", "source")},
+    **{name: IP01[name] for name in ("input_share", "wait_s", "step_s", "idle_cores", "cores", "source")},
     "adapter": "TorchDataLoaderAdapter",
     "data": Data(workers=0, batches_per_epoch=10),
     "restart_s": 0.01,
@@ -107,6 +109,7 @@ IP09 = {
     "wait_s": 0.03,
     "step_s": 0.04,
     "source": DECODING,
+    "hot_spots": DECODING.hot_spots,
     "epochs_planned": 5,
     "epoch_bytes": 10**8,
     "batch_bytes": 10**6,
@@ -123,7 +126,7 @@ IP10 = {
 }
 IP11 = {"stages": (PATHS, NO_RESIZE, BATCH32), "files": PNG, "input_share": 0.7, "wait_s": 0.03}
 IP13 = {
-    "files": dataclasses.replace(LARGE_JPEG, file_system="nfs4"),
+    "data": Data(files=dataclasses.replace(LARGE_JPEG, file_system="nfs4")),
     "input_share": 0.7,
     "wait_s": 0.03,
     "busy_cores": 0.5,
@@ -149,9 +152,14 @@ IP18 = {
     "adapter": "PyDatasetAdapter",
     "input_share": 0.7,
     "wait_s": 0.03,
-    "source": spending(0.8, "Photos.__getitem__", "load", "numpy"),
+    "source": PYTHON,
+    "hot_spots": spending(0.8, "Photos.__getitem__", "load", "numpy"),
 }
-IP19 = {**IP18, "source": spending(0.8, "Photos.__getitem__.<locals>.<listcomp>", "", "")}
+IP19 = {
+    **IP18,
+    "source": dataclasses.replace(PYTHON, gil_share=0.9),
+    "hot_spots": spending(0.8, "Photos.__getitem__.<locals>.<listcomp>", "", ""),
+}
 IP20 = {"stages": (SLICES, PARSE, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
 ROTATION = Layer("random_rotation", "RandomRotation", 0, 0)
 IP21 = {
@@ -181,13 +189,15 @@ IP25 = {
     "busy_cores": 1.9,
     "cores": 2.0,
 }
-IP26 = {**IP18, "source": spending(0.8, "Photos.__getitem__", "__getitem__", "h5py")}
+IP26 = {**IP18, "hot_spots": spending(0.8, "Photos.__getitem__", "__getitem__", "h5py")}
 
 FIRES = [
     fires(workers.pydataset_serial, IP01, "waits for files"),
-    fires(workers.pydataset_serial, IP01, "decodes, cores idle", source=DECODING, busy_cores=1.2),
-    fires(workers.gil_bound_workers, IP02),
-    fires(workers.multiprocessing_copies, IP03),
+    fires(workers.pydataset_serial, IP01, "decodes, cores idle", source=DECODING, idle_cores=2.8),
+    fires(workers.gil_bound_workers, IP02, "waits"),
+    fires(workers.gil_bound_workers, IP02, "computes slowly", input_share=0.05),
+    fires(workers.multiprocessing_copies, IP03, "waits"),
+    fires(workers.multiprocessing_copies, IP03, "torch computes slowly", input_share=0.05, backend="torch"),
     fires(workers.plain_generator, IP04, "waits for files"),
     fires(workers.plain_generator, IP04, "TensorFlow", backend="tensorflow"),
     fires(workers.dataloader_defaults, IP24, "no workers"),
@@ -206,7 +216,7 @@ FIRES = [
     fires(files.oversized_images, IP10, "PNG", files=dataclasses.replace(LARGE_JPEG, image_format="png")),
     fires(files.slow_image_format, IP11),
     fires(files.remote_storage, IP13),
-    fires(files.remote_storage, IP13, "bucket", files=Files(5, "gs")),
+    fires(files.remote_storage, IP13, "bucket", data=Data(files=Files(5, "gs"))),
     fires(epoch.shuffle_after_decode, IP14),
     fires(epoch.skip_after_heavy_work, IP15),
     fires(epoch.cache_never_filled, IP16),
@@ -214,18 +224,24 @@ FIRES = [
     fires(options.automatic_prefetch_off, IP17, "autotuning off", data=Data(options={"autotune.enabled": "False"})),
     fires(python_code.open_file_per_batch, IP18),
     fires(
-        python_code.open_file_per_batch, IP18, "archive", source=spending(0.8, "A.__getitem__", "__getitem__", "numpy")
+        python_code.open_file_per_batch,
+        IP18,
+        "archive",
+        hot_spots=spending(0.8, "A.__getitem__", "__getitem__", "numpy"),
     ),
     fires(
         python_code.open_file_per_batch,
         IP18,
         "generator",
         adapter="GeneratorDataAdapter",
-        source=spending(0.8, "rows", "read_csv", "pandas"),
+        hot_spots=spending(0.8, "rows", "read_csv", "pandas"),
     ),
     fires(python_code.python_row_assembly, IP19, "comprehension"),
     fires(
-        python_code.python_row_assembly, IP19, "table", source=spending(0.8, "A.__getitem__", "__getitem__", "pandas")
+        python_code.python_row_assembly,
+        IP19,
+        "table",
+        hot_spots=spending(0.8, "A.__getitem__", "__getitem__", "pandas"),
     ),
     fires(python_code.h5_random_access, IP26),
     fires(preprocessing.augmentation_in_model, IP21, "on a CPU"),
@@ -238,21 +254,35 @@ SILENT = [
     silent(workers.pydataset_serial, IP01, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(workers.pydataset_serial, IP01, Passed, "has workers", workers=4),
     silent(workers.pydataset_serial, IP01, Passed, "hardly waits", input_share=0.14),
-    silent(workers.pydataset_serial, IP01, Passed, "decodes, no idle core", source=DECODING, busy_cores=1.8, cores=2.0),
+    silent(workers.pydataset_serial, IP01, Passed, "decodes, no idle core", source=DECODING, idle_cores=0.2),
+    silent(
+        workers.pydataset_serial,
+        IP01,
+        Passed,
+        "locked by h5py",
+        source=dataclasses.replace(WAITING, hot_spots=spending(0.8, "A.__getitem__", "__getitem__", "h5py")),
+    ),
     silent(workers.pydataset_serial, IP01, Passed, "trap: only slices arrays", source=SLICING),
     silent(workers.gil_bound_workers, IP02, NotApplicable, "no workers", workers=1),
     silent(workers.gil_bound_workers, IP02, Passed, "processes", multiprocessing=True),
     silent(workers.gil_bound_workers, IP02, Passed, "waits for files", source=WAITING),
-    silent(workers.gil_bound_workers, IP02, Passed, "no idle core", busy_cores=3.6),
+    silent(workers.gil_bound_workers, IP02, Passed, "no idle core", idle_cores=0.4),
+    silent(
+        workers.gil_bound_workers,
+        IP02,
+        Passed,
+        "GIL released",
+        source=dataclasses.replace(PYTHON, gil_share=0.4),
+    ),
     silent(workers.gil_bound_workers, IP02, Passed, "trap: only slices arrays", source=SLICING),
-    silent(workers.gil_bound_workers, IP02, Passed, "hardly waits", input_share=0.14),
+    silent(workers.gil_bound_workers, IP02, Passed, "GIL unknown, hardly waits", input_share=0.14, source=PYTHON),
     silent(workers.multiprocessing_copies, IP03, NotApplicable, "threads", multiprocessing=False),
     silent(workers.multiprocessing_copies, IP03, Passed, "small batches", batch_bytes=4_900_000),
     silent(workers.multiprocessing_copies, IP03, Passed, "heavy work", step_s=0.15),
     silent(workers.multiprocessing_copies, IP03, Passed, "hardly waits", input_share=0.14),
     silent(workers.plain_generator, IP04, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(workers.plain_generator, IP04, Passed, "only slices arrays", source=SLICING),
-    silent(workers.plain_generator, IP04, Passed, "no idle core", source=PYTHON, busy_cores=3.6),
+    silent(workers.plain_generator, IP04, Passed, "no idle core", source=PYTHON, idle_cores=0.4),
     silent(workers.plain_generator, IP04, Passed, "hardly waits", input_share=0.14),
     silent(workers.dataloader_defaults, IP24, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(workers.dataloader_defaults, IP24, Passed, "rows in memory", source=SLICING),
@@ -315,7 +345,9 @@ SILENT = [
     silent(files.redecode_each_epoch, IP09, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(files.redecode_each_epoch, IP09, NotApplicable, "one epoch", epochs_planned=1),
     silent(files.redecode_each_epoch, IP09, Passed, "too large", epoch_bytes=6 * 10**8),
-    silent(files.redecode_each_epoch, IP09, Passed, "nothing decoded", source=WAITING),
+    silent(
+        files.redecode_each_epoch, IP09, Passed, "nothing decoded", hot_spots=spending(0.5, "augment", "roll", "numpy")
+    ),
     silent(files.redecode_each_epoch, IP09, Passed, "hardly waits", input_share=0.1),
     silent(files.redecode_each_epoch, IP09_TF, Passed, "cached", stages=(PATHS, JPEGS, CACHE, BATCH32)),
     silent(files.redecode_each_epoch, IP09_TF, Passed, "nothing to decode", stages=(SLICES, MAP, BATCH)),
@@ -338,9 +370,10 @@ SILENT = [
     silent(files.slow_image_format, IP11, Passed, "cached", stages=(PATHS, NO_RESIZE, CACHE, BATCH32)),
     silent(files.slow_image_format, IP11, NotApplicable, "no images", stages=(SLICES, MAP, BATCH)),
     silent(files.slow_image_format, IP11, Passed, "hardly waits", input_share=0.14),
-    silent(files.remote_storage, IP13, Passed, "trap: small files on a local disk", files=LARGE_JPEG),
+    silent(files.remote_storage, IP13, Passed, "trap: small files on a local disk", data=Data(files=LARGE_JPEG)),
+    silent(files.remote_storage, IP13, NotApplicable, "no files", data=Data()),
     silent(files.remote_storage, IP13, Passed, "cores busy", busy_cores=2.1),
-    silent(files.remote_storage, IP13, NotApplicable, "in memory", files=Files(5, None)),
+    silent(files.remote_storage, IP13, NotApplicable, "in memory", data=Data(files=Files(5, None))),
     silent(files.remote_storage, IP13, Passed, "hardly waits", input_share=0.14),
     silent(epoch.shuffle_after_decode, IP14, NotApplicable, "arrays", stages=()),
     silent(epoch.shuffle_after_decode, IP14, Passed, "shuffles paths", stages=(PATHS, SHUFFLE, JPEGS, BATCH32)),
@@ -377,14 +410,18 @@ SILENT = [
     silent(options.automatic_prefetch_off, IP17, Passed, "hardly waits", input_share=0.14),
     silent(python_code.open_file_per_batch, IP18, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(
-        python_code.open_file_per_batch, IP18, Passed, "seldom", source=spending(0.29, "A.__getitem__", "load", "numpy")
+        python_code.open_file_per_batch,
+        IP18,
+        Passed,
+        "seldom",
+        hot_spots=spending(0.29, "A.__getitem__", "load", "numpy"),
     ),
     silent(
         python_code.open_file_per_batch,
         IP18,
         Passed,
         "a function that can be cached",
-        source=spending(0.8, "load", "load", "numpy"),
+        hot_spots=spending(0.8, "load", "load", "numpy"),
     ),
     silent(python_code.open_file_per_batch, IP18, Passed, "hardly waits", input_share=0.14),
     silent(python_code.python_row_assembly, IP19, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
@@ -393,8 +430,9 @@ SILENT = [
         IP19,
         Passed,
         "decodes rows",
-        source=spending(0.8, "A.<listcomp>", "convert", "PIL"),
+        hot_spots=spending(0.8, "A.<listcomp>", "convert", "PIL"),
     ),
+    silent(python_code.python_row_assembly, IP19, Passed, "decodes rows in C", source=PYTHON),
     silent(python_code.python_row_assembly, IP19, Passed, "cheap", source=SLICING),
     silent(python_code.python_row_assembly, IP19, Passed, "hardly waits", input_share=0.14),
     silent(python_code.h5_random_access, IP26, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
@@ -403,7 +441,7 @@ SILENT = [
         IP26,
         Passed,
         "opens it",
-        source=spending(0.8, "A.__getitem__", "__init__", "h5py"),
+        hot_spots=spending(0.8, "A.__getitem__", "__init__", "h5py"),
     ),
     silent(python_code.h5_random_access, IP26, Passed, "hardly waits", input_share=0.14),
     silent(preprocessing.augmentation_in_model, IP21, NotApplicable, "none", layers=IP21["layers"][1:]),

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from tb_trainspeed.profile import Files, HotSpot, Source, Stage
+from tb_trainspeed.profile import Data, Files, HotSpot, Source, Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.input_pipeline.python_code import ADAPTERS
 from tb_trainspeed.rules.input_pipeline.shared import (
@@ -43,6 +43,7 @@ def redecode_each_epoch(
     wait_s: float,
     step_s: float,
     source: Source,
+    hot_spots: tuple[HotSpot, ...],
     epochs_planned: int,
     epoch_bytes: int,
     batch_bytes: int,
@@ -77,7 +78,7 @@ def redecode_each_epoch(
         return NotApplicable("every file is needed once, for there is one epoch")
     if stages:
         return _uncached(stages, input_share, wait_s, step_s, batch_bytes, batches_per_epoch, memory_available_bytes)
-    name, spots = _loading(source.hot_spots)
+    name, spots = _loading(hot_spots)
     share = sum(spot.share for spot in spots)
     if share < 0.25:
         return Passed(f"reading and decoding files is {words.share(share)} of the time of a batch")
@@ -294,7 +295,7 @@ def slow_image_format(stages: tuple[Stage, ...], files: Files, input_share: floa
 
 
 @rule("IP13", "remote-storage")
-def remote_storage(files: Files, input_share: float, wait_s: float, busy_cores: float, cores: float) -> Outcome:
+def remote_storage(data: Data, input_share: float, wait_s: float, busy_cores: float, cores: float) -> Outcome:
     """The data are read from a network or cloud file system.
 
     What it means: the files lie on a file system that is not a local disk, and the step waits while the cores idle.
@@ -309,6 +310,9 @@ def remote_storage(files: Files, input_share: float, wait_s: float, busy_cores: 
     Sources: https://sharkovsky.github.io/2020/09/18/colab-io-bench.html. How fast a local disk would be cannot be seen
     from here: this is a hint, and its range is wide.
     """
+    files = data.files
+    if files is None:
+        return NotApplicable("no files are seen behind the data")
     if too_little := waits(input_share):
         return Passed(too_little)
     system = files.file_system

@@ -100,7 +100,7 @@ def py_function_in_map(stages: tuple[Stage, ...], input_share: float, wait_s: fl
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
-    found = [stage for stage in stages if PYTHON & set(stage.operations)]
+    found = [stage for stage in stages if PYTHON & set(stage.operations) and "GeneratorDataset" not in stage.operations]
     if not found:
         return Passed("no Python code in the pipeline")
     if too_little := waits(input_share):

@@ -9,6 +9,7 @@ from tb_trainspeed.rules.rule import Found, NotApplicable, Outcome, Passed, Rang
 
 ADAPTERS = ("PyDatasetAdapter", "GeneratorDataAdapter", "TorchDataLoaderAdapter")
 _SHARE_FROM = 0.3
+_HELD_FROM = 0.5
 # Functions that open or parse a whole file, by library. Indexing a NumPy archive reads from it, too.
 _OPENING = {
     "numpy": ("load", "__getitem__", "loadtxt", "genfromtxt", "fromfile", "fromregex"),
@@ -35,7 +36,9 @@ def _where(spots: Sequence[HotSpot]) -> str:
 
 
 @rule("IP18", "open-file-per-batch")
-def open_file_per_batch(adapter: str, input_share: float, wait_s: float, source: Source) -> Outcome:
+def open_file_per_batch(
+    adapter: str, input_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...]
+) -> Outcome:
     """A file is opened and read as a whole for every batch.
 
     What it means: the code that makes a batch calls `np.load`, `pandas.read_csv`, `h5py.File` or the like each time.
@@ -57,7 +60,7 @@ def open_file_per_batch(adapter: str, input_share: float, wait_s: float, source:
     # Within a function of its own, which could be cached, it is IP09.
     spots = [
         spot
-        for spot in source.hot_spots
+        for spot in hot_spots
         if spot.callee in _OPENING.get(spot.library, ())
         and (spot.function.endswith("__getitem__") or adapter == "GeneratorDataAdapter")
     ]
@@ -90,7 +93,9 @@ def open_file_per_batch(adapter: str, input_share: float, wait_s: float, source:
 
 
 @rule("IP19", "python-row-assembly")
-def python_row_assembly(adapter: str, input_share: float, wait_s: float, source: Source) -> Outcome:
+def python_row_assembly(
+    adapter: str, input_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...]
+) -> Outcome:
     """A batch is put together row by row in Python.
 
     What it means: the time of a batch goes into a comprehension over its rows, or into indexing a pandas table row by
@@ -114,10 +119,12 @@ def python_row_assembly(adapter: str, input_share: float, wait_s: float, source:
     batch_s = source.wall_s / source.calls
     if batch_s < CHEAP_BATCH_S:
         return Passed(f"`{source.name}` takes only {words.seconds(batch_s)}")
+    # A function in C has no frame: where the GIL is not held, a comprehension is a loop around one, such as a decoder.
+    in_python = source.gil_share is not None and source.gil_share >= _HELD_FROM
     spots = [
         spot
-        for spot in source.hot_spots
-        if (spot.function.endswith(_ROW_BY_ROW) and not spot.library)
+        for spot in hot_spots
+        if (in_python and spot.function.endswith(_ROW_BY_ROW) and not spot.library)
         or (spot.library == "pandas" and not spot.callee.startswith("read_"))
     ]
     share = _share(spots)
@@ -146,7 +153,9 @@ def python_row_assembly(adapter: str, input_share: float, wait_s: float, source:
 
 
 @rule("IP26", "h5-random-access")
-def h5_random_access(adapter: str, input_share: float, wait_s: float, source: Source) -> Outcome:
+def h5_random_access(
+    adapter: str, input_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...]
+) -> Outcome:
     """Rows are read at random from a chunked HDF5 file.
 
     What it means: the time of a batch goes into indexing an HDF5 dataset.
@@ -165,7 +174,7 @@ def h5_random_access(adapter: str, input_share: float, wait_s: float, source: So
         return NotApplicable("batches are not made by Python code")
     if too_little := waits(input_share):
         return Passed(too_little)
-    spots = [spot for spot in source.hot_spots if spot.library == "h5py" and spot.callee == "__getitem__"]
+    spots = [spot for spot in hot_spots if spot.library == "h5py" and spot.callee == "__getitem__"]
     share = _share(spots)
     if share < _SHARE_FROM:
         return Passed(f"indexing HDF5 datasets is {words.share(share)} of the time of a batch")

@@ -14,6 +14,10 @@ _QUEUE_S = 0.0004
 # Pickling a batch in a process, sending it through a pipe and unpickling it: bytes a second.
 _PIPE_BYTES_PER_S = Range(0.5e9, 1e9, 2e9)
 _BIG_BATCH_BYTES = 5e6
+# How far the share of samples that found the GIL held may be from the truth. An assumption.
+_GIL_ERROR = 0.25
+# From this share on it is the GIL that threads wait for.
+_GIL_FROM = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,32 +31,38 @@ class _Workers:
 
 
 def _side_by_side(
-    source: Source, input_share: float, wait_s: float, step_s: float, busy_cores: float, cores: float, processes: bool
+    source: Source, input_share: float, wait_s: float, step_s: float, idle_cores: float, cores: float, processes: bool
 ) -> _Workers | Passed:
     """What workers would give to a source that works alone now; or why they would give nothing."""
     batch_s, cpu_s = source.wall_s / source.calls, source.cpu_s / source.calls
     if batch_s < CHEAP_BATCH_S:
         return Passed(f"`{source.name}` takes only {words.seconds(batch_s)}")
-    idle = max(0.0, cores - busy_cores)
+    locked = sum(spot.share for spot in source.hot_spots if spot.library == "h5py")
+    if locked > 0.5 and not processes:
+        return Passed(f"{words.share(locked)} of a batch is h5py, which one thread at a time can enter")
     waiting = 1 - min(1.0, cpu_s / batch_s)
-    if waiting < 0.5 and idle < 0.5:
+    if waiting < 0.5 and idle_cores < 0.5:
         return Passed(
-            f"one worker, but {busy_cores:.1f} of {cores:g} cores are busy already: more workers would not help"
+            f"one worker, but {cores - idle_cores:.1f} of {cores:g} cores are busy already: more would not help"
         )
     busy_s = max(step_s - wait_s, 1e-4)
     useful = math.ceil(batch_s / busy_s) + 1
     if waiting < 0.5:
-        useful = min(useful, 1 + round(idle))
+        useful = min(useful, 1 + round(idle_cores))
     count = max(2, min(_MAX_WORKERS, useful))
-    # Threads share what a batch waits for; of its CPU time all, half or nothing may hold the GIL. Processes share all.
-    held = (0.0, 0.0, 0.0) if processes else (cpu_s, cpu_s / 2, cpu_s / count)
+    # Threads share what a batch waits for, and of its CPU time what does not hold the GIL. Processes share all.
+    gil = source.gil_share
+    known = (
+        (cpu_s, cpu_s / 2, 0.0) if gil is None else (cpu_s * min(1.0, gil + _GIL_ERROR), cpu_s * gil, cpu_s * gil / 2)
+    )
+    held = (0.0, 0.0, 0.0) if processes else known
     queue_s = (_QUEUE_S, _QUEUE_S, _QUEUE_S / 2)
     supply = Range(*(max(batch_s / count, part) + queue for part, queue in zip(held, queue_s, strict=True)))
     evidence = {
         "waiting for data": f"{words.share(input_share)} of training",
         "making one batch": f"{words.seconds(batch_s)}, {words.seconds(cpu_s)} of it on the CPU",
         "the step without the wait": words.seconds(busy_s),
-        "cores busy": f"{busy_cores:.1f} of {cores:g}",
+        "cores idle": f"{idle_cores:.1f} of {cores:g}",
     }
     return _Workers(count, supply, waiting, evidence)
 
@@ -65,7 +75,7 @@ def pydataset_serial(
     input_share: float,
     wait_s: float,
     step_s: float,
-    busy_cores: float,
+    idle_cores: float,
     cores: float,
     source: Source,
 ) -> Outcome:
@@ -83,8 +93,8 @@ def pydataset_serial(
     gain nothing, and the rule says so instead of speaking up.
 
     Sources: Keras, PyDataset; https://github.com/keras-team/keras/issues/17118. The prediction divides the measured
-    time of a batch by the workers and lets all of them share the machine's cores; the part of a batch that is Python
-    may or may not hold the GIL, which is the width of its range.
+    time of a batch by the workers and lets all of them share the machine's cores; what of a batch holds the GIL, by
+    samples, is not shared.
     """
     if adapter != "PyDatasetAdapter":
         return NotApplicable("the data are no PyDataset")
@@ -92,7 +102,7 @@ def pydataset_serial(
         return Passed(f"{workers} workers")
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = _side_by_side(source, input_share, wait_s, step_s, busy_cores, cores, processes=False)
+    found = _side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, processes=False)
     if isinstance(found, Passed):
         return found
     return Found(
@@ -119,7 +129,7 @@ def gil_bound_workers(
     multiprocessing: bool,
     input_share: float,
     step_s: float,
-    busy_cores: float,
+    idle_cores: float,
     cores: float,
     source: Source,
     data: Data,
@@ -129,7 +139,8 @@ def gil_bound_workers(
     What it means: the dataset has several workers, but what they compute is Python code, which only one thread at a
     time can run: the batches come as fast as one thread alone would make them.
 
-    Why it is slow: Python's global interpreter lock. The workers also take it from the thread that trains.
+    Why it is slow: Python's global interpreter lock. The workers also take it from the thread that trains, whose steps
+    then take longer, so that it need not even wait for its batches.
 
     What to change: make the workers processes, with `use_multiprocessing=True`; or leave Python, with NumPy on whole
     batches.
@@ -147,18 +158,22 @@ def gil_bound_workers(
         return NotApplicable("batches are not made by workers")
     if multiprocessing:
         return Passed("the workers are processes")
-    if too_little := waits(input_share):
-        return Passed(too_little)
     cpu_s = source.cpu_s / source.calls
     if cpu_s < 0.6 * step_s:
-        return Passed(f"a batch takes {words.seconds(cpu_s)} on the CPU: it waits for something else than the GIL")
-    idle = cores - busy_cores
-    if idle < 0.5:
-        return Passed(f"{busy_cores:.1f} of {cores:g} cores are busy already")
+        return Passed(f"a batch takes {words.seconds(cpu_s)} on the CPU: nothing waits for the GIL")
+    # Threads that hold the GIL also stop the thread that trains: then it computes slowly and need not wait for batches.
+    held = source.gil_share
+    if held is None and (too_little := waits(input_share)):
+        return Passed(too_little)
+    if held is not None and held < _GIL_FROM:
+        return Passed(f"the GIL is held {words.share(held)} of the time")
+    if idle_cores < 0.5:
+        return Passed(f"{cores - idle_cores:.1f} of {cores:g} cores are busy already")
     count = max(2, min(workers, round(cores)))
     copy_s = [(data.batch_bytes or 0) / rate for rate in _ends(_PIPE_BYTES_PER_S)]
-    shared = (1 + idle / 2, 1 + idle, max(1 + idle, count))
+    shared = (1 + idle_cores / 2, 1 + idle_cores, max(1 + idle_cores, count))
     supply = Range(*(max(cpu_s / by, copy) for by, copy in zip(shared, copy_s, strict=True)))
+    trains_s = max(step_s - cpu_s, 0.05 * step_s)  # what is left of a step in which one thread at a time computes
     return Found(
         title="Workers take turns because of the GIL",
         message=f"{workers} threads make batches, but `{source.name}` computes in Python, {words.seconds(cpu_s)} a "
@@ -166,13 +181,14 @@ def gil_bound_workers(
         phase="input_wait",
         evidence={
             "waiting for data": f"{words.share(input_share)} of training",
+            **({"GIL held": f"{words.share(held)} of the time"} if held is not None else {}),
             "CPU time of a batch": words.seconds(cpu_s),
-            "cores busy": f"{busy_cores:.1f} of {cores:g}",
+            "cores idle": f"{idle_cores:.1f} of {cores:g}",
         },
         remedy=f"Make the workers processes, as many as there are cores. `{data_kind}` must be picklable.",
         code=f"- train = {data_kind}(..., workers={workers})\n"
         f"+ train = {data_kind}(..., workers={count}, use_multiprocessing=True)",
-        change=Change(sets={"supply_s": supply}),
+        change=Change(sets={"supply_s": supply, "device_s": Range(3 * trains_s, 1.5 * trains_s, trains_s)}),
         confidence="likely",
     )
 
@@ -191,6 +207,8 @@ def multiprocessing_copies(
     wait_s: float,
     step_s: float,
     batch_bytes: int,
+    backend: str,
+    accelerators: tuple[str, ...],
 ) -> Outcome:
     """Worker processes spend their time on sending large batches.
 
@@ -198,7 +216,8 @@ def multiprocessing_copies(
     pipe between two processes can carry them.
 
     Why it is slow: every batch is pickled, sent through a pipe and unpickled by one thread of the process that trains.
-    Threads would hand over a reference.
+    Threads would hand over a reference. On torch that thread takes the GIL from the one that trains, so that steps take
+    longer instead of waiting; the time of the copies is then only estimated, and the finding a hint.
 
     What to change: threads, `use_multiprocessing=False`; or smaller batches, such as images in `uint8` that the model
     rescales.
@@ -210,10 +229,12 @@ def multiprocessing_copies(
     """
     if adapter != "PyDatasetAdapter" or not multiprocessing:
         return NotApplicable("batches are not made by processes")
-    if too_little := waits(input_share):
+    too_little = waits(input_share)
+    alone = backend == "torch" and not accelerators  # there unpickling takes the GIL from computing instead
+    if too_little and not alone:
         return Passed(too_little)
-    copy_s = batch_bytes / _PIPE_BYTES_PER_S.expected
-    if batch_bytes < _BIG_BATCH_BYTES or copy_s < 0.2 * step_s:
+    copy_s = batch_bytes / _PIPE_BYTES_PER_S.low
+    if batch_bytes < _BIG_BATCH_BYTES or copy_s < 0.3 * step_s:
         return Passed(f"copying a batch of {words.size(batch_bytes)} takes some {words.seconds(copy_s)}")
     return Found(
         title="Large batches are copied between processes",
@@ -229,8 +250,11 @@ def multiprocessing_copies(
         remedy="Let threads make the batches: they hand over a reference.",
         code=f"- train = {data_kind}(..., workers={workers}, use_multiprocessing=True)\n"
         f"+ train = {data_kind}(..., workers={workers})",
-        change=Change(factors={"supply_s": Range(0.8, 0.3, 0.1)}),
-        confidence="likely",
+        change=Change(
+            factors={"supply_s": Range(0.8, 0.3, 0.1)},
+            removes={"device_s": Range(copy_s / 2, copy_s, copy_s * 2)} if alone else {},
+        ),
+        confidence="hint" if too_little else "likely",
     )
 
 
@@ -241,7 +265,7 @@ def plain_generator(
     input_share: float,
     wait_s: float,
     step_s: float,
-    busy_cores: float,
+    idle_cores: float,
     cores: float,
     source: Source,
 ) -> Outcome:
@@ -259,13 +283,13 @@ def plain_generator(
 
     Sources: https://github.com/rstudio/keras3/issues/355; Keras, PyDataset. Measured on two cores, for batches that
     wait for files: 3.9 to 6.4 times faster. The prediction divides the measured time of a batch by the workers and lets
-    all of them share the machine's cores; what is Python may or may not hold the GIL, which is the width of its range.
+    all of them share the machine's cores; what of a batch holds the GIL, by samples, is not shared.
     """
     if adapter != "GeneratorDataAdapter":
         return NotApplicable("the data are no generator")
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = _side_by_side(source, input_share, wait_s, step_s, busy_cores, cores, processes=False)
+    found = _side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, processes=False)
     if isinstance(found, Passed):
         return found
     ahead = "" if backend == "tensorflow" else " Nothing is made ahead while the step computes."
@@ -298,7 +322,7 @@ def dataloader_defaults(
     input_share: float,
     wait_s: float,
     step_s: float,
-    busy_cores: float,
+    idle_cores: float,
     cores: float,
     source: Source,
     restart_s: float,
@@ -346,7 +370,7 @@ def dataloader_defaults(
         )
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = _side_by_side(source, input_share, wait_s, step_s, busy_cores, cores, processes=True)
+    found = _side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, processes=True)
     if isinstance(found, Passed):
         return found
     return Found(

@@ -1,0 +1,201 @@
+"""IP: the input pipeline, made of tf.data; every backend takes one."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from benchmarks.zoo.case import EVERYWHERE, Fit, case
+from benchmarks.zoo.trainings import convnet, fit, image_files, mlp, numbers, pooled
+
+
+@case("py_function_in_map", "IP06", quick=True, on=EVERYWHERE)
+def _py_function(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    x, y = numbers(32 * 60, 256)
+
+    def in_python(row: Any) -> Any:
+        return np.array([value * 2 if value > 0 else value / 2 for value in row.numpy()], "float32")
+
+    def slow(row: Any, label: Any) -> Any:
+        row = tf.py_function(in_python, [row], tf.float32)
+        return tf.ensure_shape(row, [256]), label
+
+    def fast(row: Any, label: Any) -> Any:
+        return tf.where(row > 0, row * 2, row / 2), label
+
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).map(fast if fixed else slow).batch(32)
+    return fit(mlp(256), dataset)
+
+
+@case("map_before_batch", "IP08", quick=True)
+def _map_before_batch(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices(numbers(512 * 40, 16))
+
+    def scale(row: Any, label: Any) -> Any:
+        return row * 2 + 1, label
+
+    dataset = dataset.batch(512).map(scale) if fixed else dataset.map(scale).batch(512)
+    return fit(mlp(16, 32), dataset)
+
+
+@case("generator_of_samples", "IP05", on=EVERYWHERE)
+def _generator(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    x, y = numbers(128 * 20, 16)
+
+    def samples() -> Any:
+        yield from zip(x, y, strict=True)
+
+    def batches() -> Any:
+        for begin in range(0, len(x), 128):
+            yield x[begin : begin + 128], y[begin : begin + 128]
+
+    one = (tf.TensorSpec((16,), tf.float32), tf.TensorSpec((), tf.int64))
+    many = (tf.TensorSpec((None, 16), tf.float32), tf.TensorSpec((None,), tf.int64))
+    whole = tf.data.Dataset.from_generator(batches, output_signature=many)
+    single = tf.data.Dataset.from_generator(samples, output_signature=one).batch(128)
+    return fit(mlp(16, 32), whole if fixed else single)
+
+
+@case("serial_random_map", "IP07")
+def _serial_random(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    x, y = numbers(16 * 40, 40_000)
+
+    def noisy_quantiles(row: Any, label: Any) -> Any:
+        return tf.sort(row + tf.random.normal(row.shape))[::200], label
+
+    calls = {"num_parallel_calls": tf.data.AUTOTUNE} if fixed else {}
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).map(noisy_quantiles, **calls).batch(16)
+    return fit(mlp(200), dataset)
+
+
+@case("csv_record_by_record", "IP20", on=EVERYWHERE)
+def _csv(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    x, y = numbers(256 * 20, 40)
+    lines = [",".join(f"{value:.3f}" for value in row) for row in x]
+    dataset = tf.data.Dataset.from_tensor_slices((lines, y))
+
+    def parse(line: Any, label: Any) -> Any:
+        return tf.stack(tf.io.decode_csv(line, [0.0] * 40), -1), label
+
+    dataset = dataset.batch(256).map(parse) if fixed else dataset.map(parse).batch(256)
+    return fit(mlp(40, 32), dataset)
+
+
+@case("rows_of_arrays", "IP23")
+def _slices(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    x, y = numbers(1024 * 40, 16)
+    if fixed:
+        return fit(mlp(16, 32), x, y, batch_size=1024)
+    return fit(mlp(16, 32), tf.data.Dataset.from_tensor_slices((x, y)).shuffle(10_000).batch(1024))
+
+
+def _decoder(size: int, resize: int | None = None, ratio: int = 1) -> Any:
+    import tensorflow as tf
+
+    def decode(path: Any, label: Any) -> Any:
+        data = tf.io.read_file(path)
+        if resize:
+            image = tf.io.decode_jpeg(data, channels=3, ratio=ratio)
+            return tf.image.resize(image, (resize, resize)) / 255, label
+        image = tf.io.decode_image(data, channels=3, expand_animations=False)
+        return tf.ensure_shape(tf.cast(image, tf.float32) / 255, (size, size, 3)), label
+
+    return decode
+
+
+def _decoded(count: int, size: int, kind: str, resize: int | None = None, ratio: int = 1) -> Any:
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices(image_files(count, size, kind))
+    return dataset.map(_decoder(size, resize, ratio), num_parallel_calls=tf.data.AUTOTUNE)
+
+
+@case("images_decoded_every_epoch", "IP09", on=("tensorflow", "jax"))
+def _decodes(fixed: bool) -> Fit:
+    dataset = _decoded(16 * 40, 224, "png")
+    return fit(pooled(224), (dataset.cache() if fixed else dataset).batch(16), epochs=6)
+
+
+@case("large_images", "IP10", on=("tensorflow", "jax"))
+def _large(fixed: bool) -> Fit:
+    size = 64 if fixed else 768
+    return fit(pooled(64), _decoded(16 * 20, size, "jpeg", 64).batch(16))
+
+
+@case("png_files", "IP11")
+def _png(fixed: bool) -> Fit:
+    return fit(pooled(256), _decoded(16 * 60, 256, "jpeg" if fixed else "png").batch(16), epochs=1)
+
+
+@case("shuffle_of_images", "IP14")
+def _shuffle(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    files = tf.data.Dataset.from_tensor_slices(image_files(640, 256, "jpeg"))
+    decode = _decoder(256, 64)
+    if fixed:
+        dataset = files.shuffle(320).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    else:
+        dataset = files.map(decode, num_parallel_calls=tf.data.AUTOTUNE).shuffle(320)
+    return fit(_wide(64), dataset.batch(16), epochs=5)
+
+
+def _wide(size: int) -> Any:
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((size, size, 3)),
+            layers.Conv2D(48, 3, activation="relu"),
+            layers.Conv2D(48, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10),
+        ]
+    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+@case("skipped_images", "IP15")
+def _skip(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    files = tf.data.Dataset.from_tensor_slices(image_files(640, 256, "jpeg"))
+    decode = _decoder(256, 64)
+    if fixed:
+        dataset = files.skip(480).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    else:
+        dataset = files.map(decode, num_parallel_calls=tf.data.AUTOTUNE).skip(480)
+    return fit(convnet(64, 3), dataset.batch(16), epochs=6)
+
+
+@case("cache_read_in_part", "IP16")
+def _cache(fixed: bool) -> Fit:
+    dataset = _decoded(32 * 30, 128, "png")
+    dataset = dataset.take(32 * 20).cache() if fixed else dataset.cache().take(32 * 20)
+    return fit(pooled(128), dataset.batch(32))
+
+
+@case("optimisations_off", "IP17")
+def _off(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    x, y = numbers(16 * 60, 20_000)
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
+    dataset = dataset.map(lambda rows, labels: (tf.sort(rows)[:, ::100], labels))
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    dataset = dataset.with_options(options)
+    return fit(mlp(200, 1024, 3), dataset.prefetch(tf.data.AUTOTUNE) if fixed else dataset)
