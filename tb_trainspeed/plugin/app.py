@@ -2,8 +2,9 @@
 
 import contextlib
 import dataclasses
+import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from tensorboard import errors, plugin_util
@@ -30,15 +31,11 @@ _logger = logging.getLogger("tensorboard")
 class Report(Protocol):
     """What the routes need of a report."""
 
-    @property
-    def findings(self) -> Iterable[Any]:
-        """Each has a `code`."""
-
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON."""
 
-    def what_if(self, codes: tuple[str, ...]) -> dict[str, Any]:
-        """What the remedies of these findings would give together, as JSON."""
+    def what_if(self, codes: tuple[str, ...], settings: Mapping[str, float]) -> dict[str, Any]:
+        """What the remedies of these findings and these settings of levers would give together, as JSON."""
 
 
 def _diagnose(profile: Profile) -> Report:
@@ -115,14 +112,16 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         with _analysis():
             return {**self._report_on(ctx, experiment_id, run, fit).to_dict(), "run": run}
 
-    def whatif_impl(self, ctx: Any, experiment_id: str, run: str, fit: str, codes: tuple[str, ...]) -> dict[str, Any]:
-        """What some of the remedies in a report would give together."""
+    def whatif_impl(
+        self, ctx: Any, experiment_id: str, run: str, fit: str, codes: tuple[str, ...], settings: dict[str, float]
+    ) -> dict[str, Any]:
+        """What some of the remedies and levers in a report would give together."""
         with _analysis():
             report = self._report_on(ctx, experiment_id, run, fit)
-            unknown = set(codes) - {finding.code for finding in report.findings}
-            if unknown:
-                raise errors.InvalidArgumentError(f"not among the findings of this fit: {', '.join(sorted(unknown))}")
-            return report.what_if(codes)
+            try:
+                return report.what_if(codes, settings)
+            except ValueError as error:
+                raise errors.InvalidArgumentError(str(error)) from error
 
     def rules_impl(self) -> list[dict[str, str]]:
         """All rules, with the text of their pages."""
@@ -143,7 +142,8 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def _whatif(self, request: wrappers.Request) -> wrappers.Response:
         run, fit_id = _parameter(request, "run"), _parameter(request, "fit")
         codes = tuple(dict.fromkeys(code for code in _parameter(request, "apply").split(",") if code))
-        return _json(request, self.whatif_impl(*_scope(request), run, fit_id, codes))
+        settings = _settings(_parameter(request, "levers")) if "levers" in request.args else {}
+        return _json(request, self.whatif_impl(*_scope(request), run, fit_id, codes, settings))
 
     def _rules(self, request: wrappers.Request) -> wrappers.Response:
         return _json(request, self.rules_impl())
@@ -182,6 +182,17 @@ def _parameter(request: wrappers.Request, name: str) -> str:
     if len(values[0]) > _MAX_PARAMETER:
         raise errors.InvalidArgumentError(f"the parameter {name!r} is longer than {_MAX_PARAMETER} characters")
     return values[0]
+
+
+def _settings(text: str) -> dict[str, float]:
+    """A JSON object of numbers: codes of levers may hold any character."""
+    try:
+        settings = json.loads(text)
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict) or any(type(value) not in (int, float) for value in settings.values()):
+        raise errors.InvalidArgumentError("the parameter 'levers' must be a JSON object of numbers")
+    return settings
 
 
 def _json(request: wrappers.Request, body: Any) -> wrappers.Response:

@@ -40,6 +40,17 @@ def _waits(input_share: float) -> str | None:
     return f"the step waits for its batch {words.share(input_share)} of the time"
 
 
+def supply_of_workers(source: Source, count: int) -> Range:
+    """Returns the seconds between two batches that so many workers make side by side."""
+    batch_s, cpu_s = source.wall_s / source.calls, source.cpu_s / source.calls
+    # Threads share what a batch waits for; of its CPU time all, half or nothing may hold the GIL.
+    return Range(
+        max(batch_s / count, cpu_s) + _QUEUE_S,
+        max(batch_s / count, cpu_s / 2) + _QUEUE_S,
+        max(batch_s / count, cpu_s / count) + _QUEUE_S / 2,
+    )
+
+
 @rule("IP01", "pydataset-serial")
 def pydataset_serial(
     adapter: str,
@@ -89,12 +100,7 @@ def pydataset_serial(
     if waiting < 0.5:
         useful = min(useful, 1 + round(idle))
     count = max(2, min(_MAX_WORKERS, useful))
-    # Threads share what a batch waits for; of its CPU time all, half or nothing may hold the GIL.
-    supply = Range(
-        max(batch_s / count, cpu_s) + _QUEUE_S,
-        max(batch_s / count, cpu_s / 2) + _QUEUE_S,
-        max(batch_s / count, cpu_s / count) + _QUEUE_S / 2,
-    )
+    supply = supply_of_workers(source, count)
     return Found(
         title="Batches are made by one worker",
         message=f"`{source.name}` takes {words.seconds(batch_s)} a batch, {words.share(waiting)} of it waiting for "
@@ -112,6 +118,7 @@ def pydataset_serial(
         code=f"- train = {data_kind}(...)\n+ train = {data_kind}(..., workers={count}, max_queue_size={2 * count})",
         change=Change(sets={"supply_s": supply, "in_turn": exactly(0.0)}),
         confidence="certain" if waiting >= 0.5 else "likely",
+        bars={"making one batch": batch_s, "the step without the wait": busy_s},
     )
 
 
@@ -175,6 +182,7 @@ def redecode_each_epoch(
         code=f"+ import functools\n+\n+ @functools.cache\n  def {short}(...):",
         change=_faster_source(kept),
         confidence="likely",
+        bars={f"a batch in {short}": share * batch_s, "the rest of a batch": (1 - share) * batch_s},
     )
 
 

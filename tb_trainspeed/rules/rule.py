@@ -42,7 +42,7 @@ class Change:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """The cause is there."""
+    """The cause is there. `bars` are seconds that show it side by side, where that helps, label to value."""
 
     title: str
     message: str
@@ -53,6 +53,7 @@ class Found:
     change: Change
     confidence: Confidence = "certain"
     changes_results: ChangesResults = "no"
+    bars: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,182 @@
+"""Rows of the panel's tables: what belongs together, joined. Every number is of the profile."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tb_trainspeed.profile import Profile, Stage, StageTime
+from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import steady_of
+from tb_trainspeed.rules.input_pipeline import SPEAK_FROM
+from tb_trainspeed.whatif import StepModel
+
+_AUTOTUNE = -1
+
+_MEANINGS = {
+    "startup": "From the call of fit to the first step: building the model, wrapping the data, the first iterator.",
+    "compilation": "Tracing and compiling: what a step took longer than an ordinary one because of it.",
+    "input_wait": "The step waits for its batch. Loading that hides behind computing costs nothing and is not in here.",
+    "transfer": "Copying batches to the device, where computing does not hide it.",
+    "compute": "Forward and backward pass, loss and metrics.",
+    "optimizer": "Updating the weights.",
+    "collectives": "Exchanging gradients with other devices, where computing does not hide it.",
+    "host_overhead": "Keras and the backend at work in Python while the device idles.",
+    "callbacks": "Hooks of callbacks, which make the training loop wait.",
+    "checkpointing": "Hooks of callbacks that save the model or its state.",
+    "validation": "From the last training step to the end of the evaluation inside fit, its callbacks included.",
+    "epoch_restart": "Between two epochs: a new iterator, the first batch's extra wait, tearing the old one down.",
+    "gc": "Python's garbage collector stops the thread that trains.",
+    "trainspeed": "The cost of measuring.",
+    "other": "The remainder that no clock explains.",
+}
+# What cannot be told apart is part of another phase.
+_INSIDE = {
+    "transfer": "compute",
+    "optimizer": "compute",
+    "collectives": "compute",
+    "host_overhead": "compute",
+    "input_wait": "compute",
+}
+
+
+def meanings(phases: Mapping[str, float | None]) -> dict[str, str]:
+    """Returns what each phase is, in a sentence or two that hold for this fit."""
+    texts = dict(_MEANINGS)
+    inside: dict[str, list[str]] = {}
+    for name, host in _INSIDE.items():
+        if name in phases and phases[name] is None:
+            inside.setdefault(host, []).append(name.replace("_", " "))
+    for host, names in inside.items():
+        texts[host] += f" What was not told apart is in here too: {', '.join(names)}."
+    return {name: texts[name] for name in phases if name in texts}
+
+
+def layers(profile: Profile) -> list[dict[str, Any]]:
+    """Returns a row a layer: static facts, and times where deep samples were taken.
+
+    `path` is the layer's place in nested models, outermost first; `share` is of all layers together.
+    """
+    times = {time.name: time for time in (profile.breakdown.layers if profile.breakdown else ())}
+    by_name: dict[str, list[str]] = {}
+    for path in times:
+        by_name.setdefault(path.rpartition("/")[2], []).append(path)
+    whole = sum(time.forward_s + time.backward_s for time in times.values())
+    rows, left = [], dict(times)
+    for layer in profile.model.layers:
+        known = [path for path in (layer.name, *by_name.get(layer.name, ())) if path in left]
+        time = left.pop(known[0]) if known else None
+        facts = {
+            "path": time.name if time else layer.name,
+            "kind": layer.kind,
+            "parameters": layer.parameters,
+            "trainable_parameters": layer.trainable_parameters,
+            "output_shape": layer.output_shape,
+            "flops": getattr(layer, "flops", None),
+        }
+        rows.append({**facts, **_times(time, whole)})
+    blank = dict.fromkeys(("kind", "parameters", "trainable_parameters", "output_shape", "flops"))
+    rows += [{"path": path, **blank, **_times(time, whole)} for path, time in left.items()]
+    return rows
+
+
+def _times(time: Any, whole: float) -> dict[str, float | None]:
+    if time is None:
+        return {"forward_s": None, "backward_s": None, "share": None}
+    both = time.forward_s + time.backward_s
+    return {"forward_s": time.forward_s, "backward_s": time.backward_s, "share": both / whole if whole else None}
+
+
+def pipeline(profile: Profile, model: StepModel | None) -> list[dict[str, Any]]:
+    """Returns the way of a batch from its source to the step, a node each.
+
+    `time_s` is a batch's, `element_s` an element's where a batch has several; `parallelism` is a number or `auto`.
+    The `bottleneck` is marked where the times tell which node sets the pace.
+    """
+    nodes = [*_source(profile), *_stages(profile)]
+    if not nodes:
+        return []
+    if model:
+        nodes.append(_node("training step", "step", model.busy_s(), facts=["without the wait for its batch"]))
+    _mark(nodes, profile)
+    return nodes
+
+
+def _node(title: str, role: str, time_s: float | None = None, **more: Any) -> dict[str, Any]:
+    empty: dict[str, Any] = {"element_s": None, "parallelism": None, "buffer": None, "fill": None, "facts": []}
+    return {"title": title, "role": role, "time_s": time_s, **empty, **more, "bottleneck": False}
+
+
+def _source(profile: Profile) -> list[dict[str, Any]]:
+    data = profile.data
+    nodes = []
+    workers = data.workers or 1
+    if data.source and data.source.calls:
+        source = data.source
+        cpu = f"{words.seconds(source.cpu_s / source.calls)} of it on the CPU"
+        spots = [f"{words.share(spot.share)} in {spot.callee or spot.function}" for spot in source.hot_spots[:1]]
+        nodes.append(
+            _node(source.name, "source", source.wall_s / source.calls, parallelism=workers, facts=[cpu, *spots])
+        )
+    elif data.adapter == "PyDatasetAdapter":
+        nodes.append(_node(f"{data.kind}.__getitem__", "source", parallelism=workers))
+    if data.adapter == "PyDatasetAdapter" and workers > 1 and data.max_queue_size:
+        nodes.append(_node("queue", "queue", buffer=data.max_queue_size))
+    return nodes
+
+
+def _kind(name: str) -> str:
+    return re.sub(r"V\d+$", "", name.removesuffix("Dataset"))
+
+
+def _stages(profile: Profile) -> list[dict[str, Any]]:
+    """Stages as they were written, with the times of those that ran; stages that tf.data fused come last."""
+    ran = list(profile.breakdown.stages if profile.breakdown else ())
+    nodes = []
+    for stage in profile.data.stages:
+        time = next((other for other in ran if _kind(other.name) == _kind(stage.kind)), None)
+        if time:
+            ran.remove(time)
+        nodes.append(_stage(stage, time))
+    return [*nodes, *(_stage(None, time) for time in ran)]
+
+
+def _stage(stage: Stage | None, time: StageTime | None) -> dict[str, Any]:
+    kind = stage.kind if stage else time.name if time else ""
+    elements = stage.elements_per_batch if stage else time.calls if time else None
+    parallel = (time.parallelism if time else None) or (stage.parallelism if stage else None)
+    buffer = stage.buffer if stage else None
+    facts = []
+    if stage and stage.function:
+        facts.append(stage.function)
+    if stage and stage.batch_size:
+        facts.append(f"{stage.batch_size} elements")
+    if time and not stage:
+        facts.append("made of several stages")
+    busy_s = time.busy_s if time else None
+    return _node(
+        kind,
+        "stage",
+        busy_s,
+        element_s=busy_s / elements if busy_s is not None and elements and elements > 1 else None,
+        parallelism="auto" if parallel == _AUTOTUNE else parallel,
+        buffer="auto" if buffer == _AUTOTUNE else buffer,
+        fill=time.buffer_fill if time else None,
+        facts=facts,
+    )
+
+
+def _mark(nodes: list[dict[str, Any]], profile: Profile) -> None:
+    """What takes longest for a batch sets the pace; waiting says on which side of the step that is."""
+    steady = steady_of(profile)
+    wait_s = steady.phases.get("input_wait") if steady else None
+    if steady is None or wait_s is None:
+        return
+    starved = wait_s >= SPEAK_FROM * steady.epoch_s * steady.epochs
+    side = [node for node in nodes if (node["role"] != "step") == starved and node["time_s"] is not None]
+    if side:
+        slowest = max(side, key=lambda node: node["time_s"] / _ways(node["parallelism"]))
+        slowest["bottleneck"] = True
+
+
+def _ways(parallelism: Any) -> int:
+    return parallelism if isinstance(parallelism, int) and parallelism > 0 else 1
