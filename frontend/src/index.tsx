@@ -29,7 +29,8 @@ function modeOf(ledger: string | undefined): Mode {
 
 export function render(): void {
   const root = prepareDocument();
-  const session = createSession(createApi());
+  const api = createApi();
+  const session = createSession(api);
   const choices = readHash(readUrl());
   session.setMode(modeOf(choices.ledger));
   if (choices.run !== undefined) void session.choose(choices);
@@ -50,6 +51,11 @@ export function render(): void {
       remember({ ...readHash(readUrl()), ledger: mode });
     },
     retry: refresh,
+    async simulate(codes, levers) {
+      const { shown } = session.state();
+      if (!shown) throw new Error("nothing is on screen");
+      return api.whatIf(shown.run, shown.fit, codes, levers);
+    },
   };
   function remember({ ledger, ...selection }: { run?: string; fit?: string; ledger: Mode }) {
     writeUrl(writeHash(readUrl(), { ...selection, ...(ledger === "whole" && { ledger }) }));

@@ -29,6 +29,7 @@ function server(runs: RunRow[]) {
       const value: Report = { ...golden(), run: name, fit_id: id };
       return { text: "", value, clock_offset_s: 0 };
     },
+    whatIf: () => Promise.reject(new Error("the session asks no such thing")),
   };
   return { world, session: createSession(api, () => NOW_S * 1000) };
 }

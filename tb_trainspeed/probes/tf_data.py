@@ -16,12 +16,15 @@ def add_facts(data: Data, dataset: Any, users: bool) -> Data:
     if not isinstance(dataset, tf.data.Dataset):
         return data
     batch_size, batch_bytes, text = batch_of(dataset)
+    found = stages(dataset) if users else ()
+    # Where the last batch may be smaller, the shapes do not tell, but the stage that batches does.
+    batched = [stage.batch_size for stage in found if stage.batch_size and stage.elements_per_batch == 1]
     return dataclasses.replace(
         data,
-        batch_size=data.batch_size or batch_size,
+        batch_size=data.batch_size or batch_size or (batched[-1] if batched else None),
         batch_bytes=batch_bytes,
         batch=text,
-        stages=stages(dataset) if users else (),
+        stages=found,
         options=options(dataset) if users else {},
     )
 

@@ -1,6 +1,6 @@
-/** The two routes of the server. Replies keep their text, so that an unchanged one costs no redraw. */
+/** The routes of the server. Replies keep their text, so that an unchanged one costs no redraw. */
 
-import type { Report, Runs } from "./wire";
+import type { Report, Runs, WhatIf } from "./wire";
 
 /** `refused`: the server says why, in a sentence (4xx). `unreachable`: no answer, or none that makes sense. */
 export class ApiError extends Error {
@@ -22,6 +22,8 @@ export interface Reply<T> {
 export interface Api {
   runs(): Promise<Reply<Runs>>;
   report(run: string, fit: string): Promise<Reply<Report>>;
+  /** What the remedies of these findings and these settings of levers would give together. */
+  whatIf(run: string, fit: string, codes: readonly string[], levers: Readonly<Record<string, number>>): Promise<WhatIf>;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -73,6 +75,10 @@ export function createApi(): Api {
       const oldest = reports.keys().next();
       if (reports.size > CACHED_REPORTS && !oldest.done) reports.delete(oldest.value);
       return reply;
+    },
+    async whatIf(run, fit, codes, levers) {
+      const asked = new URLSearchParams({ run, fit, apply: codes.join(), levers: JSON.stringify(levers) });
+      return (await get<WhatIf>(`./whatif?${asked.toString()}`, undefined)).value;
     },
   };
 }

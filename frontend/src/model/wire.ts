@@ -47,6 +47,8 @@ export interface Finding {
   changes_results: "no" | "rounding" | "training";
   url: string;
   more: string;
+  /** Seconds that show the cause side by side. */
+  bars: Readonly<Record<string, number>>;
 }
 
 export interface Check {
@@ -104,6 +106,61 @@ export interface Breakdown {
   stages: { name: string; busy_s: number; calls: number; parallelism: number | null }[];
 }
 
+export interface LayerRow {
+  /** Place in nested models, outermost first, with slashes between. */
+  path: string;
+  kind: string | null;
+  parameters: number | null;
+  trainable_parameters: number | null;
+  output_shape: string | null;
+  flops: number | null;
+  forward_s: Seconds;
+  backward_s: Seconds;
+  /** Of all layers together. */
+  share: number | null;
+}
+
+/** A station of a batch on its way to the step; times are a batch's. */
+export interface PipelineNode {
+  title: string;
+  role: "source" | "stage" | "queue" | "step";
+  time_s: Seconds;
+  element_s: Seconds;
+  parallelism: number | "auto" | null;
+  buffer: number | "auto" | null;
+  /** How full the buffer was, 0 to 1. */
+  fill: number | null;
+  facts: string[];
+  bottleneck: boolean;
+}
+
+/** A quantity that can be turned to ask what would happen. */
+export interface Lever {
+  code: string;
+  title: string;
+  /** What several levers of a kind have in common; empty for one of its own. */
+  group: string;
+  unit: string;
+  current: number;
+  values: number[];
+  note: string;
+  changes_results: Finding["changes_results"];
+}
+
+export interface WhatIf {
+  apply: string[];
+  levers: Readonly<Record<string, number>>;
+  notes: string[];
+  changes_results: Finding["changes_results"];
+  /** Seconds of an epoch; everything from here on is `null` where too little was measured. */
+  before_s: Seconds;
+  after_s: Range | null;
+  speedup: Range | null;
+  step_s: { before: number; after: number } | null;
+  samples_per_s: { before: number; after: number } | null;
+  phases: { before: Phases; after: Phases } | null;
+}
+
 export interface Report extends Ledger {
   schema: number;
   run: string;
@@ -138,5 +195,12 @@ export interface Report extends Ledger {
   timeline: Timeline;
   markers: Marker[];
   hooks: Hook[];
+  /** What each phase is, in this fit. */
+  meanings: Readonly<Record<string, string>>;
+  layers: LayerRow[];
+  pipeline: PipelineNode[];
+  levers: Lever[];
+  validation: { runs: number; steps: number; step_s: Seconds; batch_size: number | null; frequency: number | null } | null;
+  compilation: { count: number | null; retraces: number | null; first_step_s: Seconds; total_s: number };
   not_measured: Readonly<Record<string, string>>;
 }

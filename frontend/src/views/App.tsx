@@ -2,21 +2,26 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useErrorBoundary, useState } from "preact/hooks";
 import { fitRow, newerThan, same, type Selection } from "../model/selection";
 import type { Session, State } from "../model/session";
-import { ledgerOf, rowsOf, type Mode } from "../model/ledger";
+import type { Mode } from "../model/ledger";
 import type { Report } from "../model/wire";
-import { Breakdown } from "./Breakdown";
 import { Checks, Problems } from "./Checks";
 import { Findings } from "./Findings";
+import { Compilation, Hooks } from "./Hooks";
 import { Ledger } from "./Ledger";
+import { Model } from "./Model";
+import { Pipeline } from "./Pipeline";
 import { Banner, Broken, Loading, NoRuns, Notice, Starting, Unavailable } from "./States";
 import { Timeline } from "./Timeline";
 import { TopBar } from "./TopBar";
 import { Facts, Verdict } from "./Verdict";
+import type { Simulate } from "./WhatIf";
 
 export interface Actions {
   choose: (wanted: Partial<Selection>) => void;
   setMode: (mode: Mode) => void;
   retry: () => void;
+  /** What some findings and levers of the fit on screen would give; without a server there is none. */
+  simulate?: Simulate;
 }
 
 export function App({ session, actions, theme }: { session: Session; actions: Actions; theme: string }) {
@@ -54,7 +59,7 @@ function page(state: State, actions: Actions, theme: string) {
       {report && (current || !problem) && (
         <div class={current ? "report" : "report stale"} aria-busy={!current}>
           <Guard key={`${shown?.run} ${shown?.fit}`} report={report}>
-            <Body report={report} mode={state.mode} setMode={actions.setMode} theme={theme} />
+            <Body report={report} mode={state.mode} setMode={actions.setMode} theme={theme} simulate={actions.simulate} />
           </Guard>
         </div>
       )}
@@ -72,17 +77,29 @@ function Guard({ report, children }: { report: Report; children: ComponentChildr
   return error === undefined ? <>{children}</> : <Broken error={error} />;
 }
 
-function Body({ report, mode, setMode, theme }: { report: Report; mode: Mode; setMode: (mode: Mode) => void; theme: string }) {
+interface BodyProps {
+  report: Report;
+  mode: Mode;
+  setMode: (mode: Mode) => void;
+  theme: string;
+  simulate: Simulate | undefined;
+}
+
+function Body({ report, mode, setMode, theme, simulate }: BodyProps) {
   const started = report.steps > 0;
-  const listed = rowsOf(ledgerOf(report, mode).ledger).map(({ phase }) => phase);
   return (
     <>
       <Verdict report={report} />
       <Facts report={report} />
       <Ledger report={report} mode={mode} setMode={setMode} />
-      {report.timeline.first_step.length > 0 && <Timeline report={report} listed={listed} theme={theme} />}
-      {started ? <Findings report={report} /> : <Starting over={report.status !== "running"} />}
-      <Breakdown report={report} />
+      {report.timeline.first_step.length > 0 && <Timeline report={report} theme={theme} />}
+      {started ? <Findings report={report} simulate={simulate} /> : <Starting over={report.status !== "running"} />}
+      <Model report={report} />
+      <Pipeline report={report} />
+      <div class="columns">
+        <Hooks report={report} />
+        <Compilation report={report} />
+      </div>
       <Checks report={report} />
     </>
   );
