@@ -103,8 +103,8 @@ def _batch_size(profile: Profile, model: StepModel) -> Iterator[Lever]:
                 "source_cpu_s": supply,
                 "cpu_s": growth,
             },
-            # To take away less than nothing is to add: at worst batches can come no faster than they do now.
-            removes={"supply_s": Range(-larger * model.busy_s(), 0.0, 0.0)} if unknown else {},
+            # To take away less than nothing is to add: at worst samples can come no faster than they do now.
+            removes={"supply_s": Range(-model.busy_s(), 0.0, 0.0)} if unknown else {},
         )
 
     values = tuple(batch * times for times in _BATCHES if times == 1 or times <= model.steps)

@@ -1,7 +1,7 @@
 """Rows of the panel's tables: what belongs together, joined. Every number is of the profile."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tb_trainspeed.profile import Profile, Stage, StageTime
@@ -125,36 +125,50 @@ def _source(profile: Profile) -> list[dict[str, Any]]:
 
 
 def _kind(name: str) -> str:
-    return re.sub(r"V\d+$", "", name.removesuffix("Dataset"))
+    return re.sub(r"V\d+$", "", name.partition(" #")[0].removesuffix("Dataset"))
 
 
 def _stages(profile: Profile) -> list[dict[str, Any]]:
-    """Stages as they were written, with the times of those that ran; stages that tf.data fused come last."""
-    ran = list(profile.breakdown.stages if profile.breakdown else ())
-    nodes = []
+    """Stages as they were written, with the times of those that ran; those that tf.data fused are one node."""
+    left = list(profile.breakdown.stages if profile.breakdown else ())
+    nodes: list[dict[str, Any]] = []
+    fused: dict[str, list[Stage]] = {}
     for stage in profile.data.stages:
-        time = next((other for other in ran if _kind(other.name) == _kind(stage.kind)), None)
+        time = next((other for other in left if _kind(other.name) == _kind(stage.kind)), None)
+        both = next((other for other in left if not time and _is_part(stage.kind, other.name)), None)
         if time:
-            ran.remove(time)
-        nodes.append(_stage(stage, time))
-    return [*nodes, *(_stage(None, time) for time in ran)]
+            left.remove(time)
+        if both:
+            fused.setdefault(both.name, []).append(stage)
+        else:
+            nodes.append(_stage(_kind(stage.kind), [stage], time))
+        if both and len(fused[both.name]) == 1:
+            nodes.append({"fused": both})
+    made = [
+        _stage(_kind(node["fused"].name), fused[node["fused"].name], node["fused"]) if "fused" in node else node
+        for node in nodes
+    ]
+    return [*made, *(_stage(_kind(time.name), [], time) for time in left if time.name not in fused)]
 
 
-def _stage(stage: Stage | None, time: StageTime | None) -> dict[str, Any]:
-    kind = stage.kind if stage else time.name if time else ""
-    elements = stage.elements_per_batch if stage else time.calls if time else None
-    parallel = (time.parallelism if time else None) or (stage.parallelism if stage else None)
-    buffer = stage.buffer if stage else None
-    facts = []
-    if stage and stage.function:
-        facts.append(stage.function)
-    if stage and stage.batch_size:
-        facts.append(f"{stage.batch_size} elements")
-    if time and not stage:
-        facts.append("made of several stages")
+def _is_part(kind: str, name: str) -> bool:
+    """Whether a stage such as `ParallelMap` is in one such as `MapAndBatch`."""
+    return "And" in name and _kind(kind).removeprefix("Parallel") in _kind(name).removeprefix("Parallel").split("And")
+
+
+def _stage(title: str, written: Sequence[Stage], time: StageTime | None) -> dict[str, Any]:
+    """One node of so many stages as they were written; of none where tf.data added it."""
+    first = written[0] if written else None
+    elements = first.elements_per_batch if first else time.calls if time else None
+    parallel = (time.parallelism if time else None) or next((s.parallelism for s in written if s.parallelism), None)
+    buffer = next((stage.buffer for stage in written if stage.buffer is not None), None)
+    facts = [stage.function for stage in written if stage.function]
+    facts += [f"{stage.batch_size} elements" for stage in written if stage.batch_size]
+    if not written:
+        facts.append("added by tf.data")
     busy_s = time.busy_s if time else None
     return _node(
-        kind,
+        title,
         "stage",
         busy_s,
         element_s=busy_s / elements if busy_s is not None and elements and elements > 1 else None,

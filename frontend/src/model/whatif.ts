@@ -61,6 +61,9 @@ export interface Bars {
   high: number;
 }
 
+/** Thinner pieces are all border. */
+const THIN = 0.002;
+
 /** Both epochs on one scale. */
 export function barsOf({ before_s, after_s, phases }: WhatIf): Bars | null {
   if (before_s === null || !after_s || !phases) return null;
@@ -71,6 +74,6 @@ export function barsOf({ before_s, after_s, phases }: WhatIf): Bars | null {
 function piecesOf(phases: Phases, scale: number): Piece[] {
   return inLedgerOrder(phases).flatMap((phase) => {
     const seconds = phases[phase] ?? 0;
-    return seconds > 0 ? [{ phase, width: seconds / scale }] : [];
+    return seconds / scale >= THIN ? [{ phase, width: seconds / scale }] : [];
   });
 }

@@ -3,7 +3,7 @@ export function Share({ text, part, colour = "--compute" }: { text: string; part
   return (
     <div>
       <span class="n">{text}</span>
-      <i style={{ width: `${Math.max(0, Math.min(1, part)) * 100}%`, background: `var(${colour})` }} />
+      {part > 0 && <i style={{ width: `${Math.min(1, part) * 100}%`, background: `var(${colour})` }} />}
     </div>
   );
 }
