@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tb_trainspeed.profile import Breakdown, LayerTime, Marker, Part
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.summary import EventFile, encode, fit_directory, read_log
 from tests.browser.drive import MissingError, Server, Tab, chromium, write
@@ -26,7 +27,7 @@ def browser():
 
 @pytest.fixture(scope="session")
 def log_dir(tmp_path_factory, browser):
-    """A real fit in the run `slow`, the same under a hostile name, and a broken record."""
+    """A real fit in the run `slow`, the same under a hostile name and with deep samples, and a broken record."""
     import keras
     import numpy as np
 
@@ -46,6 +47,7 @@ def log_dir(tmp_path_factory, browser):
     model.fit(Slow(), epochs=3, verbose=0, callbacks=[TrainSpeedCallback(str(folder / "slow"), verbose=0)])
     (fit,) = read_log(folder).fits
     write(folder / HOSTILE_RUN, fit.profile, fit_id="hostile", updated_at_s=fit.profile.updated_at_s - 1000)
+    write(folder / "deep", with_deep_samples(fit.profile))
     broken = EventFile(fit_directory(str(folder / "broken"), "broken"))
     broken.write(0, time.time(), {"profile": b"not a record"})
     broken.close()
@@ -55,6 +57,21 @@ def log_dir(tmp_path_factory, browser):
 @pytest.fixture(scope="session")
 def profile(log_dir):
     return next(fit.profile for fit in read_log(log_dir).fits if fit.run == "slow")
+
+
+def with_deep_samples(profile):
+    """The fit as it would be after deep samples of a model within a model, and after a second compilation."""
+    parts = (Part("forward", 3e-4, 2e-4, 4e-4), Part("backward", 6e-4, 5e-4, 7e-4), Part("optimizer", 1e-4, 1e-4, 1e-4))
+    times = {"encoder/<b>x,1</b>": (1e-4, 3e-4), "encoder/b": (5e-5, 1e-4), "dense": (5e-5, 5e-5)}
+    layers = tuple(LayerTime(path, *seconds) for path, seconds in times.items())
+    again = Marker("compilation", 30, 0.5, 0.1, "float32(3, 4)")
+    changes = {"breakdown": Breakdown(3, 9, parts, layers), "markers": (*profile.markers, again)}
+    return dataclasses.replace(profile, fit_id="deep", updated_at_s=profile.updated_at_s - 500, **changes)
+
+
+@pytest.fixture(scope="session")
+def deep_profile(log_dir):
+    return next(fit.profile for fit in read_log(log_dir).fits if fit.run == "deep")
 
 
 @pytest.fixture(scope="session")

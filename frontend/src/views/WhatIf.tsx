@@ -19,6 +19,7 @@ const PAUSE_MS = 120;
 /** The server's answer to a question; the last one asked, however late others come back. */
 function useAnswer(report: Report, { codes, levers }: Question, simulate: Simulate) {
   const [answer, setAnswer] = useState<Answer | null>(null);
+  const [answered, setAnswered] = useState("");
   const [trouble, setTrouble] = useState("");
   const asked = JSON.stringify([codes, levers]);
   useEffect(() => {
@@ -28,6 +29,7 @@ function useAnswer(report: Report, { codes, levers }: Question, simulate: Simula
         (value) => {
           if (stale) return;
           setAnswer(value);
+          setAnswered(asked);
           setTrouble("");
         },
         (error: unknown) => { if (!stale) setTrouble(error instanceof Error ? error.message : String(error)); },
@@ -38,16 +40,16 @@ function useAnswer(report: Report, { codes, levers }: Question, simulate: Simula
       clearTimeout(timer);
     };
   }, [asked, report, simulate]);
-  return { answer, trouble };
+  return { answer, pending: answered !== asked && trouble === "", trouble };
 }
 
 /** An epoch now and with what is ticked and turned, simulated by the server. */
 export function WhatIf({ report, question, ask, simulate }: Props) {
-  const { answer, trouble } = useAnswer(report, question, simulate);
+  const { answer, pending, trouble } = useAnswer(report, question, simulate);
   const bars = answer && barsOf(answer);
   if (answer && !bars) return null;
   return (
-    <div class="whatif">
+    <div class="whatif" aria-busy={pending}>
       <div class="rows" aria-live="polite">
         <Bar label="now" pieces={bars?.before} />
         <p class="told">{answer && <><b>{duration(answer.before_s)}</b> an epoch</>}</p>
