@@ -9,6 +9,8 @@ from tb_trainspeed.profile import Data, Stage
 
 _MAX_STAGES = 64
 _INTERESTING = 40
+# Stages that hand on the batches they get.
+_ONE_TO_ONE = frozenset(("Prefetch", "Map", "ParallelMap", "Repeat", "Take", "Skip", "Shard", "Shuffle", "Cache"))
 
 
 def add_facts(data: Data, dataset: Any, users: bool) -> Data:
@@ -17,16 +19,22 @@ def add_facts(data: Data, dataset: Any, users: bool) -> Data:
         return data
     batch_size, batch_bytes, text = batch_of(dataset)
     found = stages(dataset) if users else ()
-    # Where the last batch may be smaller, the shapes do not tell, but the stage that batches does.
-    batched = [stage.batch_size for stage in found if stage.batch_size and stage.elements_per_batch == 1]
     return dataclasses.replace(
         data,
-        batch_size=data.batch_size or batch_size or (batched[-1] if batched else None),
+        batch_size=data.batch_size or batch_size or _batched(found),
         batch_bytes=batch_bytes,
         batch=text,
         stages=found,
         options=options(dataset) if users else {},
     )
+
+
+def _batched(found: tuple[Stage, ...]) -> int | None:
+    """The size of all batches but the last, which the shapes do not tell where that one may be smaller."""
+    for stage in reversed(found):
+        if stage.batch_size or stage.kind not in _ONE_TO_ONE:
+            return stage.batch_size
+    return None
 
 
 def batch_of(dataset: Any) -> tuple[int | None, int | None, str | None]:
