@@ -266,6 +266,7 @@ class Report:
             "meanings": tables.meanings(self.phases),
             "layers": tables.layers(profile),
             "pipeline": tables.pipeline(profile, self._model),
+            "usage": tables.usage(profile),
             "levers": [lever.to_dict() for lever in self.levers],
             "validation": dataclasses.asdict(profile.validation) if profile.validation else None,
             "compilation": dataclasses.asdict(profile.compilation),

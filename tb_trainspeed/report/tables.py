@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tb_trainspeed.profile import Profile, Stage, StageTime
+from tb_trainspeed.profile import Profile, Stage, StageTime, Usage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import steady_of
 from tb_trainspeed.rules.input_pipeline import SPEAK_FROM
@@ -54,36 +54,44 @@ def meanings(phases: Mapping[str, float | None]) -> dict[str, str]:
 def layers(profile: Profile) -> list[dict[str, Any]]:
     """Returns a row a layer: static facts, and times where deep samples were taken.
 
-    `path` is the layer's place in nested models, outermost first; `share` is of all layers together.
+    `path` is the layer's place in nested models, outermost first; `share` is of all layers together. What a layer of
+    Keras is made of counts as its own time.
     """
-    times = {time.name: time for time in (profile.breakdown.layers if profile.breakdown else ())}
-    by_name: dict[str, list[str]] = {}
-    for path in times:
-        by_name.setdefault(path.rpartition("/")[2], []).append(path)
-    whole = sum(time.forward_s + time.backward_s for time in times.values())
-    rows, left = [], dict(times)
+    known = {layer.path or layer.name for layer in profile.model.layers}
+    times: dict[str, tuple[float, float]] = {}
+    for time in profile.breakdown.layers if profile.breakdown else ():
+        path = _owner(time.name, known)
+        forward_s, backward_s = times.get(path, (0.0, 0.0))
+        times[path] = forward_s + time.forward_s, backward_s + time.backward_s
+    whole = sum(forward_s + backward_s for forward_s, backward_s in times.values())
+    rows = []
     for layer in profile.model.layers:
-        known = [path for path in (layer.name, *by_name.get(layer.name, ())) if path in left]
-        time = left.pop(known[0]) if known else None
         facts = {
-            "path": time.name if time else layer.name,
+            "path": layer.path or layer.name,
             "kind": layer.kind,
             "parameters": layer.parameters,
             "trainable_parameters": layer.trainable_parameters,
             "output_shape": layer.output_shape,
-            "flops": getattr(layer, "flops", None),
+            "flops": layer.forward_flops,
         }
-        rows.append({**facts, **_times(time, whole)})
+        rows.append({**facts, **_times(times.pop(layer.path or layer.name, None), whole)})
     blank = dict.fromkeys(("kind", "parameters", "trainable_parameters", "output_shape", "flops"))
-    rows += [{"path": path, **blank, **_times(time, whole)} for path, time in left.items()]
+    rows += [{"path": path, **blank, **_times(time, whole)} for path, time in times.items()]
     return rows
 
 
-def _times(time: Any, whole: float) -> dict[str, float | None]:
+def _owner(path: str, known: set[str]) -> str:
+    """The layer itself, or the nearest around it of which there are facts."""
+    around = path
+    while around and around not in known:
+        around = around.rpartition("/")[0]
+    return around or path
+
+
+def _times(time: tuple[float, float] | None, whole: float) -> dict[str, float | None]:
     if time is None:
         return {"forward_s": None, "backward_s": None, "share": None}
-    both = time.forward_s + time.backward_s
-    return {"forward_s": time.forward_s, "backward_s": time.backward_s, "share": both / whole if whole else None}
+    return {"forward_s": time[0], "backward_s": time[1], "share": sum(time) / whole if whole else None}
 
 
 def pipeline(profile: Profile, model: StepModel | None) -> list[dict[str, Any]]:
@@ -194,3 +202,42 @@ def _mark(nodes: list[dict[str, Any]], profile: Profile) -> None:
 
 def _ways(parallelism: Any) -> int:
     return parallelism if isinstance(parallelism, int) and parallelism > 0 else 1
+
+
+def usage(profile: Profile) -> list[dict[str, Any]]:
+    """Returns what was used over time, a chart each: lines of equally long buckets from the start of the fit on.
+
+    `unit` is `cores`, `bytes`, `bytes_per_s` or `share`; `limit` what there is of it, `None` where that is not known;
+    `most` of a line its highest value.
+    """
+    machine, resources = profile.environment, profile.resources
+    cpu = {"process_cores": "this process", "worker_cores": "its workers", "machine_cores": "whole machine"}
+    memory = {"rss_bytes": "this process", "memory_available_bytes": "still free"}
+    traffic = {
+        "disk_read_bytes_per_s": "read",
+        "disk_write_bytes_per_s": "written",
+        "network_in_bytes_per_s": "received",
+        "network_out_bytes_per_s": "sent",
+    }
+    charts = [
+        _chart("CPU", "cores", machine.machine_cores or machine.cores, resources.usage, cpu),
+        _chart("memory", "bytes", machine.memory_bytes, resources.usage, memory),
+        _chart("disk and network", "bytes_per_s", None, resources.usage, traffic),
+    ]
+    for device in resources.accelerators:
+        busy = {"utilization": "computing", "memory_utilization": "memory traffic"}
+        name = f"{device.name} {device.index}" if len(resources.accelerators) > 1 else device.name
+        charts.append(_chart(name, "share", 1.0, device.usage, busy))
+        held = {"memory_bytes": "in use"}
+        charts.append(_chart(f"memory of {name}", "bytes", device.memory_bytes, device.usage, held))
+    return [chart for chart in charts if chart["lines"]]
+
+
+def _chart(title: str, unit: str, limit: float | None, used: Usage, names: Mapping[str, str]) -> dict[str, Any]:
+    lines = []
+    for column, name in names.items():
+        values = used.columns.get(column, ())
+        most = max((value for value in values if value is not None), default=None)
+        if most:
+            lines.append({"name": name, "values": list(values), "most": most})
+    return {"title": title, "unit": unit, "limit": limit, "bucket_s": used.bucket_s, "lines": lines}

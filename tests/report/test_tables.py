@@ -7,17 +7,21 @@ import pytest
 from tb_trainspeed import whatif
 from tb_trainspeed.profile import (
     PHASES,
+    Accelerator,
     Breakdown,
     Data,
+    Environment,
     Layer,
     LayerTime,
     Ledger,
     Model,
     Profile,
+    Resources,
     Source,
     Stage,
     StageTime,
     Steps,
+    Usage,
 )
 from tb_trainspeed.report import tables
 
@@ -36,8 +40,8 @@ def test_a_phase_says_what_could_not_be_told_apart_from_it():
     assert "told apart" not in tables.meanings({"compute": 1.0, "optimizer": 1.0})["compute"]
 
 
-def layers(facts, times):
-    model = Model(layers=tuple(Layer(name, "Dense", 10, 10) for name in facts))
+def layers(paths, times):
+    model = Model(layers=tuple(Layer(path.rpartition("/")[2], "Dense", 10, 10, path=path) for path in paths))
     breakdown = Breakdown(layers=tuple(LayerTime(path, *seconds) for path, seconds in times.items()))
     rows = tables.layers(Profile(model=model, breakdown=breakdown if times else None))
     return {row["path"]: (row["parameters"], row["share"]) for row in rows}
@@ -47,11 +51,30 @@ def test_layers_without_deep_samples_have_no_times():
     assert layers(["a"], {}) == {"a": (10, None)}
 
 
-def test_layers_are_joined_with_their_times_by_path_or_by_name():
-    rows = layers(
-        ["a", "inner", "b", "b"], {"a": (1.0, 2.0), "inner/b": (0.5, 0.5), "other/b": (0.0, 0.0), "c": (1.0, 0)}
-    )
-    assert rows == {"a": (10, 0.6), "inner": (10, None), "inner/b": (10, 0.2), "other/b": (10, 0.0), "c": (None, 0.2)}
+def test_layers_are_joined_with_their_times_by_their_place_in_the_model():
+    times = {"a": (1.0, 2.0), "inner/b": (0.5, 0.5), "other/b": (0.0, 0.0), "c": (1.0, 0)}
+    rows = layers(["a", "inner", "inner/b", "other", "other/b"], times)
+    assert rows == {
+        "a": (10, 0.6),
+        "inner": (10, None),
+        "inner/b": (10, 0.2),
+        "other": (10, None),
+        "other/b": (10, 0.0),
+        "c": (None, 0.2),
+    }
+
+
+def test_what_a_layer_is_made_of_counts_as_its_time():
+    assert layers(["lstm", "a"], {"lstm/cell": (1.0, 1.0), "lstm": (1.0, 0.0), "a": (1.0, 0.0)}) == {
+        "lstm": (10, 0.75),
+        "a": (10, 0.25),
+    }
+
+
+def test_records_without_paths_are_joined_by_name():
+    model = Model(layers=(Layer("a", "Dense", 1, 1),))
+    (row,) = tables.layers(Profile(model=model, breakdown=Breakdown(layers=(LayerTime("a", 1.0, 2.0),))))
+    assert (row["path"], row["forward_s"], row["backward_s"]) == ("a", 1.0, 2.0)
 
 
 def pipeline(data, stages=(), phases=BUSY):
@@ -131,3 +154,24 @@ def test_stages_without_times_mark_nothing_while_the_step_waits():
 
 def test_arrays_have_no_pipeline():
     assert pipeline(Data("ArrayDataAdapter")) == []
+
+
+def test_what_was_used_over_time_and_of_how_much():
+    columns = {"process_cores": (1.0, None, 1.5), "worker_cores": (0.0, 0.0, 0.0), "rss_bytes": (1e9, 2e9, 2e9)}
+    gpu = Accelerator(0, "H100", 80_000, usage=Usage(4.0, {"utilization": (0.5,), "memory_bytes": (7e4,)}))
+    profile = Profile(
+        environment=Environment(cores=2.0, memory_bytes=8_000_000_000),
+        resources=Resources(usage=Usage(2.0, columns), accelerators=(gpu,)),
+    )
+    charts = tables.usage(profile)
+    assert [(chart["title"], chart["unit"], chart["limit"], chart["bucket_s"]) for chart in charts] == [
+        ("CPU", "cores", 2.0, 2.0),
+        ("memory", "bytes", 8e9, 2.0),
+        ("H100", "share", 1.0, 4.0),
+        ("memory of H100", "bytes", 80_000, 4.0),
+    ]
+    assert charts[0]["lines"] == [{"name": "this process", "values": [1.0, None, 1.5], "most": 1.5}]
+
+
+def test_nothing_sampled_is_no_chart():
+    assert tables.usage(Profile()) == []

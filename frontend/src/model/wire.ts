@@ -134,6 +134,32 @@ export interface PipelineNode {
   bottleneck: boolean;
 }
 
+export interface UsageLine {
+  name: string;
+  /** One a bucket, `null` where nothing was sampled. */
+  values: (number | null)[];
+  most: number;
+}
+
+/** What was used over time; bucket `i` begins `i * bucket_s` after the start of the fit. */
+export interface UsageChart {
+  title: string;
+  unit: "cores" | "bytes" | "bytes_per_s" | "share";
+  /** What there is of it. */
+  limit: number | null;
+  bucket_s: number;
+  lines: UsageLine[];
+}
+
+export interface CompilationEvent {
+  step: number;
+  at_s: number;
+  duration_s: number;
+  /** The batch that it was for, and why, by the backend; either may be empty. */
+  batch: string;
+  reason: string;
+}
+
 /** A quantity that can be turned to ask what would happen. */
 export interface Lever {
   code: string;
@@ -201,6 +227,17 @@ export interface Report extends Ledger {
   pipeline: PipelineNode[];
   levers: Lever[];
   validation: { runs: number; steps: number; step_s: Seconds; batch_size: number | null; frequency: number | null } | null;
-  compilation: { count: number | null; retraces: number | null; first_step_s: Seconds; total_s: number };
+  compilation: {
+    count: number | null;
+    retraces: number | null;
+    first_step_s: Seconds;
+    total_s: number;
+    events: CompilationEvent[];
+    /** What the backend's compiler says it took, by stage. */
+    compiler_s: Readonly<Record<string, number>>;
+    functions_s: Readonly<Record<string, number>>;
+    graph_breaks: number | null;
+  };
+  usage: UsageChart[];
   not_measured: Readonly<Record<string, string>>;
 }

@@ -80,39 +80,3 @@ function Total({ total_s, wall_s, most, phase }: { total_s: number | null; wall_
     </>
   );
 }
-
-/** Every time that tracing and compiling made training wait, and why. */
-export function Compilation({ report }: { report: Report }) {
-  const { compilation, markers, phases } = report;
-  const events = markers.filter(({ kind }) => kind === "compilation");
-  const total_s = phases.compilation ?? compilation.total_s;
-  if (!(total_s > 0) && events.length === 0) return null;
-  const facts = [
-    `${duration(total_s)} in all`,
-    compilation.count !== null && plural(compilation.count, "trace"),
-    compilation.retraces !== null && (compilation.retraces === 0 ? "none after the first step" : `${count(compilation.retraces)} after the first step`),
-  ].filter(Boolean);
-  return (
-    <section class="compilation">
-      <h2>Compilation <small>{facts.join(", ")}</small></h2>
-      <table class="grid">
-        <thead>
-          <tr><th>step</th><th class="n">at</th><th class="n">took</th><th>because of</th></tr>
-        </thead>
-        <tbody>
-          {compilation.first_step_s !== null && (
-            <tr><td class="n first">1</td><td class="n">–</td><td class="n">{duration(compilation.first_step_s)}</td><td class="dim">the first step, its own work included</td></tr>
-          )}
-          {events.map(({ step, at_s, duration_s, label }, i) => (
-            <tr key={i}>
-              <td class="n first">{count(step + 1)}</td>
-              <td class="n">{duration(at_s)}</td>
-              <td class="n">{duration(duration_s)}</td>
-              <td><bdi>{label || "the cause was not seen"}</bdi></td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
-  );
-}

@@ -5,6 +5,7 @@ import { bucketAt, markersIn, markerText, median, stackOf, type Axis, type Stack
 import type { Report } from "../model/wire";
 import { createChart, type Chart, type Cursor, type View } from "./chart";
 import { FLAGS } from "./marks";
+import { Usage } from "./Usage";
 
 interface Props {
   report: Report;
@@ -61,6 +62,7 @@ export function Timeline({ report, theme }: Props) {
       </h2>
       <div class="chart" tabIndex={0} role="img" aria-label={inWords(stack)} onKeyDown={onKeyDown}>
         <div ref={root} />
+        <Usage report={report} axis={axis} view={view} at={cursor?.at ?? null} />
         {cursor && bucket !== null && <Tip stack={stack} report={report} bucket={bucket} left={cursor.left} />}
       </div>
       <Keys stack={stack} off={off} toggle={toggle} showAll={() => { setOff(new Set()); }} flags={flagsOf(report)} />
