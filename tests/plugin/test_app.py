@@ -40,6 +40,7 @@ def test_runs(server):
             "steps": 7,
             "wall_s": 2.5,
             "backend": "jax",
+            "workers": 1,
         }
     ]
 
@@ -47,7 +48,7 @@ def test_runs(server):
 def test_report(server):
     assert server.get(REPORT) == (
         200,
-        {"schema": 1, "steps": 7, "verdict": "Fine.", "odd": "NaN", "run": "baseline"},
+        {"schema": 1, "steps": 7, "verdict": "Fine.", "odd": "NaN", "run": "baseline", "workers": None},
     )
 
 
