@@ -34,7 +34,7 @@ function fakeSession(first: Partial<State>) {
 
 async function show(first: Partial<State>) {
   const { session, change } = fakeSession(first);
-  const actions = { choose: vi.fn(), setMode: vi.fn(), retry: vi.fn() };
+  const actions = { choose: vi.fn(), setMode: vi.fn(), retry: vi.fn(), compareWith: vi.fn() };
   await act(() => { render(<App session={session} actions={actions} theme="1" />, root); });
   return { change, actions };
 }

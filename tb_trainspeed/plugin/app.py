@@ -31,7 +31,7 @@ _FILES = {
     "markdown": (".md", "text/markdown"),
     "html": (".html", "text/html"),
 }
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
 
 _logger = logging.getLogger("tensorboard")
 

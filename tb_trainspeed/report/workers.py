@@ -28,7 +28,8 @@ def workers_of(profiles: Sequence[Profile]) -> dict[str, Any] | None:
     if len(profiles) < 2:
         return None
     width = _width(profiles)
-    columns = 1 + max((first // width for one in profiles for first in one.timeline.first_step), default=-1)
+    last = max(map(_last_step, profiles))
+    columns = -(-last // width)
     grids = [_grid(one, width, columns) for one in profiles]
     own = [grid["own"] for grid in grids]
     typical_own = [_typical(column) for column in zip(*own, strict=True)]
@@ -39,6 +40,7 @@ def workers_of(profiles: Sequence[Profile]) -> dict[str, Any] | None:
         "workers": [{**row, "straggler": measured and _straggles(row["own_s"], typical)} for row in rows],
         "first_step": [column * width for column in range(columns)],
         "steps_per_column": width,
+        "last_step": last,
         "phases": {name: [grid[name] for grid in grids] for name in PHASES if any(map(_some, _at(grids, name)))},
         "own": own,
         "slow": [[measured and _straggles(*pair) for pair in zip(row, typical_own, strict=True)] for row in own],
@@ -65,10 +67,15 @@ def _row(profile: Profile) -> dict[str, Any]:
 def _width(profiles: Sequence[Profile]) -> int:
     """Steps a column: those of the coarsest time line, doubled until all columns fit."""
     width = max(max(1, one.timeline.steps_per_bucket) for one in profiles)
-    last = max((first for one in profiles for first in one.timeline.first_step), default=0)
-    while last // width >= _COLUMNS:
+    while max(map(_last_step, profiles)) > width * _COLUMNS:
         width *= 2
     return width
+
+
+def _last_step(profile: Profile) -> int:
+    """Steps that the time line covers; what comes after the last of them is nobody's step."""
+    line = profile.timeline
+    return max((first + count for first, count in zip(line.first_step, line.steps, strict=True) if count), default=0)
 
 
 def _grid(profile: Profile, width: int, columns: int) -> dict[str, list[float | None]]:
@@ -76,11 +83,14 @@ def _grid(profile: Profile, width: int, columns: int) -> dict[str, list[float | 
     line = profile.timeline
     steps = [0] * columns
     for first, count in zip(line.first_step, line.steps, strict=True):
-        steps[first // width] += count
+        if count:
+            steps[first // width] += count
 
     def per_step(values: Sequence[float | None]) -> list[float | None]:
         sums: list[float | None] = [0.0] * columns
-        for first, value in zip(line.first_step, values, strict=True):
+        for first, count, value in zip(line.first_step, line.steps, values, strict=True):
+            if not count:
+                continue
             before = sums[first // width]
             sums[first // width] = None if before is None or value is None else before + value
         return [None if total is None or not count else total / count for total, count in zip(sums, steps, strict=True)]

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tb_trainspeed.profile import Breakdown, LayerTime, Marker, Part
+from tb_trainspeed.profile import Breakdown, LayerTime, Marker, Part, Steps, Timeline
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.summary import EventFile, encode, fit_directory, read_log
 from tests.browser.drive import MissingError, Server, Tab, chromium, write
@@ -48,10 +48,62 @@ def log_dir(tmp_path_factory, browser):
     (fit,) = read_log(folder).fits
     write(folder / HOSTILE_RUN, fit.profile, fit_id="hostile", updated_at_s=fit.profile.updated_at_s - 1000)
     write(folder / "deep", with_deep_samples(fit.profile))
+    write(folder / "fixed", faster(fit.profile))
+    write(folder / "one-step", beginning(fit.profile), fit_id="one-step")
+    for worker in range(3):
+        write(folder / "workers", at_work(fit.profile, worker))
     broken = EventFile(fit_directory(str(folder / "broken"), "broken"))
     broken.write(0, time.time(), {"profile": b"not a record"})
     broken.close()
     return folder
+
+
+def scaled(ledger, factors):
+    """The ledger with its phases multiplied, and the wall time they then add up to."""
+    phases = {name: value and value * factors.get(name, 1.0) for name, value in ledger.phases.items()}
+    saved_s = sum((value or 0.0) - (phases[name] or 0.0) for name, value in ledger.phases.items())
+    return dataclasses.replace(ledger, phases=phases, wall_s=ledger.wall_s - saved_s)
+
+
+def faster(profile):
+    """The fit with a tenth of the waiting, a minute later."""
+    factors = {"input_wait": 0.1}
+    ledger, steady = scaled(profile.ledger, factors), scaled(profile.steady, factors)
+    times = {"started_at_s": profile.started_at_s + 60, "updated_at_s": profile.updated_at_s - 100}
+    return dataclasses.replace(profile, fit_id="fixed", ledger=ledger, steady=steady, **times)
+
+
+def beginning(profile):
+    """The fit as its record was after one step."""
+    ledger = dataclasses.replace(profile.ledger, steps=1, epochs=0)
+    old = {"updated_at_s": profile.updated_at_s - 2000, "started_at_s": profile.started_at_s - 2000}
+    empty = {"steps": Steps(), "timeline": Timeline(), "markers": (), "hooks": ()}
+    return dataclasses.replace(profile, status="interrupted", ledger=ledger, steady=None, **empty, **old)
+
+
+def at_work(profile, worker):
+    """One of three workers of the fit; the second computes when the others wait for it."""
+    line = profile.timeline
+    waits = tuple((0.1 if worker == 1 else 0.5) * wall_s for wall_s in line.wall_s)
+    computes = tuple(wall_s - wait for wall_s, wait in zip(line.wall_s, waits, strict=True))
+    nothing = dict.fromkeys(line.phases, (0.0,) * len(waits))
+    phases = {**nothing, "collectives": waits, "compute": computes}
+
+    def shared(ledger):
+        share = 0.1 if worker == 1 else 0.5
+        mine = {"collectives": share * ledger.wall_s, "compute": (1 - share) * ledger.wall_s}
+        return dataclasses.replace(ledger, phases={**dict.fromkeys(ledger.phases, 0.0), **mine})
+
+    return dataclasses.replace(
+        profile,
+        fit_id=f"worker-{worker}",
+        worker=worker,
+        started_at_s=profile.started_at_s - 50,
+        updated_at_s=profile.updated_at_s - 50,
+        ledger=shared(profile.ledger),
+        steady=shared(profile.steady),
+        timeline=dataclasses.replace(line, phases=phases),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ def test_time_lines_of_different_grain_meet_at_the_coarser_one():
     coarse = fit(step_s=0.04, collectives=0.001, steps=200, epochs=3, worker=1)
     joined = workers_of([fit(step_s=0.04, collectives=0.001, steps=100, epochs=6), coarse])
     assert joined["first_step"] == [0, 200, 400]
-    assert joined["steps_per_column"] == 200
+    assert (joined["steps_per_column"], joined["last_step"]) == (200, 600)
     assert joined["own"][0] == pytest.approx(joined["own"][1])
 
 
@@ -66,3 +66,19 @@ def test_seconds_survive_however_many_columns_merge():
     whole = [min(steps, 500 * 100 - first) for first in joined["first_step"]]
     own_s = fit(epochs=500, jitter=0.3).ledger.wall_s - 0.001 * 50_000
     assert sum(a * b for a, b in zip(joined["own"][0], whole, strict=True)) == pytest.approx(own_s)
+
+
+def test_what_comes_after_the_last_step_is_no_column():
+    line = FAST.timeline
+    tail = {name: (*column, 0.5) for name, column in line.phases.items()}
+    longer = dataclasses.replace(
+        line,
+        first_step=(*line.first_step, 500),
+        steps=(*line.steps, 0),
+        start_s=(*line.start_s, 20.0),
+        wall_s=(*line.wall_s, 0.5),
+        slowest_step_s=(*line.slowest_step_s, 0.0),
+        phases=tail,
+    )
+    joined = workers_of([dataclasses.replace(FAST, timeline=longer), SLOW])
+    assert joined == workers_of([FAST, SLOW])

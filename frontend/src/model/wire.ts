@@ -1,5 +1,7 @@
 /** What the server sends, field for field. Units are in the names; `null` means not measured, never 0. */
 
+import type { Workers } from "./wireFits";
+
 export type Status = "running" | "finished" | "interrupted";
 export type Seconds = number | null;
 export type Phases = Readonly<Record<string, Seconds>>;
@@ -13,6 +15,8 @@ export interface FitRow {
   steps: number;
   wall_s: number;
   backend: string;
+  /** Processes of a distributed fit. */
+  workers: number;
 }
 
 export interface RunRow {
@@ -240,4 +244,6 @@ export interface Report extends Ledger {
   };
   usage: UsageChart[];
   not_measured: Readonly<Record<string, string>>;
+  /** Absent in old servers; `null` for a fit in one process. */
+  workers?: Workers | null;
 }
