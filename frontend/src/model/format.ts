@@ -59,7 +59,7 @@ export function rate(value: Maybe): string {
 
 function decimalsOf(factor: number): number {
   if (factor >= 9.95) return 0;
-  return factor < 0.995 || (factor > 1.005 && factor < 1.095) ? 2 : 1;
+  return factor < 0.995 || (factor > 1.005 && factor < 1.195) ? 2 : 1;
 }
 
 /** 2.4×, 1.05×, 1.0×, 12×, and 0.94× where something gets slower. */

@@ -131,7 +131,7 @@ function SideBar({ which, name, side, bar, most }: { which: string; name: string
         <b><Name name={name} /></b>
         <span class="dim">{`${which} · ${moment(side.started_at_s)}`}</span>
       </div>
-      <div class="track">
+      <div class="lane">
         <div class="bar" role="img" aria-label={`${name}: ${bar.segments.map(({ phase, seconds }) => `${phaseLabel(phase)} ${duration(seconds)}`).join(", ")}`} style={{ width: `${most > 0 ? (bar.total / most) * 100 : 0}%` }}>
           {bar.segments.map(({ phase, seconds }) => (
             <i key={phase} style={{ flexGrow: seconds / bar.total, background: `var(${phaseColour(phase)})`, color: `var(${phaseColour(phase)}-ink)` }} title={`${phaseLabel(phase)} ${duration(seconds)}`}>

@@ -24,7 +24,7 @@ export function Workers({ workers, meanings }: { workers: WorkersOf; meanings: R
       <div class="heat">
         {rows.map((row) => <Line key={row.worker} row={row} workers={workers} what={label(series)} />)}
         <span />
-        <p class="scale dim">
+        <p class="ends dim">
           <span>step 1</span>
           <span class="legend-heat">{duration(low)} <i aria-hidden="true" /> {`${duration(high)}${beyond ? " and more" : ""} a step`}</span>
           <span>{`step ${count(workers.last_step)}`}</span>
