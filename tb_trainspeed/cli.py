@@ -1,4 +1,4 @@
-"""The command line: `trainspeed demo`, `trainspeed report LOGDIR`, `trainspeed rules [CODE]`."""
+"""The command line: `trainspeed demo | report | compare | check | rules`."""
 
 import argparse
 import json
@@ -6,6 +6,22 @@ import pathlib
 import sys
 import tempfile
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tb_trainspeed.report import Finding, Report
+    from tb_trainspeed.summary import Fit
+
+_CHECK = """\
+Fails when a fit has a known cause of slow training: for scripts and CI.
+
+Exit status: 0, nothing of the kind was found; 1, it was, and is named; 2, it cannot be told (no record, or a cause that
+was asked for by its code could not be looked for in this fit).
+
+  trainspeed check logs                         any finding, hints aside
+  trainspeed check logs --min-speedup 1.2       a finding that would make training 1.2 times as fast or faster
+  trainspeed check logs --codes IP01,CB         the finding IP01, or one of the family CB; named ones count as hints too
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,18 +35,52 @@ def main(argv: Sequence[str] | None = None) -> int:
     demo.add_argument("--logdir", help="where to put the records; a temporary directory by default")
     report = commands.add_parser("report", help="the report on the fits in a log directory")
     report.add_argument("logdir")
-    report.add_argument("--format", choices=("text", "json"), default="text")
-    report.add_argument("--all", action="store_true", help="all fits instead of the latest")
+    report.add_argument("--format", choices=("text", "json", "markdown", "html"), default="text")
+    report.add_argument("--all", action="store_true", help="all fits instead of the latest; not for html")
+    compare = commands.add_parser("compare", help="what became faster from one fit to another, and was it predicted")
+    compare.add_argument("a", metavar="A", help="log directory, run or fit before the change; its latest fit counts")
+    compare.add_argument("b", metavar="B", help="the same after the change")
+    compare.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    check = commands.add_parser(
+        "check",
+        help="exit status 1 when a fit has a known cause of slow training",
+        description=_CHECK,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check.add_argument("logdir")
+    check.add_argument("--codes", default="", help="only these causes: codes (IP01) or families (IP), with commas")
+    check.add_argument("--min-speedup", type=float, default=1.0, metavar="X", help="only findings worth X or more")
+    check.add_argument("--all", action="store_true", help="all fits instead of the latest")
     rules = commands.add_parser("rules", help="all rules, or the page of one")
     rules.add_argument("code", nargs="?")
     rules.add_argument("--write", metavar="DIR", help="write the pages as Markdown files")
     arguments = parser.parse_args(argv)
-    return {"demo": _demo, "report": _report, "rules": _rules}[arguments.command](arguments)
+    run = {"demo": _demo, "report": _report, "compare": _compare, "check": _check, "rules": _rules}[arguments.command]
+    return run(arguments)
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, status: int = 1) -> int:
     print(message, file=sys.stderr)
-    return 1
+    return status
+
+
+def _fits(logdir: str) -> "list[tuple[Fit, ...]]":
+    """The fits in a directory, the oldest first, each with all its workers; none says on standard error why."""
+    from tb_trainspeed.summary import join_workers, place_of, read_log
+
+    try:
+        log = read_log(logdir)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return []
+    for problem in log.problems:
+        print(f"{problem.run}: {problem.message}", file=sys.stderr)
+    if not log.fits:
+        print(
+            f"No fit was recorded in {logdir}: add TrainSpeedCallback(log_dir={logdir!r}) to fit(callbacks=[...]).",
+            file=sys.stderr,
+        )
+    return join_workers(log.fits, lambda fit: place_of(fit.run, fit.profile))
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -48,32 +98,88 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from tb_trainspeed.report import diagnose
+    from tb_trainspeed.report import diagnose, markdown, page, workers_of
     from tb_trainspeed.report.terminal import render
-    from tb_trainspeed.summary import read_log
 
-    try:
-        log = read_log(arguments.logdir)
-    except FileNotFoundError as error:
-        return _fail(str(error))
-    for problem in log.problems:
-        print(f"{problem.run}: {problem.message}", file=sys.stderr)
-    if not log.fits:
-        return _fail(
-            f"No fit was recorded in {arguments.logdir}: add TrainSpeedCallback(log_dir={arguments.logdir!r}) to "
-            "fit(callbacks=[...])."
-        )
-    fits = sorted(log.fits, key=lambda fit: fit.profile.started_at_s)
+    if arguments.format == "html" and arguments.all:
+        return _fail("One page holds one fit: leave out --all, or give the directory of a run.", 2)
+    fits = _fits(arguments.logdir)
     chosen = fits if arguments.all else fits[-1:]
-    reports = [(fit.run, diagnose(fit.profile)) for fit in chosen]
+    reports = [(workers[0].run, diagnose(workers[0].profile)) for workers in chosen]
+    values = [
+        {**report.to_dict(), "run": run, "workers": workers_of([fit.profile for fit in workers])}
+        for (run, report), workers in zip(reports, chosen, strict=True)
+    ]
+    if not fits:
+        return 1
     if arguments.format == "json":
-        values = [{**report.to_dict(), "run": run} for run, report in reports]
         print(json.dumps(values if arguments.all else values[0], allow_nan=False))
+    elif arguments.format == "html":
+        print(page.render(values[0]), end="")
+    elif arguments.format == "markdown":
+        print("\n".join(markdown.render(report, run) for run, report in reports), end="")
     else:
         for run, report in reports:
             print(f"\nrun {run}, fit {report.profile.fit_index}, {report.profile.status}")
             print(render(report))
     return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from tb_trainspeed.report import compare, diagnose, markdown, terminal
+
+    names = arguments.a, arguments.b
+    found = [_fits(name) for name in names]
+    if not all(found):
+        return 1
+    comparison = compare(*(diagnose(fits[-1][0].profile) for fits in found))
+    if arguments.format == "json":
+        print(json.dumps(comparison.to_dict(), allow_nan=False))
+    else:
+        renderer = markdown if arguments.format == "markdown" else terminal
+        print(renderer.render_comparison(comparison, *names))
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from tb_trainspeed.report import diagnose
+    from tb_trainspeed.rules import catalogue
+
+    codes = tuple(code for code in arguments.codes.split(",") if code)
+    unknown = [code for code in codes if not any(rule.code.startswith(code) for rule in catalogue())]
+    if unknown:
+        return _fail(f"There is no rule {', '.join(unknown)}: `trainspeed rules` lists them.", 2)
+    fits = _fits(arguments.logdir)
+    if not fits:
+        return 2
+    status = 0
+    for workers in fits if arguments.all else fits[-1:]:
+        status = max(status, _checked(workers[0].run, diagnose(workers[0].profile), codes, arguments.min_speedup))
+    return status
+
+
+def _checked(run: str, report: "Report", codes: tuple[str, ...], min_speedup: float) -> int:
+    """Says what was found in one fit and returns the exit status for it."""
+    where = f"run {run}, fit {report.profile.fit_index}"
+    counted = [finding for finding in report.findings if _counts(finding, codes, min_speedup)]
+    for finding in counted:
+        gain = f"{finding.speedup.expected:.2f}x faster without it" if finding.speedup else "gain unknown"
+        print(f"{where}: {finding.code} {finding.name}: {finding.title} ({gain})")
+    if counted:
+        return 1
+    untold = [done for done in report.checks if done.rule.code in codes and done.outcome in ("not_measured", "failed")]
+    for done in untold:
+        print(f"{where}: {done.rule.code} cannot be told: {done.reason}", file=sys.stderr)
+    return 2 if untold else 0
+
+
+def _counts(finding: "Finding", codes: tuple[str, ...], min_speedup: float) -> bool:
+    named = any(finding.code.startswith(code) for code in codes)
+    if codes and not named:
+        return False
+    if finding.speedup is None:
+        return min_speedup <= 1.0 and (named or finding.confidence != "hint")
+    return finding.speedup.expected >= min_speedup and (named or finding.confidence != "hint")
 
 
 def _rules(arguments: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.rules.facts import BATCH_HOOKS, steady_of, takes_turns
-from tb_trainspeed.rules.rule import Change, Range
+from tb_trainspeed.rules.rule import Change, Range, exactly
 
 End = Literal["low", "expected", "high"]
 ENDS: tuple[End, ...] = ("low", "expected", "high")
@@ -50,6 +50,8 @@ class StepModel:
         dispatch_s: the host's part of computing.
         device_s: the rest of computing.
         batch_callbacks_s: callbacks of a batch.
+        late_s: waiting for batches that are late now and then though their supply is faster than the step.
+        other_step_s: the rest of a step: garbage collection, measuring.
         cpu_s: CPU time of the whole process a step, at its `source_cpu_s`.
         cores: cores that the process may use.
         restart_s: the boundary between two epochs.
@@ -63,6 +65,7 @@ class StepModel:
     dispatch_s: float
     device_s: float
     batch_callbacks_s: float
+    late_s: float
     other_step_s: float
     cpu_s: float
     cores: float
@@ -76,7 +79,7 @@ class StepModel:
 
     def busy_s(self) -> float:
         """What the thread that trains does for one step."""
-        return self.dispatch_s + self.device_s + self.batch_callbacks_s + self.other_step_s
+        return self.dispatch_s + self.device_s + self.batch_callbacks_s + self.late_s + self.other_step_s
 
     def busy_cores(self) -> float:
         """Share of the cores in use while the step computes, 0 to 1; the source computes all the time."""
@@ -93,6 +96,22 @@ class StepModel:
         """Time of one epoch."""
         once = self.epoch_callbacks_s + self.checkpointing_s + self.validation_s + self.restart_s + self.rest_s
         return self.steps * self.step_s(core_use) + once
+
+    def phases(self, core_use: float) -> dict[str, float]:
+        """One epoch by phases of the ledger, seconds; they add up to `epoch_s`."""
+        busy_s, step_s = self.busy_s(), self.step_s(core_use)
+        # Where the cores are the limit, computing takes longer; what is left of the supply is waited for.
+        waits_s = self.supply_s if self.in_turn else max(0.0, self.supply_s - busy_s)
+        crowded_s = max(0.0, step_s - busy_s - waits_s)
+        return {
+            "input_wait": self.steps * (waits_s + self.late_s),
+            "compute": self.steps * (self.dispatch_s + self.device_s + crowded_s),
+            "callbacks": self.steps * self.batch_callbacks_s + self.epoch_callbacks_s,
+            "checkpointing": self.checkpointing_s,
+            "validation": self.validation_s,
+            "epoch_restart": self.restart_s,
+            "other": self.steps * self.other_step_s + self.rest_s,
+        }
 
 
 def baseline(profile: Profile) -> StepModel | None:
@@ -112,7 +131,7 @@ def baseline(profile: Profile) -> StepModel | None:
     batch_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks" and row.hook in BATCH_HOOKS)
     all_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks")
     batch_callbacks_s = step.get("callbacks", 0.0) * (batch_rows / all_rows if all_rows else 0.0)
-    other_s = step.get("gc", 0.0) + step.get("trainspeed", 0.0)
+    other_s, late_s = step.get("gc", 0.0) + step.get("trainspeed", 0.0), 0.0
     wait_s = step.get("input_wait", 0.0)
     # Checkpoints after a batch are in the critical path like those after an epoch, but hardly any epoch needs two
     # kinds: both are counted per epoch.
@@ -129,7 +148,7 @@ def baseline(profile: Profile) -> StepModel | None:
     elif wait_s >= _STARVED * (busy_s + wait_s):
         supply_s = busy_s + wait_s
     else:  # now and then a batch is late; that stays, and how fast the supply could be is not known
-        supply_s, other_s = min(source_s, busy_s), other_s + wait_s
+        supply_s, late_s = min(source_s, busy_s), wait_s
     dispatch_s = min(profile.steps.dispatch_s or 0.0, compute_s)
     per_epoch = {name: value / steady.epochs for name, value in steady.phases.items()}
     return StepModel(
@@ -140,6 +159,7 @@ def baseline(profile: Profile) -> StepModel | None:
         dispatch_s=dispatch_s,
         device_s=compute_s - dispatch_s,
         batch_callbacks_s=batch_callbacks_s,
+        late_s=late_s,
         other_step_s=other_s,
         cpu_s=cpu_s,
         cores=profile.environment.cores or 1.0,
@@ -173,7 +193,8 @@ def apply(model: StepModel, changes: Iterable[Change], end: End) -> StepModel:
     # What the source and the dispatch no longer compute, the process no longer computes.
     scale = values["cpu_s"] / before.cpu_s if before.cpu_s else 1.0
     saved = before.source_cpu_s * scale - values["source_cpu_s"] + before.dispatch_s * scale - values["dispatch_s"]
-    values["cpu_s"] = max(0.0, values["cpu_s"] - max(0.0, saved))
+    # What a source computes more, it computes more; callbacks that are gone took their part of it along.
+    values["cpu_s"] = max(0.0, values["cpu_s"] - (saved if scale >= 1 else max(0.0, saved)))
     released = (
         0.0
         if before.in_turn
@@ -189,16 +210,48 @@ def apply(model: StepModel, changes: Iterable[Change], end: End) -> StepModel:
     return after
 
 
-def speedup(model: StepModel, changes: Iterable[Change]) -> Range:
-    """Returns old over new epoch time for all `changes` together."""
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """One simulated epoch: its time, that of a step without what is done once an epoch, and its phases; seconds."""
+
+    epoch_s: float
+    step_s: float
+    phases: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """An epoch as it is, and after some changes: the expected one, and its time at all three ends."""
+
+    before: Epoch
+    after: Epoch
+    after_s: Range
+
+    @property
+    def speedup(self) -> Range:
+        """Old over new time; below 1 where the changes make training slower."""
+        return Range(*(self.before.epoch_s / max(1e-9, getattr(self.after_s, end)) for end in ENDS))
+
+
+def predict(model: StepModel, changes: Iterable[Change]) -> Prediction:
+    """Simulates an epoch with all `changes` together."""
     changes = tuple(changes)
-    ratios = {}
-    for end in ENDS:
-        core_use = min(1.0, max(getattr(_CORE_USE, end), _core_use_now(model)))
-        new_s = apply(model, changes, end).epoch_s(core_use) * getattr(_SPREAD, end)
-        ratios[end] = model.epoch_s(1.0) / max(1e-9, new_s)
-    low, expected, high = ratios["low"], ratios["expected"], ratios["high"]
-    return Range(max(1.0, min(low, expected)), max(1.0, expected), max(1.0, expected, high))
+    before = Epoch(model.epoch_s(1.0), model.step_s(1.0), model.phases(1.0))
+    if not changes:
+        return Prediction(before, before, exactly(before.epoch_s))
+    now = _core_use_now(model)
+    core_use = {end: min(1.0, max(getattr(_CORE_USE, end), now)) for end in ENDS}
+    models = {end: apply(model, changes, end) for end in ENDS}
+    low, expected, high = (models[end].epoch_s(core_use[end]) * getattr(_SPREAD, end) for end in ENDS)
+    likely, used = models["expected"], core_use["expected"]
+    after = Epoch(expected, likely.step_s(used), likely.phases(used))
+    return Prediction(before, after, Range(max(low, expected), expected, min(high, expected)))
+
+
+def speedup(model: StepModel, changes: Iterable[Change]) -> Range:
+    """Returns old over new epoch time for all `changes` together, which are remedies: they make nothing slower."""
+    gain = predict(model, changes).speedup
+    return Range(*(max(1.0, ratio) for ratio in (gain.low, gain.expected, gain.high)))
 
 
 def saves_once_s(model: StepModel, changes: Iterable[Change]) -> float:

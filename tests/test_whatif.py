@@ -28,6 +28,35 @@ def test_the_baseline_reproduces_the_measured_epoch(profile):
     assert whatif.baseline(profile).epoch_s(1.0) == pytest.approx(profile.steady.wall_s)
 
 
+@pytest.mark.parametrize("profile", [STARVED, BUSY], ids=["starved", "busy"])
+def test_the_phases_of_an_epoch_add_up_to_it_and_are_those_of_the_ledger(profile):
+    model = whatif.baseline(profile)
+    phases = model.phases(1.0)
+    assert sum(phases.values()) == pytest.approx(model.epoch_s(1.0))
+    assert {name: value for name, value in phases.items() if value} == pytest.approx(
+        {name: value for name, value in profile.steady.phases.items() if value}
+    )
+
+
+def test_a_prediction_is_the_sum_of_its_phases():
+    change = Change(sets={"supply_s": exactly(0.001)}, factors={"cpu_s": exactly(9.0)})
+    foreseen = whatif.predict(whatif.baseline(STARVED), [change])
+    assert sum(foreseen.after.phases.values()) == pytest.approx(foreseen.after.epoch_s)
+    assert foreseen.after_s.expected == pytest.approx(foreseen.after.epoch_s)
+    assert foreseen.after_s.low > foreseen.after_s.expected > foreseen.after_s.high
+
+
+def test_what_makes_training_slower_is_predicted_to():
+    foreseen = whatif.predict(whatif.baseline(BUSY), [Change(factors={"device_s": exactly(3.0)})])
+    assert foreseen.speedup.expected < 0.7
+
+
+def test_a_source_that_computes_more_takes_more_cpu_time():
+    model = whatif.baseline(STARVED)
+    after = whatif.apply(model, [Change(factors={"source_cpu_s": exactly(2.0)})], "expected")
+    assert after.cpu_s == pytest.approx(model.cpu_s + model.source_cpu_s)
+
+
 def test_a_slightly_late_supply_is_kept_and_does_not_set_the_pace():
     phases = {**PHASES, "input_wait": 0.1}
     model = whatif.baseline(dataclasses.replace(STARVED, steady=Ledger(2.1, 100, 1, phases), data=Data()))

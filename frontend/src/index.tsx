@@ -2,12 +2,14 @@
 
 import { render as mount } from "preact";
 import uplotCss from "uplot/dist/uPlot.min.css?inline";
-import { createApi } from "./model/api";
+import { createApi, type Api } from "./model/api";
 import { followTheme, onReload, onUrlChange, onVisibility, readUrl, writeUrl } from "./model/host";
 import type { Mode } from "./model/ledger";
 import { startPolling } from "./model/poll";
-import { createSession } from "./model/session";
-import { readHash, writeHash } from "./model/url";
+import { createSession, type Session } from "./model/session";
+import { savedApi, savedReport } from "./model/saved";
+import type { Selection } from "./model/selection";
+import { readHash, writeHash, type Choices } from "./model/url";
 import palette from "./palette.css?inline";
 import css from "./style.css?inline";
 import { App, type Actions } from "./views/App";
@@ -27,12 +29,31 @@ function modeOf(ledger: string | undefined): Mode {
   return ledger === "whole" ? "whole" : "steady";
 }
 
+function againstOf({ compare, comparefit }: Choices): Selection | null {
+  return compare === undefined || comparefit === undefined ? null : { run: compare, fit: comparefit };
+}
+
+/** What a saved page cannot do. */
+function served(api: Api, session: Session): Partial<Actions> {
+  return {
+    async simulate(codes, levers) {
+      const { shown } = session.state();
+      if (!shown) throw new Error("nothing is on screen");
+      return api.whatIf(shown.run, shown.fit, codes, levers);
+    },
+    compare: async (a, b) => (await api.compare(a, b)).value,
+  };
+}
+
 export function render(): void {
   const root = prepareDocument();
-  const session = createSession(createApi());
+  const saved = savedReport();
+  const api = saved ? savedApi(saved) : createApi();
+  const session = createSession(api);
   const choices = readHash(readUrl());
   session.setMode(modeOf(choices.ledger));
-  if (choices.run !== undefined) void session.choose(choices);
+  session.compareWith(againstOf(choices));
+  if (choices.run !== undefined) void session.choose({ run: choices.run, ...(choices.fit !== undefined && { fit: choices.fit }) });
 
   const poller = startPolling(() => session.update());
   const refresh = () => {
@@ -42,22 +63,36 @@ export function render(): void {
   const actions: Actions = {
     choose(wanted) {
       void session.choose(wanted);
-      const { selection, mode } = session.state();
-      remember({ ...selection, ledger: mode });
+      remember(session.state().selection);
     },
     setMode(mode) {
       session.setMode(mode);
-      remember({ ...readHash(readUrl()), ledger: mode });
+      remember();
+    },
+    compareWith(other) {
+      session.compareWith(other);
+      // A link to a comparison names both fits.
+      remember(session.state().selection);
     },
     retry: refresh,
+    ...(saved === null && served(api, session)),
   };
-  function remember({ ledger, ...selection }: { run?: string; fit?: string; ledger: Mode }) {
-    writeUrl(writeHash(readUrl(), { ...selection, ...(ledger === "whole" && { ledger }) }));
+  /** Which fit is in the URL only once it was chosen: a plain link goes on showing the newest. */
+  function remember(chosen?: Selection | null) {
+    const { run, fit } = chosen ?? readHash(readUrl());
+    const { mode, against } = session.state();
+    const choices: Choices = {
+      ...(run !== undefined && { run }),
+      ...(fit !== undefined && { fit }),
+      ...(mode === "whole" && { ledger: mode }),
+      ...(against && { compare: against.run, comparefit: against.fit }),
+    };
+    writeUrl(writeHash(readUrl(), choices));
   }
 
   let theme = 0;
   const draw = () => {
-    mount(<App session={session} actions={actions} theme={String(theme)} />, root);
+    mount(<App session={session} actions={actions} theme={String(theme)} saved={saved !== null} />, root);
   };
   followTheme(() => {
     theme += 1;
@@ -66,8 +101,12 @@ export function render(): void {
   onReload(refresh);
   onVisibility((visible) => { poller.setVisible(visible); });
   onUrlChange(() => {
-    const { ledger, ...wanted } = readHash(readUrl());
-    session.setMode(modeOf(ledger));
-    if (wanted.run !== undefined) void session.choose(wanted);
+    const wanted = readHash(readUrl());
+    session.setMode(modeOf(wanted.ledger));
+    session.compareWith(againstOf(wanted));
+    if (wanted.run !== undefined) void session.choose({ run: wanted.run, ...(wanted.fit !== undefined && { fit: wanted.fit }) });
   });
 }
+
+// Nobody else calls `render()` on a page that somebody saved.
+if (savedReport() !== null) render();

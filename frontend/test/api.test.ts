@@ -18,6 +18,14 @@ test("addresses are below the base of the frame, with hostile names encoded", as
   expect(answer.mock.calls[0]?.[0].href).toBe(`${BASE}report?run=a%2Fb%26c%3D%23%3F&fit=1`);
 });
 
+test("a what-if names its findings, and levers whose names may hold anything", async () => {
+  answer.mockImplementation(() => json({ apply: ["IP01"] }));
+  expect(await createApi().whatIf("r", "1", ["IP01", "CB01"], { "layer:a,b/c": 0.5 })).toEqual({ apply: ["IP01"] });
+  const asked = answer.mock.calls[0]?.[0].searchParams;
+  expect(asked?.get("apply")).toBe("IP01,CB01");
+  expect(JSON.parse(asked?.get("levers") ?? "")).toEqual({ "layer:a,b/c": 0.5 });
+});
+
 test("an unchanged answer is the same object", async () => {
   answer.mockImplementation(() => json({ runs: [] }));
   const api = createApi();

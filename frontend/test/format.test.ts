@@ -60,7 +60,7 @@ test.each([
   [2.44, "2.4×"],
   [1.05, "1.05×"],
   [1.0004, "1.0×"],
-  [0.97, "1.0×"],
+  [0.97, "0.97×"],
   [9.96, "10×"],
   [12.3, "12×"],
   [null, "–"],
@@ -72,6 +72,8 @@ test("ranges shorten to one number where both ends read the same", () => {
   expect(timesRange({ low: 2.2, high: 2.6 })).toBe("2.2–2.6×");
   expect(timesRange({ low: 1.04, high: 1.05 })).toBe("1.04–1.05×");
   expect(timesRange({ low: 1, high: 1.3 })).toBe("1.0–1.3×");
+  expect(timesRange({ low: 1.004, high: 1.12 })).toBe("1.00–1.12×");
+  expect(timesRange({ low: 0.94, high: 1.38 })).toBe("0.94–1.38×");
   expect(timesRange({ low: 9, high: 12.4 })).toBe("9.0–12×");
   expect(timesRange({ low: 2.41, high: 2.44 })).toBe("2.4×");
   expect(timesRange(null)).toBe("–");

@@ -29,6 +29,8 @@ function server(runs: RunRow[]) {
       const value: Report = { ...golden(), run: name, fit_id: id };
       return { text: "", value, clock_offset_s: 0 };
     },
+    whatIf: () => Promise.reject(new Error("the session asks no such thing")),
+    compare: () => Promise.reject(new ApiError("refused", "Not here.")),
   };
   return { world, session: createSession(api, () => NOW_S * 1000) };
 }
@@ -140,4 +142,15 @@ test("listeners hear of changes only", async () => {
   stop();
   session.setMode("steady");
   expect(heard).toBe(1);
+});
+
+test("what to compare with is kept, and the same choice again is no change", () => {
+  const { session } = server([run("a", fit("1", 10)), run("b", fit("1", 20))]);
+  let heard = 0;
+  session.subscribe(() => { heard++; });
+  session.compareWith({ run: "b", fit: "1" });
+  session.compareWith({ run: "b", fit: "1" });
+  expect([heard, session.state().against]).toEqual([1, { run: "b", fit: "1" }]);
+  session.compareWith(null);
+  expect([heard, session.state().against]).toEqual([2, null]);
 });

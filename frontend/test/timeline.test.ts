@@ -43,15 +43,15 @@ test("buckets without steps, and columns that are too short, do no harm", () => 
   const stack = stackOf({ ...TIMELINE, steps: [10, 0, 4], phases: { compute: [1] } });
   expect(stack.x).toEqual([0, 20, 24]);
   expect(stack.layers[0]?.values).toEqual([0.1, null]);
-  expect(stackOf({ ...TIMELINE, first_step: [], steps: [], phases: {} })).toEqual({ x: [], step_s: [], layers: [] });
+  expect(stackOf({ ...TIMELINE, first_step: [], steps: [], phases: {} })).toMatchObject({ x: [], step_s: [], layers: [] });
 });
 
 test("one slow start does not flatten the rest, unless peaks are asked for", () => {
-  const stack = { x: Array.from({ length: 21 }, (_, i) => i), step_s: [2, ...Array.from({ length: 19 }, () => 0.05)], layers: [] };
+  const stack = { x: Array.from({ length: 21 }, (_, i) => i), step_s: [2, ...Array.from({ length: 19 }, () => 0.05)] };
   expect(ceiling(stack, 0, 20, false)).toEqual({ top_s: 0.05 * 1.35, cut: true });
   expect(ceiling(stack, 0, 20, true).top_s).toBeCloseTo(2.24);
   expect(ceiling(stack, 5, 20, false)).toEqual({ top_s: 0.05 * 1.12, cut: false });
-  expect(ceiling({ x: [], step_s: [], layers: [] }, 0, 1, false).top_s).toBeGreaterThan(0);
+  expect(ceiling({ x: [], step_s: [] }, 0, 1, false).top_s).toBeGreaterThan(0);
 });
 
 test("buckets are found by step", () => {
@@ -68,12 +68,36 @@ const MARKERS = [
 ];
 
 test("what happened at one step is one event, in the order of the steps", () => {
-  expect(eventsOf(MARKERS).map(({ step, line, name, details }) => [step, line, name, details])).toEqual([
+  expect(eventsOf(MARKERS).map(({ at, line, name, details }) => [at, line, name, details])).toEqual([
     [1, true, "", "compilation 2.0 s"],
     [5, false, "", "checkpoint (ModelCheckpoint) 100 ms"],
     [10, true, "epoch 2", "validation 200 ms"],
     [24, false, "", "validation 200 ms"],
   ]);
+});
+
+test("over wall time, buckets and events stand where they happened", () => {
+  const stack = stackOf(TIMELINE, "time");
+  expect(stack.x).toEqual([0, 1, 2, 2.4]);
+  expect(stack.steps).toEqual([0, 10, 20, 24]);
+  expect(bucketAt(stack, 1.5)).toBe(1);
+  expect(eventsOf(MARKERS, "time").map(({ at }) => at)).toEqual([0, 0.5, 1, 3]);
+});
+
+test("phases that are switched off leave the stack and its height, and can be switched on again", () => {
+  const stack = stackOf(TIMELINE, "steps", new Set(["compute"]));
+  expect(stack.layers.map(({ phase }) => phase)).toEqual(["input_wait"]);
+  expect(stack.layers[0]?.tops).toEqual([0.04, 0, 0.05]);
+  expect(stack.step_s).toEqual([0.04, 0, 0.05]);
+  expect(stack.phases).toEqual(["compute", "input_wait"]);
+  expect(stackOf(TIMELINE, "steps", new Set(["compute", "input_wait"])).step_s).toEqual([0, 0, 0]);
+});
+
+test("the slowest steps lift the axis where they are drawn", () => {
+  const stack = stackOf(TIMELINE);
+  expect(stack.slowest_s).toEqual([0.2, 0.3, 0.1]);
+  expect(ceiling(stack, 0, 24, true, stack.slowest_s).top_s).toBeCloseTo(0.3 * 1.12);
+  expect(ceiling(stack, 20, 24, true, stack.slowest_s).top_s).toBeCloseTo(0.1 * 1.12);
 });
 
 test("markers that took time belong to a bucket, those after the last step to the last", () => {
@@ -87,8 +111,8 @@ test("markers that took time belong to a bucket, those after the last step to th
 
 test("the highest bucket in view", () => {
   const stack = stackOf(TIMELINE);
-  expect(highest(stack, 0, 24)).toEqual({ step: 20, step_s: 0.2 });
-  expect(highest(stack, 20, 24)).toEqual({ step: 24, step_s: 0.1 });
+  expect(highest(stack, 0, 24)).toEqual({ at: 20, step_s: 0.2 });
+  expect(highest(stack, 20, 24)).toEqual({ at: 24, step_s: 0.1 });
   expect(highest(stackOf({ ...TIMELINE, first_step: [], steps: [], phases: {} }), 0, 1)).toBeNull();
 });
 

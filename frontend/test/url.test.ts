@@ -17,3 +17,8 @@ test("broken and foreign parts are ignored", () => {
   expect(readHash("")).toEqual({});
   expect(writeHash("", {})).toBe("#");
 });
+
+test("both fits of a comparison survive the URL", () => {
+  const choices = { run: "a/b", fit: "1", compare: "x&y=z", comparefit: "2" };
+  expect(readHash(writeHash("#trainspeed", choices))).toEqual(choices);
+});

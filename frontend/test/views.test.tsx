@@ -34,7 +34,7 @@ function fakeSession(first: Partial<State>) {
 
 async function show(first: Partial<State>) {
   const { session, change } = fakeSession(first);
-  const actions = { choose: vi.fn(), setMode: vi.fn(), retry: vi.fn() };
+  const actions = { choose: vi.fn(), setMode: vi.fn(), retry: vi.fn(), compareWith: vi.fn() };
   await act(() => { render(<App session={session} actions={actions} theme="1" />, root); });
   return { change, actions };
 }
@@ -53,7 +53,7 @@ function bare(): Report {
   return {
     ...report,
     ...{ steady: null, step_s: null, samples_per_s: null, steps_per_s: null, epoch_s: null, attainable: null, cores: null, epochs_planned: null },
-    ...{ phases, steps: 0, epochs: 0, wall_s: 0, headline: [], findings: [], checks: [], markers: [], hooks: [], devices: [], versions: {}, not_measured: {} },
+    ...{ phases, layers: [], pipeline: [], levers: [], usage: [], validation: null, meanings: {}, steps: 0, epochs: 0, wall_s: 0, headline: [], findings: [], checks: [], markers: [], hooks: [], devices: [], versions: {}, not_measured: {} },
     overhead: { share: null, foreground_s: 0, background_s: 0 },
     timeline: { steps_per_bucket: 1, first_step: [], steps: [], start_s: [], wall_s: [], slowest_step_s: [], phases: {} },
     status: "running",
@@ -77,18 +77,6 @@ test.each([
   expect(text()).not.toMatch(/NaN|undefined|null|\[object|-0\b/);
 });
 
-test("deep samples show the dearest layers first, and how many more there are", async () => {
-  const layers = Array.from({ length: 12 }, (_, n) => ({ name: `layer_${n}`, forward_s: 1e-3 * n, backward_s: 2e-3 * n }));
-  const parts = [{ name: "forward", mean_s: 0.06, low_s: 0.05, high_s: 0.07 }, { name: "backward", mean_s: 0.12, low_s: 0.11, high_s: 0.13 }];
-  const stages = [{ name: "ParallelMap", busy_s: 0.004, calls: 32, parallelism: null }];
-  await show(showing({ ...golden(), breakdown: { samples: 3, steps: 9, parts, layers, stages } }));
-  const cells = [...root.querySelectorAll(".inside tbody tr")].map((row) => row.textContent);
-  expect(cells[0]).toBe("layer_1111 ms22 ms17 %");
-  expect(cells[8]).toBe("3 more layers9 %");
-  expect(cells[9]).toBe("ParallelMap4 ms32–");
-  expect(text()).toContain("from 9 steps in 3 deep samples, parts within ±6 % of the step");
-});
-
 test("a report that cannot be drawn leaves the run picker, and the next one is drawn again", async () => {
   vi.spyOn(console, "error").mockImplementation(() => undefined);
   const broken = { ...golden(), timeline: null } as unknown as Report;
@@ -97,13 +85,6 @@ test("a report that cannot be drawn leaves the run picker, and the next one is d
   expect(root.querySelector(".picker")).not.toBeNull();
   await change(showing(golden()));
   expect(text()).toContain("Where the time went");
-});
-
-test("colours of the time line that the legend lacks are explained", async () => {
-  await show(showing(golden()));
-  expect(root.querySelector(".keys")?.textContent).toBe("Also in here:compilationgc pauses");
-  await show({ ...showing(golden()), mode: "whole" });
-  expect(root.querySelector(".keys")).toBeNull();
 });
 
 test("hostile names and messages stay text", async () => {

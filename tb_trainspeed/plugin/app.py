@@ -2,8 +2,10 @@
 
 import contextlib
 import dataclasses
+import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from tensorboard import errors, plugin_util
@@ -14,7 +16,7 @@ from werkzeug import wrappers
 import tb_trainspeed
 from tb_trainspeed.plugin.lru import Lru
 from tb_trainspeed.plugin.static_files import fingerprint, load_files
-from tb_trainspeed.plugin.store import Store
+from tb_trainspeed.plugin.store import Fit, Store
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.summary import PLUGIN_NAME
 
@@ -23,6 +25,13 @@ _MAX_PARAMETER = 4096
 #: What the list of runs says of a fit, all of it fields of `store.Fit`.
 _FIT_KEYS = ("fit", "index", "status", "started_at_s", "updated_at_s", "steps", "wall_s", "backend")
 _DAY_S = 24 * 60 * 60
+#: What a report can be taken along as: how the name of the file ends, and its type.
+_FILES = {
+    "json": (".json", "application/json"),
+    "markdown": (".md", "text/markdown"),
+    "html": (".html", "text/html"),
+}
+_UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
 
 _logger = logging.getLogger("tensorboard")
 
@@ -30,15 +39,11 @@ _logger = logging.getLogger("tensorboard")
 class Report(Protocol):
     """What the routes need of a report."""
 
-    @property
-    def findings(self) -> Iterable[Any]:
-        """Each has a `code`."""
-
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON."""
 
-    def what_if(self, codes: tuple[str, ...]) -> dict[str, Any]:
-        """What the remedies of these findings would give together, as JSON."""
+    def what_if(self, codes: tuple[str, ...], settings: Mapping[str, float]) -> dict[str, Any]:
+        """What the remedies of these findings and these settings of levers would give together, as JSON."""
 
 
 def _diagnose(profile: Profile) -> Report:
@@ -93,6 +98,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/runs": self._runs,
             "/report": self._report,
             "/whatif": self._whatif,
+            "/compare": self._compare,
             "/rules": self._rules,
             "/static/*": self._static,
         }
@@ -102,8 +108,11 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         """All fits by run, and what could not be read."""
         listing = self._store.listing(ctx, experiment_id)
         runs: dict[str, list[dict[str, Any]]] = {}
-        for fit in listing.fits:
-            runs.setdefault(fit.run, []).append({key: getattr(fit, key) for key in _FIT_KEYS})
+        for workers in listing.joined():
+            first = workers[0]
+            row = {key: getattr(first, key) for key in _FIT_KEYS}
+            updated_at_s = max(one.updated_at_s for one in workers)
+            runs.setdefault(first.run, []).append({**row, "updated_at_s": updated_at_s, "workers": len(workers)})
         return {
             "version": tb_trainspeed.__version__,
             "runs": [{"run": run, "fits": fits} for run, fits in runs.items()],
@@ -111,25 +120,55 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         }
 
     def report_impl(self, ctx: Any, experiment_id: str, run: str, fit: str) -> dict[str, Any]:
-        """The report on one fit."""
-        with _analysis():
-            return {**self._report_on(ctx, experiment_id, run, fit).to_dict(), "run": run}
+        """The report on one fit, with its workers side by side."""
+        from tb_trainspeed.report import workers_of
 
-    def whatif_impl(self, ctx: Any, experiment_id: str, run: str, fit: str, codes: tuple[str, ...]) -> dict[str, Any]:
-        """What some of the remedies in a report would give together."""
+        with _analysis():
+            found, records = self._store.fit(ctx, experiment_id, run, fit)
+            report = self._report_of(ctx, experiment_id, found)
+            several = records if len(records) > 1 else ()
+            workers = workers_of([self._store.profile(ctx, experiment_id, record) for record in several])
+            return {**report.to_dict(), "run": run, "workers": workers}
+
+    def file_impl(self, ctx: Any, experiment_id: str, run: str, fit: str, kind: str) -> str:
+        """The report on one fit as a file to keep; `kind` is a key of `_FILES`."""
+        from tb_trainspeed.report import markdown, page
+
+        if kind == "markdown":
+            with _analysis():
+                return markdown.render(self._report_on(ctx, experiment_id, run, fit), run)
+        values = self.report_impl(ctx, experiment_id, run, fit)
+        return page.render(values) if kind == "html" else json.dumps(values, indent=1, allow_nan=False)
+
+    def compare_impl(self, ctx: Any, experiment_id: str, a: tuple[str, str], b: tuple[str, str]) -> dict[str, Any]:
+        """What changed from one fit to another; each is a run and one of its fits, "" for its latest."""
+        from tb_trainspeed.report import compare
+
+        with _analysis():
+            first, second = (self._report_on(ctx, experiment_id, run, fit) for run, fit in (a, b))
+            return compare(first, second).to_dict()
+
+    def whatif_impl(
+        self, ctx: Any, experiment_id: str, run: str, fit: str, codes: tuple[str, ...], settings: dict[str, float]
+    ) -> dict[str, Any]:
+        """What some of the remedies and levers in a report would give together."""
         with _analysis():
             report = self._report_on(ctx, experiment_id, run, fit)
-            unknown = set(codes) - {finding.code for finding in report.findings}
-            if unknown:
-                raise errors.InvalidArgumentError(f"not among the findings of this fit: {', '.join(sorted(unknown))}")
-            return report.what_if(codes)
+            try:
+                values: dict[str, Any] = report.what_if(codes, settings)
+                return values
+            except ValueError as error:
+                raise errors.InvalidArgumentError(str(error)) from error
 
     def rules_impl(self) -> list[dict[str, str]]:
         """All rules, with the text of their pages."""
         return [{key: getattr(rule, key) for key in ("code", "name", "summary", "doc")} for rule in self._catalogue()]
 
-    def _report_on(self, ctx: Any, experiment_id: str, run: str, fit: str) -> Report:
-        found = self._store.fit(ctx, experiment_id, run, fit)
+    def _report_on(self, ctx: Any, experiment_id: str, run: str, fit: str) -> Any:
+        found, _ = self._store.fit(ctx, experiment_id, run, fit)
+        return self._report_of(ctx, experiment_id, found)
+
+    def _report_of(self, ctx: Any, experiment_id: str, found: Fit) -> Any:
         profile = self._store.profile(ctx, experiment_id, found)
         return self._reports.get((experiment_id, found.series), found.stamp, lambda: self._diagnose(profile))
 
@@ -138,12 +177,26 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def _report(self, request: wrappers.Request) -> wrappers.Response:
         run, fit_id = _parameter(request, "run"), _parameter(request, "fit")
-        return _json(request, self.report_impl(*_scope(request), run, fit_id))
+        kind = _parameter(request, "format", "")
+        if not kind:
+            return _json(request, self.report_impl(*_scope(request), run, fit_id))
+        if kind not in _FILES:
+            raise errors.InvalidArgumentError(f"there is no format {kind!r}: use one of {', '.join(_FILES)}")
+        suffix, content_type = _FILES[kind]
+        response = _respond(request, self.file_impl(*_scope(request), run, fit_id, kind), content_type)
+        name = _UNSAFE.sub("-", f"trainspeed-{run}")[:80].strip("-.")
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}{suffix}"'
+        return response
 
     def _whatif(self, request: wrappers.Request) -> wrappers.Response:
         run, fit_id = _parameter(request, "run"), _parameter(request, "fit")
         codes = tuple(dict.fromkeys(code for code in _parameter(request, "apply").split(",") if code))
-        return _json(request, self.whatif_impl(*_scope(request), run, fit_id, codes))
+        settings = _settings(_parameter(request, "levers")) if "levers" in request.args else {}
+        return _json(request, self.whatif_impl(*_scope(request), run, fit_id, codes, settings))
+
+    def _compare(self, request: wrappers.Request) -> wrappers.Response:
+        a, b = ((_parameter(request, side), _parameter(request, f"{side}_fit", "")) for side in "ab")
+        return _json(request, self.compare_impl(*_scope(request), a, b))
 
     def _rules(self, request: wrappers.Request) -> wrappers.Response:
         return _json(request, self.rules_impl())
@@ -175,13 +228,26 @@ def _scope(request: wrappers.Request) -> tuple[Any, str]:
     return plugin_util.context(request.environ), plugin_util.experiment_id(request.environ)
 
 
-def _parameter(request: wrappers.Request, name: str) -> str:
+def _parameter(request: wrappers.Request, name: str, otherwise: str | None = None) -> str:
     values = request.args.getlist(name)
+    if not values and otherwise is not None:
+        return otherwise
     if len(values) != 1:
         raise errors.InvalidArgumentError(f"give the parameter {name!r} once; it was given {len(values)} times")
     if len(values[0]) > _MAX_PARAMETER:
         raise errors.InvalidArgumentError(f"the parameter {name!r} is longer than {_MAX_PARAMETER} characters")
     return values[0]
+
+
+def _settings(text: str) -> dict[str, float]:
+    """A JSON object of numbers: codes of levers may hold any character."""
+    try:
+        settings = json.loads(text)
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict) or any(type(value) not in (int, float) for value in settings.values()):
+        raise errors.InvalidArgumentError("the parameter 'levers' must be a JSON object of numbers")
+    return settings
 
 
 def _json(request: wrappers.Request, body: Any) -> wrappers.Response:

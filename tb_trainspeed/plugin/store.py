@@ -13,7 +13,17 @@ from tensorboard.data import provider
 
 from tb_trainspeed.plugin.lru import Lru
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.summary import PLUGIN_NAME, PROFILE_TAG, Problem, RecordError, decode, run_of
+from tb_trainspeed.summary import (
+    PLUGIN_NAME,
+    PROFILE_TAG,
+    Place,
+    Problem,
+    RecordError,
+    decode,
+    join_workers,
+    place_of,
+    run_of,
+)
 
 #: Runs per read. TensorBoard walks all its metadata for each read, and the fast loader fails above 256 MiB per reply.
 _RUNS_PER_READ = 100
@@ -34,16 +44,28 @@ class Fit:
     steps: int
     wall_s: float
     backend: str
+    place: Place
     series: str
     stamp: object
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """All fits, those of a run together and the oldest first, and what could not be read."""
+    """All records, those of a run together and the oldest first, and what could not be read."""
 
     fits: tuple[Fit, ...]
     problems: tuple[Problem, ...]
+
+    def joined(self) -> list[tuple[Fit, ...]]:
+        """The workers of each fit; of a fit in one process just that one. In the order of `fits`."""
+        by_run: dict[str, list[Fit]] = {}
+        for fit in self.fits:
+            by_run.setdefault(fit.run, []).append(fit)
+        return [group for fits in by_run.values() for group in join_workers(fits, lambda fit: fit.place)]
+
+    def latest(self, run: str) -> Fit | None:
+        """The fit of a run that started last."""
+        return next((workers[0] for workers in reversed(self.joined()) if workers[0].run == run), None)
 
 
 class Store:
@@ -53,7 +75,8 @@ class Store:
         self._provider = data_provider
         # More than TensorBoard itself can show; one is a few hundred bytes.
         self._listed: Lru[Fit | Problem] = Lru(20_000)
-        self._profiles: Lru[Profile] = Lru(32)
+        # Enough for all workers of a large fit.
+        self._profiles: Lru[Profile] = Lru(256)
 
     def listing(self, ctx: Any, experiment_id: str) -> Listing:
         """Every fit the provider knows. Never raises for the sake of one bad record."""
@@ -68,16 +91,18 @@ class Store:
         fits.sort(key=lambda fit: (fit.run, fit.started_at_s, fit.index))
         return Listing(tuple(fits), tuple(sorted(problems, key=dataclasses.astuple)))
 
-    def fit(self, ctx: Any, experiment_id: str, run: str, fit_id: str) -> Fit:
-        """The fit `fit_id` of `run`.
+    def fit(self, ctx: Any, experiment_id: str, run: str, fit_id: str) -> tuple[Fit, tuple[Fit, ...]]:
+        """The fit `fit_id` of `run`, "" for its latest; and all workers of it.
 
         Raises:
             NotFoundError: There is none, or its record cannot be read.
         """
         listing = self.listing(ctx, experiment_id)
-        found = [fit for fit in listing.fits if fit.run == run and fit.fit == fit_id]
-        if found:
-            return found[-1]
+        wanted = fit_id or getattr(listing.latest(run), "fit", "")
+        for workers in reversed(listing.joined()):
+            for fit in workers:
+                if fit.run == run and fit.fit == wanted:
+                    return fit, workers
         message = f"run {run!r} has no TrainSpeed record of a fit {fit_id!r}"
         problems = [problem.message for problem in listing.problems if problem.run == run]
         raise errors.NotFoundError("; ".join([message, *problems[:3]]))
@@ -181,6 +206,7 @@ def _listed(series: str, stamp: object, payload: object) -> Fit | Problem:
         steps=profile.ledger.steps,
         wall_s=profile.ledger.wall_s,
         backend=profile.environment.backend,
+        place=place_of(run_of(series), profile),
         series=series,
         stamp=stamp,
     )

@@ -12,6 +12,8 @@ _MAX_STAGES = 64
 _INTERESTING = 40
 _STRINGS = 5
 _PLUMBING = frozenset(("Placeholder", "Identity", "Const", "NoOp"))
+# Stages that hand on the batches they get.
+_ONE_TO_ONE = frozenset(("Prefetch", "Map", "ParallelMap", "Repeat", "Take", "Skip", "Shard", "Shuffle", "Cache"))
 
 
 def add_facts(data: Data, dataset: Any, users: bool) -> Data:
@@ -19,16 +21,25 @@ def add_facts(data: Data, dataset: Any, users: bool) -> Data:
     if not isinstance(dataset, tf.data.Dataset):
         return data
     batch_size, batch_bytes, text = batch_of(dataset)
+    found = stages(dataset) if users else ()
     return dataclasses.replace(
         data,
-        batch_size=data.batch_size or batch_size,
+        batch_size=data.batch_size or batch_size or _batched(found),
         batch_bytes=batch_bytes,
         batch=text,
-        stages=stages(dataset) if users else (),
+        stages=found,
         options=options(dataset) if users else {},
         inputs=text if users else data.inputs,
         files=samples.files_facts(_strings(dataset)) if users else data.files,
     )
+
+
+def _batched(found: tuple[Stage, ...]) -> int | None:
+    """The size of all batches but the last, which the shapes do not tell where that one may be smaller."""
+    for stage in reversed(found):
+        if stage.batch_size or stage.kind not in _ONE_TO_ONE:
+            return stage.batch_size
+    return None
 
 
 def _strings(dataset: Any) -> list[bytes]:

@@ -83,6 +83,7 @@ def _finding(done: Check, found: Found, profile: Profile, model: whatif.StepMode
         url=f"{RULE_PAGES}/{rule.code}.md",
         more=rule.doc,
         change=found.change,
+        bars=found.bars,
     )
 
 

@@ -1,13 +1,16 @@
 """What is said about a fit."""
 
 import dataclasses
+import functools
 import html
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tb_trainspeed import whatif
+from tb_trainspeed.levers import Lever, levers_of
 from tb_trainspeed.profile import PHASES, Profile
+from tb_trainspeed.report import tables
 from tb_trainspeed.rules import Check
 from tb_trainspeed.rules.facts import steady_of
 from tb_trainspeed.rules.rule import Change, Range
@@ -43,6 +46,7 @@ class Finding:
         confidence: `certain`, `likely` or `hint`.
         url: the rule's page, in the repository.
         more: the text of that page.
+        bars: seconds that show the cause side by side, label to value.
     """
 
     code: str
@@ -59,6 +63,7 @@ class Finding:
     url: str
     more: str
     change: Change = dataclasses.field(repr=False)
+    bars: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the finding as JSON values."""
@@ -128,29 +133,77 @@ class Report:
         steady = steady_of(self.profile)
         return steady.steps_per_epoch / steady.epoch_s if steady and steady.epoch_s > 0 else None
 
-    def what_if(self, codes: Iterable[str]) -> dict[str, Any]:
-        """Simulates the remedies of some findings together.
+    @functools.cached_property
+    def _model(self) -> whatif.StepModel | None:
+        return whatif.baseline(self.profile)
+
+    @functools.cached_property
+    def levers(self) -> tuple[Lever, ...]:
+        """What can be turned in this fit to ask `what_if`."""
+        return levers_of(self.profile, self._model) if self._model else ()
+
+    def what_if(self, codes: Iterable[str], settings: Mapping[str, float] | None = None) -> dict[str, Any]:
+        """Simulates the remedies of some findings, and levers, together.
 
         Args:
             codes: codes of findings of this report.
+            settings: code of a lever of this report -> one of its values.
 
         Returns:
-            `before_s` and `after_s`, the time of an epoch, and `speedup`, each of the latter with three ends.
+            What was applied (`apply`, `levers`; `notes` says what was left out, and why), what that does to results,
+            and `None` or numbers: `before_s` and `after_s`, the time of an epoch, `speedup`, `step_s`, `samples_per_s`
+            and `phases` of an epoch. `after_s` and `speedup` have three ends; the others `before` and `after`, which is
+            the expected end.
+
+        Raises:
+            ValueError: if the report has no such finding or lever, or the lever no such value.
         """
-        wanted = set(codes)
-        changes = [finding.change for finding in self.findings if finding.code in wanted]
-        model = whatif.baseline(self.profile)
-        if model is None:
-            return {"apply": sorted(wanted), "before_s": None, "after_s": None, "speedup": None}
-        gain = whatif.speedup(model, changes)
-        before_s = model.epoch_s(1.0)
-        after_s = Range(before_s / gain.low, before_s / gain.expected, before_s / gain.high)
-        return {
-            "apply": sorted(wanted),
-            "before_s": before_s,
-            "after_s": dataclasses.asdict(after_s),
-            "speedup": dataclasses.asdict(gain),
+        wanted, turned = set(codes), self._turned(settings or {})
+        unknown = wanted - {finding.code for finding in self.findings}
+        if unknown:
+            raise ValueError(f"not among the findings of this fit: {', '.join(sorted(unknown))}")
+        replaced = {code: lever for lever, _ in turned for code in lever.replaces if code in wanted}
+        applied = [finding for finding in self.findings if finding.code in wanted - set(replaced)]
+        effects = [*(finding.changes_results for finding in applied), *(lever.changes_results for lever, _ in turned)]
+        answer: dict[str, Any] = {
+            "apply": [finding.code for finding in applied],
+            "levers": {lever.code: value for lever, value in turned},
+            "notes": [
+                f"{code} is left out: its remedy is what the lever “{lever.title}” turns."
+                for code, lever in replaced.items()
+            ],
+            "changes_results": max(effects, key=("no", "rounding", "training").index, default="no"),
         }
+        numbers = ("before_s", "after_s", "speedup", "step_s", "samples_per_s", "phases")
+        if self._model is None:
+            return {**answer, **dict.fromkeys(numbers)}
+        changes = [*(finding.change for finding in applied), *(lever.change(value) for lever, value in turned)]
+        foreseen = whatif.predict(self._model, changes)
+        before, after, after_s, gain = foreseen.before, foreseen.after, foreseen.after_s, foreseen.speedup
+        if not turned:  # remedies make nothing slower
+            gain = whatif.speedup(self._model, changes)
+            after_s = Range(*(before.epoch_s / ratio for ratio in (gain.low, gain.expected, gain.high)))
+        batch, per_s = self.profile.data.batch_size, self.steps_per_s
+        samples = per_s * batch if per_s and batch else None
+        values = (
+            before.epoch_s,
+            dataclasses.asdict(after_s),
+            dataclasses.asdict(gain),
+            {"before": before.step_s, "after": after.step_s},
+            {"before": samples, "after": samples * gain.expected} if samples else None,
+            {"before": before.phases, "after": after.phases},
+        )
+        return {**answer, **dict(zip(numbers, values, strict=True))}
+
+    def _turned(self, settings: Mapping[str, float]) -> list[tuple[Lever, float]]:
+        """The levers that are not where they are in this fit."""
+        known = {lever.code: lever for lever in self.levers}
+        for code, value in settings.items():
+            if code not in known:
+                raise ValueError(f"this fit has no lever {code!r}")
+            if value not in known[code].values:
+                raise ValueError(f"the lever {code!r} cannot be set to {value!r}")
+        return [(known[code], value) for code, value in settings.items() if value != known[code].current]
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the report as JSON values."""
@@ -210,6 +263,12 @@ class Report:
             "data": dataclasses.asdict(profile.data),
             "model": dataclasses.asdict(profile.model),
             "environment": dataclasses.asdict(profile.environment),
+            "meanings": tables.meanings(self.phases),
+            "layers": tables.layers(profile),
+            "pipeline": tables.pipeline(profile, self._model),
+            "usage": tables.usage(profile),
+            "levers": [lever.to_dict() for lever in self.levers],
+            "validation": dataclasses.asdict(profile.validation) if profile.validation else None,
             "compilation": dataclasses.asdict(profile.compilation),
             "resources": dataclasses.asdict(profile.resources),
             "not_measured": dict(profile.not_measured),

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from tb_trainspeed.profile import PHASES
+from tb_trainspeed.report.compare import Comparison
+from tb_trainspeed.report.markdown import cells, outcome, predicted, verdict_on_predictions
 from tb_trainspeed.report.report import Finding, Report
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import steady_of
@@ -29,15 +31,67 @@ def render(report: Report, log_dir: str | None = None, colour: bool | None = Non
         log_dir: the log directory, for the line that says how to open the tab.
         colour: whether to use colour. Defaults to whether standard output is a terminal.
     """
+    return _print(_lines(report, log_dir), colour)
+
+
+def render_comparison(comparison: Comparison, a: str, b: str, colour: bool | None = None) -> str:
+    """Returns the comparison as text.
+
+    Args:
+        comparison: what to say.
+        a: what to call the first fit.
+        b: what to call the second fit.
+        colour: whether to use colour. Defaults to whether standard output is a terminal.
+    """
+    return _print(_comparison(comparison, a, b), colour)
+
+
+def _print(lines: Iterable[Text], colour: bool | None) -> str:
     colour = sys.stdout.isatty() if colour is None else colour
     console = Console(
         file=io.StringIO(), width=WIDTH, force_terminal=colour, highlight=False, emoji=False, markup=False
     )
-    for line in _lines(report, log_dir):
+    for line in lines:
         console.print(line, soft_wrap=False)
     file = console.file
     assert isinstance(file, io.StringIO)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def _comparison(comparison: Comparison, a: str, b: str) -> Iterable[Text]:
+    yield Text()
+    yield Text(f"TrainSpeed {'─' * (WIDTH - 11)}", style="bold")
+    yield Text.assemble(*((part.text, "bold" if part.strong else "") for part in comparison.headline))
+    if comparison.explanation:
+        yield Text(comparison.explanation)
+    yield Text()
+    yield Text(f"first   {a}", style="dim")
+    yield Text(f"second  {b}", style="dim")
+    if comparison.speedup and comparison.interval:
+        between = words.times_range(*comparison.interval)
+        yield Text(
+            f"measured {words.times(comparison.speedup)} (95 % interval {between}), per {comparison.per}", style="dim"
+        )
+    yield Text()
+    if comparison.phases:
+        yield Text(f"{'a step':>16} {'first':>12} {'second':>12} {'difference':>12}  95 % interval", style="dim")
+    for row in comparison.phases:
+        first, second, difference, between = cells(row.step_s, row.difference_s, row.interval_s)
+        yield Text(f"{row.phase.replace('_', ' '):>16} {first:>12} {second:>12} {difference:>12}  {between}")
+    if comparison.predictions:
+        yield Text()
+        yield Text("What the first report predicted", style="bold")
+    for one in comparison.predictions:
+        line = f"  {one.code} {predicted(one.speedup):>19}  {outcome(one.outcome):<12} {one.title}"
+        yield Text(line, no_wrap=True, overflow="ellipsis")
+    if comparison.together:
+        yield Text(verdict_on_predictions(comparison), style="green" if comparison.together.within else "")
+    if comparison.changed:
+        yield Text()
+        yield Text("What else differs", style="bold")
+    for what, (first, second) in comparison.changed.items():
+        yield Text(f"  {what}: {first or '–'} -> {second or '–'}")
+    yield Text("─" * WIDTH, style="bold")
 
 
 def _lines(report: Report, log_dir: str | None) -> Iterable[Text]:

@@ -64,6 +64,7 @@ def slow_batch_callback(
         remedy=f"Do it on every {_EVERY}th batch, or at the end of the epoch.",
         code=f"  def {slowest.hook}(self, batch, logs=None):\n+     if batch % {_EVERY}:\n+         return",
         change=Change(removes={"batch_callbacks_s": exactly(per_step * (1 - 1 / _EVERY))}),
+        bars={slowest.hook: per_step, "the rest of a step": steady.epoch_s / steady.steps_per_epoch - per_step},
     )
 
 
@@ -119,6 +120,7 @@ def predict_in_callback(
         remedy="Call the model itself, which sets up nothing, and not every time.",
         code=f"- y = self.model.{worst.function}(x)\n+ {when}\n+     y = self.model(x, training=False)",
         change=change,
+        bars={f"{worst.function} an epoch": per_epoch, "the rest of an epoch": steady.epoch_s - per_epoch},
     )
 
 
@@ -183,6 +185,10 @@ def checkpoint_too_often(
         remedy=remedy,
         code=code,
         change=Change(factors={"checkpointing_s": Range(min(1.0, left * 1.3), left, left * 0.8), **warmer}),
+        bars={
+            "checkpoints an epoch": checkpoint_share * steady.epoch_s,
+            "the rest of an epoch": (1 - checkpoint_share) * steady.epoch_s,
+        },
     )
 
 

@@ -126,6 +126,7 @@ def dispatch_bound(
         code=f"- model.compile(...)\n+ model.compile(..., steps_per_execution={count})",
         change=Change(factors={"dispatch_s": left}),
         confidence="likely",
+        bars={"dispatch": dispatch_s, "the rest of computing": max(0.0, compute_s - dispatch_s)},
     )
 
 

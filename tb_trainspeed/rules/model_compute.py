@@ -10,6 +10,12 @@ _DISPATCH_FROM = 0.3
 _FLOPS = (3e9, 15e9, 60e9)
 
 
+def arithmetic_of(batch_flops: float, larger: float, device_s: float) -> Range:
+    """Returns the factor on the device's time of a step when its batch becomes so many times as large."""
+    more_s = (batch_flops * (larger - 1) / rate for rate in _FLOPS)
+    return Range(*(1 + min(larger - 1, more / max(device_s, 1e-9)) for more in more_s))
+
+
 @rule("MC00", "tiny-batch")
 def tiny_batch(
     batch_size: int, dispatch_share: float, dispatch_s: float, compute_s: float, sample_flops: float, steady: Steady
@@ -36,8 +42,7 @@ def tiny_batch(
         return Passed(f"dispatch is only {words.share(dispatch_share)} of the step")
     larger = batch_size * _LARGER
     device_s = max(1e-5, compute_s - dispatch_s)
-    arithmetic_s = (sample_flops * batch_size * (_LARGER - 1) / rate for rate in _FLOPS)
-    growth = Range(*(1 + min(_LARGER - 1, more / device_s) for more in arithmetic_s))
+    growth = arithmetic_of(sample_flops * batch_size, _LARGER, device_s)
     if steady.steps_per_epoch < _LARGER:
         return NotApplicable("the data are one batch")
     return Found(
@@ -61,6 +66,7 @@ def tiny_batch(
             }
         ),
         changes_results="training",
+        bars={"dispatch": dispatch_s, "the rest of computing": device_s},
     )
 
 

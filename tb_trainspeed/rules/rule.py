@@ -44,7 +44,7 @@ class Change:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """The cause is there."""
+    """The cause is there. `bars` are seconds that show it side by side, where that helps, label to value."""
 
     title: str
     message: str
@@ -55,6 +55,7 @@ class Found:
     change: Change
     confidence: Confidence = "certain"
     changes_results: ChangesResults = "no"
+    bars: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

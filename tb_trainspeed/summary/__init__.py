@@ -1,13 +1,15 @@
 """In: a `Profile`. Out: the same `Profile`, from an event file in a TensorBoard log directory, perhaps years later.
 
 `encode` and `decode` (codec.py, messages.py, trainspeed.proto) turn it into a few kilobytes and back; `EventFile`
-(writer.py) and `read_log` (reader.py) bring those to disk and back; layout.py says where they lie.
+(writer.py) and `read_log` (reader.py) bring those to disk and back; layout.py says where they lie, workers.py which of
+them are of the same fit.
 """
 
 from tb_trainspeed.summary.codec import decode, encode
 from tb_trainspeed.summary.layout import PLUGIN_NAME, PROFILE, PROFILE_TAG, fit_directory, run_of
 from tb_trainspeed.summary.messages import RecordError
 from tb_trainspeed.summary.reader import Fit, Log, Problem, read_log
+from tb_trainspeed.summary.workers import Place, join_workers, place_of
 from tb_trainspeed.summary.writer import EventFile
 
 __all__ = [
@@ -17,11 +19,14 @@ __all__ = [
     "EventFile",
     "Fit",
     "Log",
+    "Place",
     "Problem",
     "RecordError",
     "decode",
     "encode",
     "fit_directory",
+    "join_workers",
+    "place_of",
     "read_log",
     "run_of",
 ]

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tb_trainspeed.profile import Breakdown, LayerTime, Marker, Part, Steps, Timeline
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.summary import EventFile, encode, fit_directory, read_log
 from tests.browser.drive import MissingError, Server, Tab, chromium, write
@@ -26,7 +27,7 @@ def browser():
 
 @pytest.fixture(scope="session")
 def log_dir(tmp_path_factory, browser):
-    """A real fit in the run `slow`, the same under a hostile name, and a broken record."""
+    """A real fit in the run `slow`, the same under a hostile name and with deep samples, and a broken record."""
     import keras
     import numpy as np
 
@@ -46,15 +47,83 @@ def log_dir(tmp_path_factory, browser):
     model.fit(Slow(), epochs=3, verbose=0, callbacks=[TrainSpeedCallback(str(folder / "slow"), verbose=0)])
     (fit,) = read_log(folder).fits
     write(folder / HOSTILE_RUN, fit.profile, fit_id="hostile", updated_at_s=fit.profile.updated_at_s - 1000)
+    write(folder / "deep", with_deep_samples(fit.profile))
+    write(folder / "fixed", faster(fit.profile))
+    write(folder / "one-step", beginning(fit.profile), fit_id="one-step")
+    for worker in range(3):
+        write(folder / "workers", at_work(fit.profile, worker))
     broken = EventFile(fit_directory(str(folder / "broken"), "broken"))
     broken.write(0, time.time(), {"profile": b"not a record"})
     broken.close()
     return folder
 
 
+def scaled(ledger, factors):
+    """The ledger with its phases multiplied, and the wall time they then add up to."""
+    phases = {name: value and value * factors.get(name, 1.0) for name, value in ledger.phases.items()}
+    saved_s = sum((value or 0.0) - (phases[name] or 0.0) for name, value in ledger.phases.items())
+    return dataclasses.replace(ledger, phases=phases, wall_s=ledger.wall_s - saved_s)
+
+
+def faster(profile):
+    """The fit with a tenth of the waiting, a minute later."""
+    factors = {"input_wait": 0.1}
+    ledger, steady = scaled(profile.ledger, factors), scaled(profile.steady, factors)
+    times = {"started_at_s": profile.started_at_s + 60, "updated_at_s": profile.updated_at_s - 100}
+    return dataclasses.replace(profile, fit_id="fixed", ledger=ledger, steady=steady, **times)
+
+
+def beginning(profile):
+    """The fit as its record was after one step."""
+    ledger = dataclasses.replace(profile.ledger, steps=1, epochs=0)
+    old = {"updated_at_s": profile.updated_at_s - 2000, "started_at_s": profile.started_at_s - 2000}
+    empty = {"steps": Steps(), "timeline": Timeline(), "markers": (), "hooks": ()}
+    return dataclasses.replace(profile, status="interrupted", ledger=ledger, steady=None, **empty, **old)
+
+
+def at_work(profile, worker):
+    """One of three workers of the fit; the second computes when the others wait for it."""
+    line = profile.timeline
+    waits = tuple((0.1 if worker == 1 else 0.5) * wall_s for wall_s in line.wall_s)
+    computes = tuple(wall_s - wait for wall_s, wait in zip(line.wall_s, waits, strict=True))
+    nothing = dict.fromkeys(line.phases, (0.0,) * len(waits))
+    phases = {**nothing, "collectives": waits, "compute": computes}
+
+    def shared(ledger):
+        share = 0.1 if worker == 1 else 0.5
+        mine = {"collectives": share * ledger.wall_s, "compute": (1 - share) * ledger.wall_s}
+        return dataclasses.replace(ledger, phases={**dict.fromkeys(ledger.phases, 0.0), **mine})
+
+    return dataclasses.replace(
+        profile,
+        fit_id=f"worker-{worker}",
+        worker=worker,
+        started_at_s=profile.started_at_s - 50,
+        updated_at_s=profile.updated_at_s - 50,
+        ledger=shared(profile.ledger),
+        steady=shared(profile.steady),
+        timeline=dataclasses.replace(line, phases=phases),
+    )
+
+
 @pytest.fixture(scope="session")
 def profile(log_dir):
     return next(fit.profile for fit in read_log(log_dir).fits if fit.run == "slow")
+
+
+def with_deep_samples(profile):
+    """The fit as it would be after deep samples of a model within a model, and after a second compilation."""
+    parts = (Part("forward", 3e-4, 2e-4, 4e-4), Part("backward", 6e-4, 5e-4, 7e-4), Part("optimizer", 1e-4, 1e-4, 1e-4))
+    times = {"encoder/<b>x,1</b>": (1e-4, 3e-4), "encoder/b": (5e-5, 1e-4), "dense": (5e-5, 5e-5)}
+    layers = tuple(LayerTime(path, *seconds) for path, seconds in times.items())
+    again = Marker("compilation", 30, 0.5, 0.1, "float32(3, 4)")
+    changes = {"breakdown": Breakdown(3, 9, parts, layers), "markers": (*profile.markers, again)}
+    return dataclasses.replace(profile, fit_id="deep", updated_at_s=profile.updated_at_s - 500, **changes)
+
+
+@pytest.fixture(scope="session")
+def deep_profile(log_dir):
+    return next(fit.profile for fit in read_log(log_dir).fits if fit.run == "deep")
 
 
 @pytest.fixture(scope="session")

@@ -131,6 +131,11 @@ class Tab:
         self.page.get_by_role("menuitem", name=name).click()
         expect(self.page.get_by_role("menu")).to_have_count(0)
 
+    @property
+    def frame(self):
+        """The document of the tab, to run scripts in."""
+        return next(frame for frame in self.page.frames if "name=trainspeed" in frame.url)
+
     def find(self, selector, **options):
         """A locator inside the tab."""
         return self._frame.locator(selector, **options)

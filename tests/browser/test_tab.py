@@ -49,8 +49,8 @@ def seconds(text):
 )
 def test_the_ledger(show, report, button, ledger_of):
     tab = show("prefix", run="slow")
-    tab.find(".switch button", has_text=button).click()
-    expect(tab.find(".switch button[aria-pressed=true]")).to_have_text(button)
+    tab.find(".ledger .switch button", has_text=button).click()
+    expect(tab.find(".ledger .switch button[aria-pressed=true]")).to_have_text(button)
     ledger = ledger_of(report)
     measured = {LABELS[name]: s / ledger["wall_s"] * 100 for name, s in ledger["phases"].items() if s and s > 0}
     shown = {

@@ -1,4 +1,4 @@
-"""Writes report.json, the report that Python promises and the panel's tests read.
+"""Writes report.json, the report that Python promises and the panel reads in its tests; also the other two files.
 
     python -m tests.golden.make_report                # after a wanted change of the report
     python -m tests.golden.make_report --record LOG   # from a new record: a run of `trainspeed demo`
@@ -14,12 +14,15 @@ import shutil
 from typing import Any
 
 from tb_trainspeed.profile import Source
-from tb_trainspeed.report import diagnose
+from tb_trainspeed.report import compare, diagnose, workers_of
 from tb_trainspeed.summary import EventFile, encode, fit_directory, read_log
+from tests.report.fits import fit
 
 HERE = pathlib.Path(__file__).parent
 RECORD = HERE / "event_files" / "demo"
 REPORT = HERE / "report.json"
+COMPARISON = HERE / "comparison.json"
+WORKERS = HERE / "workers.json"
 
 
 def make_report() -> dict[str, Any]:
@@ -27,6 +30,22 @@ def make_report() -> dict[str, Any]:
     (fit,) = read_log(RECORD).fits
     report: dict[str, Any] = _cut({**diagnose(fit.profile).to_dict(), "run": "demo"})
     return report
+
+
+def make_comparison() -> dict[str, Any]:
+    """What a fix of the input pipeline gave, on fits whose numbers are made up."""
+    fixed = fit(step_s=0.012, wait_s=0.0005, jitter=0.05, batch=64, started_at_s=2000.0)
+    comparison: dict[str, Any] = _cut(compare(diagnose(fit(jitter=0.05)), diagnose(fixed)).to_dict())
+    return comparison
+
+
+def make_workers() -> dict[str, Any]:
+    """Three workers, the second of which holds the others up; the third has done fewer steps."""
+    waits = (0.02, 0.002, 0.02)
+    profiles = [fit(wait_s=0.001, collectives=wait, worker=worker, epochs=5 - worker // 2)
+                for worker, wait in enumerate(waits)]  # fmt: skip
+    workers: dict[str, Any] = _cut(workers_of(profiles))
+    return workers
 
 
 def _cut(value: Any) -> Any:
@@ -70,3 +89,5 @@ if __name__ == "__main__":
     if arguments.record:
         make_record(arguments.record)
     _write(REPORT, make_report())
+    _write(COMPARISON, make_comparison())
+    _write(WORKERS, make_workers())

@@ -2,13 +2,24 @@
 
 import json
 
-from tests.golden.make_report import REPORT, make_report
+import pytest
+
+from tests.golden import make_report as golden
+from tests.golden.make_report import make_report
 
 
-def test_the_golden_report():
+@pytest.mark.parametrize(
+    ("file", "make"),
+    [
+        (golden.REPORT, make_report),
+        (golden.COMPARISON, golden.make_comparison),
+        (golden.WORKERS, golden.make_workers),
+    ],
+    ids=["report", "comparison", "workers"],
+)
+def test_the_golden_files(file, make):
     """If the change is wanted: python -m tests.golden.make_report, then `npm run check` in frontend/."""
-    report = json.loads(json.dumps(make_report(), allow_nan=False))
-    assert report == json.loads(REPORT.read_text("utf-8"))
+    assert json.loads(json.dumps(make(), allow_nan=False)) == json.loads(file.read_text("utf-8"))
 
 
 def test_it_has_what_the_tests_of_the_panel_need():

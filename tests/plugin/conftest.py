@@ -70,8 +70,11 @@ class FakeReport:
     def to_dict(self):
         return {"schema": 1, "steps": self.profile.ledger.steps, "verdict": "Fine.", "odd": float("nan")}
 
-    def what_if(self, codes):
-        return {"applied": list(codes)}
+    def what_if(self, codes, settings):
+        unknown = set(codes) - {finding.code for finding in self.findings}
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(unknown)}")
+        return {"applied": list(codes), "settings": settings}
 
 
 def fake_catalogue():

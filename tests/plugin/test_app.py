@@ -1,5 +1,8 @@
 """The routes, through TensorBoard's own WSGI application."""
 
+import json
+import urllib.parse
+
 import pytest
 from tensorboard.plugins import base_plugin
 
@@ -37,6 +40,7 @@ def test_runs(server):
             "steps": 7,
             "wall_s": 2.5,
             "backend": "jax",
+            "workers": 1,
         }
     ]
 
@@ -44,7 +48,7 @@ def test_runs(server):
 def test_report(server):
     assert server.get(REPORT) == (
         200,
-        {"schema": 1, "steps": 7, "verdict": "Fine.", "odd": "NaN", "run": "baseline"},
+        {"schema": 1, "steps": 7, "verdict": "Fine.", "odd": "NaN", "run": "baseline", "workers": None},
     )
 
 
@@ -55,12 +59,26 @@ def test_rules(server):
 
 def test_whatif(server):
     route = "/whatif?run=baseline&fit=one&apply="
-    assert server.get(route + "IP01,CB01") == (200, {"applied": ["IP01", "CB01"]})
-    assert server.get(route + "IP01,IP01,") == (200, {"applied": ["IP01"]})
-    assert server.get(route) == (200, {"applied": []})
+    assert server.get(route + "IP01,CB01") == (200, {"applied": ["IP01", "CB01"], "settings": {}})
+    assert server.get(route + "IP01,IP01,") == (200, {"applied": ["IP01"], "settings": {}})
+    assert server.get(route) == (200, {"applied": [], "settings": {}})
     status, message = server.get(route + "IP01,IP99")
     assert status == 400
-    assert "not among the findings of this fit: IP99" in message
+    assert "unknown: IP99" in message
+
+
+def test_whatif_with_levers_whose_names_may_hold_anything(server):
+    settings = {"layer:a,b/{c}": 0.5, "workers": 4}
+    levers = urllib.parse.quote(json.dumps(settings))
+    status, answer = server.get(f"/whatif?run=baseline&fit=one&apply=&levers={levers}")
+    assert (status, answer["settings"]) == (200, settings)
+
+
+@pytest.mark.parametrize("levers", ["", "{", "[1]", '{"a": "1"}', '{"a": true}', "null"])
+def test_whatif_with_levers_that_make_no_sense(server, levers):
+    status, message = server.get(f"/whatif?run=baseline&fit=one&apply=&levers={urllib.parse.quote(levers)}")
+    assert status == 400
+    assert "the parameter 'levers' must be a JSON object of numbers" in message
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_each_record_is_read_once():
     for _ in range(3):
         assert len(store.listing(None, "").fits) == 250
     assert [len(runs) for runs in fake.reads] == [100, 100, 50]
-    fit = store.fit(None, "", "r7", "f")
+    fit, _ = store.fit(None, "", "r7", "f")
     assert store.profile(None, "", fit) is store.profile(None, "", fit)
     assert fake.reads[3:] == [("r7/trainspeed/f",)]
 
@@ -215,7 +215,7 @@ def test_a_data_server_that_has_gone_is_a_problem_too():
 def test_a_record_that_vanished_after_it_was_listed():
     fake = FakeProvider({"r/trainspeed/f": encode(Profile(fit_id="f"))})
     store = Store(fake)
-    fit = store.fit(None, "", "r", "f")
+    fit, _ = store.fit(None, "", "r", "f")
     fake.unreadable = ["r/trainspeed/f"]
     with pytest.raises(errors.NotFoundError, match="fit 'f' of run 'r'"):
         store.profile(None, "", fit)

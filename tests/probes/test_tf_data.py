@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tb_trainspeed.probes import tf_data
+from tb_trainspeed.profile import Data
 
 
 def decode(x):
@@ -35,6 +36,13 @@ def test_batches():
     dataset = tf.data.Dataset.from_tensors((tf.zeros([8, 4]), tf.zeros([8], tf.int64)))
     assert tf_data.batch_of(dataset) == (8, 8 * 4 * 4 + 8 * 8, "float32(8, 4), int64(8,)")
     assert tf_data.batch_of(tf.data.Dataset.from_tensors("text").batch(2))[1] is None
+
+
+def test_the_stage_that_batches_tells_the_size_where_the_last_batch_may_be_smaller():
+    dataset = tf.data.Dataset.range(100).batch(7).map(lambda x: x).prefetch(1)
+    assert tf_data.batch_of(dataset)[0] is None
+    assert tf_data.add_facts(Data(), dataset, users=True).batch_size == 7
+    assert tf_data.add_facts(Data(), dataset.unbatch(), users=True).batch_size is None
 
 
 def test_options_that_are_set():

@@ -79,6 +79,46 @@ def test_what_if_of_everything_safe_is_what_is_attainable():
     assert report.what_if(["IP01"])["speedup"]["expected"] == report.attainable.expected
 
 
+def test_what_if_levers_are_simulated_with_the_remedies():
+    report = diagnose(STARVED)
+    alone = report.what_if([], {"workers": 4})
+    assert alone["levers"] == {"workers": 4}
+    assert alone["speedup"]["expected"] > 1.5
+    assert alone["step_s"]["after"] < alone["step_s"]["before"]
+    assert alone["samples_per_s"]["after"] == pytest.approx(
+        alone["samples_per_s"]["before"] * alone["speedup"]["expected"]
+    )
+    assert sum(alone["phases"]["after"].values()) == pytest.approx(alone["after_s"]["expected"])
+    assert report.what_if([], {"workers": 1})["speedup"]["expected"] == 1.0
+
+
+def test_a_lever_replaces_the_remedy_that_turns_the_same_quantity():
+    both = diagnose(STARVED).what_if(["IP01"], {"workers": 2})
+    assert both["apply"] == []
+    assert both["notes"] == ["IP01 is left out: its remedy is what the lever “workers” turns."]
+    assert both["speedup"] == diagnose(STARVED).what_if([], {"workers": 2})["speedup"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "settings", "message"),
+    [
+        (["IP99"], {}, "not among the findings of this fit: IP99"),
+        ([], {"precision": 16}, "this fit has no lever 'precision'"),
+        ([], {"workers": 5}, "the lever 'workers' cannot be set to 5"),
+    ],
+)
+def test_what_if_of_what_is_not_there(codes, settings, message):
+    with pytest.raises(ValueError, match=message):
+        diagnose(STARVED).what_if(codes, settings)
+
+
+def test_what_if_without_a_model_has_no_numbers():
+    answer = diagnose(Profile()).what_if([])
+    assert answer["before_s"] is None
+    assert answer["phases"] is None
+    assert diagnose(Profile()).levers == ()
+
+
 @pytest.mark.parametrize("profile", [STARVED, HEALTHY, Profile()], ids=["starved", "healthy", "empty"])
 def test_the_terminal_report_fits_one_screen_and_needs_no_colour(profile):
     text = render(diagnose(profile), log_dir="logs", colour=False)

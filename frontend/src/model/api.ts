@@ -1,6 +1,8 @@
-/** The two routes of the server. Replies keep their text, so that an unchanged one costs no redraw. */
+/** The routes of the server. Replies keep their text, so that an unchanged one costs no redraw. */
 
-import type { Report, Runs } from "./wire";
+import type { Selection } from "./selection";
+import type { Report, Runs, WhatIf } from "./wire";
+import type { Comparison } from "./wireFits";
 
 /** `refused`: the server says why, in a sentence (4xx). `unreachable`: no answer, or none that makes sense. */
 export class ApiError extends Error {
@@ -22,6 +24,9 @@ export interface Reply<T> {
 export interface Api {
   runs(): Promise<Reply<Runs>>;
   report(run: string, fit: string): Promise<Reply<Report>>;
+  /** What the remedies of these findings and these settings of levers would give together. */
+  whatIf(run: string, fit: string, codes: readonly string[], levers: Readonly<Record<string, number>>): Promise<WhatIf>;
+  compare(a: Selection, b: Selection): Promise<Reply<Comparison>>;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -54,6 +59,17 @@ function clockOffset(date: string | null): number {
   return Math.abs(offset) > 2 ? offset : 0;
 }
 
+function query(values: Readonly<Record<string, string>>): string {
+  return Object.entries(values).map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join("&");
+}
+
+export type FileFormat = "json" | "markdown" | "html";
+
+/** Where the server has a report as a file to keep. */
+export function fileUrl({ run, fit }: Selection, format: FileFormat): string {
+  return new URL(`./report?${query({ run, fit, format })}`, document.baseURI).href;
+}
+
 const CACHED_REPORTS = 8;
 
 /** Fetches, and keeps the last few replies. */
@@ -66,13 +82,20 @@ export function createApi(): Api {
       return runs;
     },
     async report(run, fit) {
-      const url = `./report?run=${encodeURIComponent(run)}&fit=${encodeURIComponent(fit)}`;
+      const url = `./report?${query({ run, fit })}`;
       const reply = await get<Report>(url, reports.get(url));
       reports.delete(url);
       reports.set(url, reply);
       const oldest = reports.keys().next();
       if (reports.size > CACHED_REPORTS && !oldest.done) reports.delete(oldest.value);
       return reply;
+    },
+    async whatIf(run, fit, codes, levers) {
+      const asked = new URLSearchParams({ run, fit, apply: codes.join(), levers: JSON.stringify(levers) });
+      return (await get<WhatIf>(`./whatif?${asked.toString()}`, undefined)).value;
+    },
+    compare(a, b) {
+      return get<Comparison>(`./compare?${query({ a: a.run, a_fit: a.fit, b: b.run, b_fit: b.fit })}`, undefined);
     },
   };
 }

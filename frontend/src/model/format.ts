@@ -59,10 +59,10 @@ export function rate(value: Maybe): string {
 
 function decimalsOf(factor: number): number {
   if (factor >= 9.95) return 0;
-  return factor > 1.005 && factor < 1.095 ? 2 : 1;
+  return factor < 0.995 || (factor > 1.005 && factor < 1.195) ? 2 : 1;
 }
 
-/** 2.4×, 1.05×, 1.0×, 12×. */
+/** 2.4×, 1.05×, 1.0×, 12×, and 0.94× where something gets slower. */
 export function times(factor: Maybe): string {
   return known(factor) ? `${factor.toFixed(decimalsOf(factor))}×` : NOTHING;
 }
@@ -70,8 +70,9 @@ export function times(factor: Maybe): string {
 /** 2.2–2.6×, 1.04–1.05×, and one number where both ends read the same. */
 export function timesRange(range: { low: Maybe; high: Maybe } | null | undefined): string {
   if (!range || !known(range.low) || !known(range.high)) return NOTHING;
-  const low = range.low.toFixed(decimalsOf(range.low));
-  const high = range.high.toFixed(decimalsOf(range.high));
+  // Both ends with the same number of digits, where they are small enough to need any.
+  const few = range.high < 1.2 || range.low < 0.995 ? 2 : 1;
+  const [low, high] = [range.low, range.high].map((factor) => factor.toFixed(factor >= 9.95 ? 0 : few)) as [string, string];
   return low === high ? `${low}×` : `${low}–${high}×`;
 }
 

@@ -1,5 +1,7 @@
 /** TensorBoard around our frame: theme, URL, visibility, Reload. All of it may be missing or out of reach. */
 
+import { readHash, writeHash, type Choices } from "./url";
+
 function attempt<T>(action: () => T, otherwise: T): T {
   try {
     return action();
@@ -37,6 +39,12 @@ export function writeUrl(hash: string): void {
     const { pathname, search } = parent.location;
     parent.history.replaceState(parent.history.state, "", pathname + search + hash);
   }, undefined);
+}
+
+/** The address of this tab with these choices, to send. */
+export function pageUrl(choices: Choices): string {
+  const hash = writeHash(readUrl(), { ...readHash(readUrl()), ...choices });
+  return attempt(() => parent.location, location).href.replace(/#.*$/, "") + hash;
 }
 
 export function onUrlChange(listener: () => void): void {

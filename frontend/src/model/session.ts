@@ -15,6 +15,8 @@ export interface State {
   /** A run that was asked for (in the URL) and is not there. */
   missing: string | null;
   mode: Mode;
+  /** What the selection is compared with. */
+  against: Selection | null;
   /** The server, or the route for all runs, failed. */
   trouble: ApiError | null;
   /** The report of the current selection failed. */
@@ -31,6 +33,7 @@ export const INITIAL: State = {
   shown: null,
   missing: null,
   mode: "steady",
+  against: null,
   trouble: null,
   reportTrouble: null,
   confirmed_ms: 0,
@@ -49,6 +52,8 @@ export interface Session {
   invalidate(): void;
   choose(wanted: Partial<Selection>): Promise<void>;
   setMode(mode: Mode): void;
+  /** `null` ends the comparison. */
+  compareWith(other: Selection | null): void;
 }
 
 function asApiError(error: unknown): ApiError {
@@ -149,6 +154,9 @@ export function createSession(api: Api, now_ms: () => number = Date.now): Sessio
     },
     setMode(mode) {
       set({ mode });
+    },
+    compareWith(other) {
+      set({ against: same(other, state.against) ? state.against : other });
     },
   };
 }

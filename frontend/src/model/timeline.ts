@@ -4,6 +4,9 @@ import { duration } from "./format";
 import { inStackOrder } from "./phases";
 import type { Marker, Timeline } from "./wire";
 
+/** What the time line runs over: steps, or seconds since the start of the fit. */
+export type Axis = "steps" | "time";
+
 export interface Layer {
   phase: string;
   /** Seconds a step in this phase, `null` where not measured. */
@@ -13,40 +16,61 @@ export interface Layer {
 }
 
 export interface Stack {
-  /** First step of each bucket, then the end of the last one. */
+  axis: Axis;
+  /** Where each bucket begins on the axis, then the end of the last one. */
   x: number[];
+  /** First step of each bucket, and of what would follow the last. */
+  steps: number[];
   /** Seconds a step in all. */
   step_s: number[];
-  /** Bottom up. */
+  /** The slowest single step of each bucket. */
+  slowest_s: (number | null)[];
+  /** Bottom up, without those that are switched off. */
   layers: Layer[];
+  /** All phases that took time, switched off or not. */
+  phases: string[];
 }
 
 /** Peaks above this many times the ordinary step are cut, or one slow start would flatten all the rest. */
 const PEAK = 2.5;
 const HEADROOM = 1.12;
 
-export function stackOf(timeline: Timeline): Stack {
+export function stackOf(timeline: Timeline, axis: Axis = "steps", off: ReadonlySet<string> = new Set()): Stack {
   const buckets = timeline.first_step.map((_, i) => i).filter((i) => (timeline.steps[i] ?? 0) > 0);
   const perStep = (column: readonly (number | null)[] | undefined, i: number): number | null => {
     const seconds = column?.[i];
     return typeof seconds === "number" && Number.isFinite(seconds) ? Math.max(0, seconds) / (timeline.steps[i] ?? 1) : null;
   };
-  const x = buckets.map((i) => timeline.first_step[i] ?? 0);
-  const last = buckets.at(-1);
-  if (last !== undefined) x.push((timeline.first_step[last] ?? 0) + (timeline.steps[last] ?? 0));
+  const edges = (starts: readonly number[], lengths: readonly number[]) => {
+    const last = buckets.at(-1);
+    return [...buckets.map((i) => starts[i] ?? 0), ...(last === undefined ? [] : [(starts[last] ?? 0) + (lengths[last] ?? 0)])];
+  };
+  const steps = edges(timeline.first_step, timeline.steps);
+  const step_s = buckets.map((i) => perStep(timeline.wall_s, i) ?? 0);
 
-  const layers: Layer[] = [];
-  let below = buckets.map(() => 0);
+  const measured: { phase: string; values: (number | null)[] }[] = [];
   for (const phase of inStackOrder(timeline.phases)) {
     const values = buckets.map((i) => perStep(timeline.phases[phase], i));
-    if (!values.some((value) => value !== null && value > 0)) continue;
-    below = below.map((bottom, i) => bottom + (values[i] ?? 0));
-    layers.push({ phase, values, tops: below });
+    if (values.some((value) => value !== null && value > 0)) measured.push({ phase, values });
   }
-  const step_s = buckets.map((i) => perStep(timeline.wall_s, i) ?? 0);
+  const sums = buckets.map((_, i) => measured.reduce((sum, { values }) => sum + (values[i] ?? 0), 0));
   // Over a short stretch an estimate may be below 0 in one phase and too high in another: no more than what passed is drawn.
-  const shrink = below.map((top, i) => (top > (step_s[i] ?? top) ? (step_s[i] ?? top) / top : 1));
-  return { x, step_s, layers: layers.map((layer) => ({ ...layer, tops: layer.tops.map((top, i) => top * (shrink[i] ?? 1)) })) };
+  const shrink = sums.map((sum, i) => (sum > (step_s[i] ?? sum) ? (step_s[i] ?? sum) / sum : 1));
+  let below = buckets.map(() => 0);
+  const layers = measured.filter(({ phase }) => !off.has(phase)).map(({ phase, values }) => {
+    below = below.map((bottom, i) => bottom + (values[i] ?? 0));
+    return { phase, values, tops: below.map((top, i) => top * (shrink[i] ?? 1)) };
+  });
+  return {
+    axis,
+    x: axis === "steps" ? steps : edges(timeline.start_s, timeline.wall_s),
+    steps,
+    // What is switched off does not lift the axis.
+    step_s: off.size > 0 ? (layers.at(-1)?.tops ?? buckets.map(() => 0)) : step_s,
+    slowest_s: buckets.map((i) => timeline.slowest_step_s[i] ?? null),
+    layers,
+    phases: measured.map(({ phase }) => phase),
+  };
 }
 
 /** Columns repeat their last value at the end of the last bucket, so that it gets its full width. */
@@ -54,14 +78,16 @@ export function closed<T>(column: readonly T[]): T[] {
   return column.length > 0 ? [...column, column[column.length - 1] as T] : [];
 }
 
-/** Buckets of the stack that show between steps `from` and `to`. */
-function visible(stack: Stack, from: number, to: number): number[] {
-  return stack.step_s.filter((_, i) => (stack.x[i + 1] ?? 0) > from && (stack.x[i] ?? 0) < to);
+type Edges = Pick<Stack, "x" | "step_s">;
+
+/** Values of the buckets that show between two places on the axis. */
+function visible({ x }: Edges, values: readonly (number | null)[], from: number, to: number): number[] {
+  return values.filter((value, i): value is number => value !== null && (x[i + 1] ?? 0) > from && (x[i] ?? 0) < to);
 }
 
-/** Upper end of the axis between two steps, and whether peaks stand out above it. */
-export function ceiling(stack: Stack, from: number, to: number, peaks: boolean): { top_s: number; cut: boolean } {
-  const sorted = visible(stack, from, to).sort((a, b) => a - b);
+/** Upper end of the axis between two places, and whether peaks stand out above it. */
+export function ceiling(stack: Edges, from: number, to: number, peaks: boolean, lines: readonly (number | null)[] = []): { top_s: number; cut: boolean } {
+  const sorted = [...visible(stack, stack.step_s, from, to), ...visible(stack, lines, from, to)].sort((a, b) => a - b);
   const highest = sorted.at(-1) ?? 0;
   const ordinary = sorted[Math.floor((sorted.length - 1) * 0.9)] ?? 0;
   const cut = ordinary > 0 && highest > PEAK * ordinary;
@@ -69,16 +95,17 @@ export function ceiling(stack: Stack, from: number, to: number, peaks: boolean):
   return { top_s: highest > 0 ? highest * HEADROOM : 1e-3, cut };
 }
 
-/** The highest bucket between two steps. */
-export function highest(stack: Stack, from: number, to: number): { step: number; step_s: number } | null {
-  const step_s = Math.max(0, ...visible(stack, from, to));
-  const at = stack.step_s.findIndex((value, i) => value === step_s && (stack.x[i + 1] ?? 0) > from && (stack.x[i] ?? 0) < to);
-  return at < 0 ? null : { step: stack.x[at + 1] ?? 0, step_s };
+/** The highest bucket between two places: its end, and its height. */
+export function highest(stack: Edges, from: number, to: number): { at: number; step_s: number } | null {
+  const step_s = Math.max(0, ...visible(stack, stack.step_s, from, to));
+  const i = stack.step_s.findIndex((value, i) => value === step_s && (stack.x[i + 1] ?? 0) > from && (stack.x[i] ?? 0) < to);
+  return i < 0 ? null : { at: stack.x[i + 1] ?? 0, step_s };
 }
 
 /** What happened at one step, for the line that marks it. */
 export interface StepEvent {
-  step: number;
+  /** Place on the axis. */
+  at: number;
   /** Starts an epoch or compiles: worth a line of its own. */
   line: boolean;
   kinds: string[];
@@ -89,13 +116,13 @@ export interface StepEvent {
 
 const LINES = ["epoch", "compilation"];
 
-export function eventsOf(markers: readonly Marker[]): StepEvent[] {
+export function eventsOf(markers: readonly Marker[], axis: Axis = "steps"): StepEvent[] {
   const steps = [...new Set(markers.map(({ step }) => step))].sort((a, b) => a - b);
   return steps.map((step) => {
     const here = markers.filter((marker) => marker.step === step);
     const epoch = here.find(({ kind }) => kind === "epoch");
     return {
-      step,
+      at: axis === "steps" ? step : Math.min(...(epoch ? [epoch] : here).map(({ at_s }) => at_s)),
       line: here.some(({ kind }) => LINES.includes(kind)),
       kinds: here.map(({ kind }) => kind),
       name: epoch?.label ?? "",
@@ -110,16 +137,16 @@ export function markerText({ kind, label, duration_s }: Marker): string {
 }
 
 /** Those that took time in a bucket; what comes after the last step belongs to the last bucket. */
-export function markersIn(stack: Stack, bucket: number, markers: readonly Marker[]): Marker[] {
-  const from = stack.x[bucket] ?? 0;
-  const to = bucket === stack.step_s.length - 1 ? Infinity : (stack.x[bucket + 1] ?? 0);
+export function markersIn(stack: Pick<Stack, "steps" | "step_s">, bucket: number, markers: readonly Marker[]): Marker[] {
+  const from = stack.steps[bucket] ?? 0;
+  const to = bucket === stack.step_s.length - 1 ? Infinity : (stack.steps[bucket + 1] ?? 0);
   return markers.filter(({ step, duration_s }) => step >= from && step < to && duration_s > 0);
 }
 
-/** Index of the bucket that holds `step`. */
-export function bucketAt(stack: Stack, step: number): number | null {
+/** Index of the bucket at a place on the axis. */
+export function bucketAt(stack: Edges, at: number): number | null {
   for (let i = 0; i < stack.step_s.length; i++) {
-    if (step >= (stack.x[i] ?? 0) && step < (stack.x[i + 1] ?? 0)) return i;
+    if (at >= (stack.x[i] ?? 0) && at < (stack.x[i + 1] ?? 0)) return i;
   }
   return null;
 }

@@ -6,9 +6,12 @@ export interface Choices {
   run?: string;
   fit?: string;
   ledger?: string;
+  /** The run, and its fit, that this one is compared with. */
+  compare?: string;
+  comparefit?: string;
 }
 
-const KEYS = ["run", "fit", "ledger"] as const;
+const KEYS = ["run", "fit", "ledger", "compare", "comparefit"] as const;
 
 function decode(text: string): string | undefined {
   try {

@@ -1,5 +1,7 @@
 /** What the server sends, field for field. Units are in the names; `null` means not measured, never 0. */
 
+import type { Workers } from "./wireFits";
+
 export type Status = "running" | "finished" | "interrupted";
 export type Seconds = number | null;
 export type Phases = Readonly<Record<string, Seconds>>;
@@ -13,6 +15,8 @@ export interface FitRow {
   steps: number;
   wall_s: number;
   backend: string;
+  /** Processes of a distributed fit. */
+  workers: number;
 }
 
 export interface RunRow {
@@ -47,6 +51,8 @@ export interface Finding {
   changes_results: "no" | "rounding" | "training";
   url: string;
   more: string;
+  /** Seconds that show the cause side by side. */
+  bars: Readonly<Record<string, number>>;
 }
 
 export interface Check {
@@ -104,6 +110,87 @@ export interface Breakdown {
   stages: { name: string; busy_s: number; calls: number; parallelism: number | null }[];
 }
 
+export interface LayerRow {
+  /** Place in nested models, outermost first, with slashes between. */
+  path: string;
+  kind: string | null;
+  parameters: number | null;
+  trainable_parameters: number | null;
+  output_shape: string | null;
+  flops: number | null;
+  forward_s: Seconds;
+  backward_s: Seconds;
+  /** Of all layers together. */
+  share: number | null;
+}
+
+/** A station of a batch on its way to the step; times are a batch's. */
+export interface PipelineNode {
+  title: string;
+  role: "source" | "stage" | "queue" | "step";
+  time_s: Seconds;
+  element_s: Seconds;
+  parallelism: number | "auto" | null;
+  buffer: number | "auto" | null;
+  /** How full the buffer was, 0 to 1. */
+  fill: number | null;
+  facts: string[];
+  bottleneck: boolean;
+}
+
+export interface UsageLine {
+  name: string;
+  /** One a bucket, `null` where nothing was sampled. */
+  values: (number | null)[];
+  most: number;
+}
+
+/** What was used over time; bucket `i` begins `i * bucket_s` after the start of the fit. */
+export interface UsageChart {
+  title: string;
+  unit: "cores" | "bytes" | "bytes_per_s" | "share";
+  /** What there is of it. */
+  limit: number | null;
+  bucket_s: number;
+  lines: UsageLine[];
+}
+
+export interface CompilationEvent {
+  step: number;
+  at_s: number;
+  duration_s: number;
+  /** The batch that it was for, and why, by the backend; either may be empty. */
+  batch: string;
+  reason: string;
+}
+
+/** A quantity that can be turned to ask what would happen. */
+export interface Lever {
+  code: string;
+  title: string;
+  /** What several levers of a kind have in common; empty for one of its own. */
+  group: string;
+  unit: string;
+  current: number;
+  values: number[];
+  note: string;
+  changes_results: Finding["changes_results"];
+}
+
+export interface WhatIf {
+  apply: string[];
+  levers: Readonly<Record<string, number>>;
+  notes: string[];
+  changes_results: Finding["changes_results"];
+  /** Seconds of an epoch; everything from here on is `null` where too little was measured. */
+  before_s: Seconds;
+  after_s: Range | null;
+  speedup: Range | null;
+  step_s: { before: number; after: number } | null;
+  samples_per_s: { before: number; after: number } | null;
+  phases: { before: Phases; after: Phases } | null;
+}
+
 export interface Report extends Ledger {
   schema: number;
   run: string;
@@ -138,5 +225,25 @@ export interface Report extends Ledger {
   timeline: Timeline;
   markers: Marker[];
   hooks: Hook[];
+  /** What each phase is, in this fit. */
+  meanings: Readonly<Record<string, string>>;
+  layers: LayerRow[];
+  pipeline: PipelineNode[];
+  levers: Lever[];
+  validation: { runs: number; steps: number; step_s: Seconds; batch_size: number | null; frequency: number | null } | null;
+  compilation: {
+    count: number | null;
+    retraces: number | null;
+    first_step_s: Seconds;
+    total_s: number;
+    events: CompilationEvent[];
+    /** What the backend's compiler says it took, by stage. */
+    compiler_s: Readonly<Record<string, number>>;
+    functions_s: Readonly<Record<string, number>>;
+    graph_breaks: number | null;
+  };
+  usage: UsageChart[];
   not_measured: Readonly<Record<string, string>>;
+  /** Absent in old servers; `null` for a fit in one process. */
+  workers?: Workers | null;
 }

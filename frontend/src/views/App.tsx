@@ -2,39 +2,61 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useErrorBoundary, useState } from "preact/hooks";
 import { fitRow, newerThan, same, type Selection } from "../model/selection";
 import type { Session, State } from "../model/session";
-import { ledgerOf, rowsOf, type Mode } from "../model/ledger";
+import type { Mode } from "../model/ledger";
 import type { Report } from "../model/wire";
-import { Breakdown } from "./Breakdown";
+import type { Comparison } from "../model/wireFits";
 import { Checks, Problems } from "./Checks";
+import { Compare } from "./Compare";
+import { Compilation } from "./Compilation";
 import { Findings } from "./Findings";
+import { Hooks } from "./Hooks";
 import { Ledger } from "./Ledger";
+import { Model } from "./Model";
+import { Pipeline } from "./Pipeline";
+import { ShareMenu } from "./ShareMenu";
 import { Banner, Broken, Loading, NoRuns, Notice, Starting, Unavailable } from "./States";
 import { Timeline } from "./Timeline";
 import { TopBar } from "./TopBar";
 import { Facts, Verdict } from "./Verdict";
+import type { Simulate } from "./WhatIf";
+import { Workers } from "./Workers";
 
 export interface Actions {
   choose: (wanted: Partial<Selection>) => void;
   setMode: (mode: Mode) => void;
   retry: () => void;
+  /** What some findings and levers of the fit on screen would give; without a server there is none. */
+  simulate?: Simulate;
+  compareWith: (other: Selection | null) => void;
+  /** What changed from the first fit to the second; without a server there is none either. */
+  compare?: (a: Selection, b: Selection) => Promise<Comparison>;
 }
 
-export function App({ session, actions, theme }: { session: Session; actions: Actions; theme: string }) {
+interface Props {
+  session: Session;
+  actions: Actions;
+  theme: string;
+  /** A page that somebody saved: there is no server. */
+  saved?: boolean;
+}
+
+export function App({ session, actions, theme, saved = false }: Props) {
   const [state, setState] = useState(session.state());
   useEffect(() => {
     // What happened between the first drawing and now.
     setState(session.state());
     return session.subscribe(setState);
   }, [session]);
-  return <main>{page(state, actions, theme)}</main>;
+  return <main>{page(state, actions, theme, saved)}</main>;
 }
 
-function page(state: State, actions: Actions, theme: string) {
+function page(state: State, actions: Actions, theme: string, saved: boolean) {
   const { runs, selection, report, shown, trouble, reportTrouble } = state;
   if (!runs) return trouble ? <Unavailable trouble={trouble} retry={actions.retry} /> : <Loading what="runs" />;
   if (!selection) return <NoRuns problems={runs.problems} />;
   const current = same(selection, shown);
   const problem = trouble ?? reportTrouble;
+  const against = actions.compare && !same(state.against, selection) ? state.against : null;
   return (
     <>
       <TopBar
@@ -46,15 +68,21 @@ function page(state: State, actions: Actions, theme: string) {
         newer={newerThan(runs.runs, selection)}
         clock_offset_s={state.clock_offset_s}
         choose={actions.choose}
-      />
+        against={against}
+        compareWith={actions.compareWith}
+        saved={saved}
+      >
+        {report && current && <ShareMenu report={report} mode={state.mode} selection={selection} saved={saved} />}
+      </TopBar>
       {state.missing !== null && <Notice text={`The run “${state.missing}” of this link is not here (yet). This is the newest one instead.`} />}
       {problem && current && <Banner trouble={problem} confirmed_ms={state.confirmed_ms} retry={actions.retry} />}
       {problem && !current && <Unavailable trouble={problem} retry={actions.retry} />}
       {!problem && !report && <Loading what="the report" />}
-      {report && (current || !problem) && (
+      {against && actions.compare && <Compare ask={actions.compare} runs={runs.runs} selection={selection} against={against} close={() => { actions.compareWith(null); }} />}
+      {report && !against && (current || !problem) && (
         <div class={current ? "report" : "report stale"} aria-busy={!current}>
           <Guard key={`${shown?.run} ${shown?.fit}`} report={report}>
-            <Body report={report} mode={state.mode} setMode={actions.setMode} theme={theme} />
+            <Body report={report} mode={state.mode} setMode={actions.setMode} theme={theme} simulate={actions.simulate} />
           </Guard>
         </div>
       )}
@@ -72,17 +100,30 @@ function Guard({ report, children }: { report: Report; children: ComponentChildr
   return error === undefined ? <>{children}</> : <Broken error={error} />;
 }
 
-function Body({ report, mode, setMode, theme }: { report: Report; mode: Mode; setMode: (mode: Mode) => void; theme: string }) {
+interface BodyProps {
+  report: Report;
+  mode: Mode;
+  setMode: (mode: Mode) => void;
+  theme: string;
+  simulate: Simulate | undefined;
+}
+
+function Body({ report, mode, setMode, theme, simulate }: BodyProps) {
   const started = report.steps > 0;
-  const listed = rowsOf(ledgerOf(report, mode).ledger).map(({ phase }) => phase);
   return (
     <>
       <Verdict report={report} />
       <Facts report={report} />
       <Ledger report={report} mode={mode} setMode={setMode} />
-      {report.timeline.first_step.length > 0 && <Timeline report={report} listed={listed} theme={theme} />}
-      {started ? <Findings report={report} /> : <Starting over={report.status !== "running"} />}
-      <Breakdown report={report} />
+      {report.timeline.first_step.length > 0 && <Timeline report={report} theme={theme} />}
+      {report.workers && <Workers workers={report.workers} meanings={report.meanings} />}
+      {started ? <Findings report={report} simulate={simulate} /> : <Starting over={report.status !== "running"} />}
+      <Model report={report} />
+      <Pipeline report={report} />
+      <div class="columns">
+        <Hooks report={report} />
+        <Compilation report={report} />
+      </div>
       <Checks report={report} />
     </>
   );

@@ -1,20 +1,36 @@
+import { useState } from "preact/hooks";
 import { duration, plural, times, timesRange } from "../model/format";
+import { phaseColour } from "../model/phases";
 import { sections } from "../model/text";
+import { firstQuestion, stillValid, ticked, type Question } from "../model/whatif";
 import type { Finding, Range, Report } from "../model/wire";
 import { Code } from "./Code";
 import { Link, Linked, Sentence } from "./Text";
+import { WhatIf, type Simulate } from "./WhatIf";
 
-export function Findings({ report }: { report: Report }) {
+interface Props {
+  report: Report;
+  /** Asks the server what some changes would give; not there in a report that was saved. */
+  simulate?: Simulate | undefined;
+}
+
+/** Findings, ranked, and what those that are ticked would give together. */
+export function Findings({ report, simulate }: Props) {
   const { findings } = report;
   const most = scaleOf(findings);
+  const [asked, ask] = useState<Question | null>(null);
+  const question = asked ? stillValid(asked, report) : firstQuestion(report);
+  const turnable = simulate !== undefined && (findings.some(({ speedup }) => speedup) || report.levers.length > 0);
+  const tick = (finding: Finding) => turnable && finding.speedup ? { on: question.codes.includes(finding.code), set: (on: boolean) => { ask(ticked(question, finding, on)); } } : undefined;
   return (
     <section>
       <h2>
         What to change {findings.length > 0 && <small>{plural(findings.length, "finding")}, by seconds saved in this fit</small>}
       </h2>
       {findings.length === 0 && <Nothing report={report} />}
+      {turnable && <WhatIf report={report} question={question} ask={ask} simulate={simulate} />}
       {findings.map((finding, i) => (
-        <Card key={keyOf(findings, i)} finding={finding} most={most} />
+        <Card key={keyOf(findings, i)} finding={finding} most={most} tick={tick(finding)} />
       ))}
     </section>
   );
@@ -47,7 +63,18 @@ function Nothing({ report }: { report: Report }) {
   );
 }
 
-function Card({ finding, most }: { finding: Finding; most: number }) {
+interface Tick {
+  on: boolean;
+  set: (on: boolean) => void;
+}
+
+interface CardProps {
+  finding: Finding;
+  most: number;
+  tick: Tick | undefined;
+}
+
+function Card({ finding, most, tick }: CardProps) {
   const { code, name, title, message, remedy, evidence, confidence, more, url } = finding;
   const facts = Object.entries(evidence);
   return (
@@ -67,6 +94,7 @@ function Card({ finding, most }: { finding: Finding; most: number }) {
             ))}
           </dl>
         )}
+        <Evidence finding={finding} />
         {remedy.text && <p><Sentence text={remedy.text} /></p>}
         {remedy.code && <Code code={remedy.code} what={`the code of ${code}`} />}
         {more && (
@@ -82,19 +110,37 @@ function Card({ finding, most }: { finding: Finding; most: number }) {
           </details>
         )}
       </div>
-      <Gain finding={finding} most={most} />
+      <Gain finding={finding} most={most} tick={tick} />
     </article>
   );
 }
 
-const RESULTS = { no: "results unchanged", rounding: "rounding changes", training: "training changes" } as const;
+/** What the cause costs, side by side with what it is measured against. */
+function Evidence({ finding: { bars, phase } }: { finding: Finding }) {
+  const rows = Object.entries(bars);
+  const longest = Math.max(...rows.map(([, seconds]) => seconds));
+  if (rows.length < 2 || !(longest > 0)) return null;
+  return (
+    <ul class="plot">
+      {rows.map(([label, seconds], i) => (
+        <li key={label}>
+          <span>{label}</span>
+          <i style={{ width: `${(seconds / longest) * 100}%`, background: `var(${i === 0 ? phaseColour(phase) : "--strong-line"})` }} />
+          <b>{duration(seconds)}</b>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+export const RESULTS = { no: "results unchanged", rounding: "rounding changes", training: "training changes" } as const;
 const RESULTS_TITLE = {
   no: "The same weights and history as before",
   rounding: "Numbers differ in their last digits; training behaves the same",
   training: "Training takes another course: compare the results",
 } as const;
 
-function Gain({ finding, most }: { finding: Finding; most: number }) {
+function Gain({ finding, most, tick }: CardProps) {
   const { speedup, saves_s, changes_results, confidence } = finding;
   const saves = saves_s !== null && saves_s > 0 ? duration(saves_s) : "";
   return (
@@ -114,6 +160,12 @@ function Gain({ finding, most }: { finding: Finding; most: number }) {
       <p class="tags">
         <span class="tag" title={RESULTS_TITLE[changes_results]}>{RESULTS[changes_results]}</span> <span class="tag">{confidence}</span>
       </p>
+      {tick && (
+        <label class="tick">
+          <input type="checkbox" checked={tick.on} onChange={(event) => { tick.set(event.currentTarget.checked); }} />
+          in the what-if above
+        </label>
+      )}
     </aside>
   );
 }

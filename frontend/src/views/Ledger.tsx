@@ -1,7 +1,7 @@
 import { useRef, useState } from "preact/hooks";
 import { duration, percent, plural } from "../model/format";
 import { hooksOf, ledgerOf, missingOf, partsOf, rowsOf, segmentsOf, total, type Mode, type Row, type Segment } from "../model/ledger";
-import { phaseColour, phaseLabel, phaseMeaning } from "../model/phases";
+import { phaseColour, phaseLabel } from "../model/phases";
 import type { Ledger as LedgerOf, Report } from "../model/wire";
 
 interface Props {
@@ -69,7 +69,7 @@ export function Ledger({ report, mode: wanted, setMode }: Props) {
 /** What the tooltip of a phase says, for those who do not see it. */
 function details(phase: string, report: Report): string[] {
   const hooks = hooksOf(report.hooks, phase).map(({ callback, hook, total_s }) => `${callback}.${hook} ${duration(total_s)}`);
-  return [phaseMeaning(phase), partsText(phase, report), hooks.length > 0 ? `Over the whole fit: ${hooks.join(", ")}.` : ""].filter(Boolean);
+  return [report.meanings[phase] ?? "", partsText(phase, report), hooks.length > 0 ? `Over the whole fit: ${hooks.join(", ")}.` : ""].filter(Boolean);
 }
 
 function partsText(phase: string, report: Report): string {
@@ -147,7 +147,7 @@ function Tip({ pointed, rows, ledger, report }: TipProps) {
     <div class="tip" style={{ left: `clamp(0px, calc(${pointed.at * 100}% - 160px), calc(100% - 320px))`, top: `${pointed.below + 6}px` }} aria-hidden="true">
       <b>{chosen.map(({ phase }) => phaseLabel(phase)).join(", ")}</b>
       <p>{`${percent(seconds / ledger.wall_s)}: ${duration(seconds)}${perStep}`}</p>
-      {only && <p class="dim">{phaseMeaning(only)}</p>}
+      {only && <p class="dim">{report.meanings[only]}</p>}
       {parts && <p class="dim">{parts}</p>}
       {hooks.length > 0 && <p class="dim">Over the whole fit:</p>}
       {hooks.map((hook) => (

@@ -11,10 +11,13 @@ interface Props {
   runs: RunRow[];
   selected: string | null;
   choose: (run: string) => void;
+  /** What the button says before the name, and instead of one. */
+  label?: string;
+  none?: string;
 }
 
 /** A button that opens a searchable list: type, arrow keys, Enter, Escape. */
-export function RunPicker({ runs, selected, choose }: Props) {
+export function RunPicker({ runs, selected, choose, label = "run", none = "none" }: Props) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
@@ -36,7 +39,7 @@ export function RunPicker({ runs, selected, choose }: Props) {
     button.current?.focus();
   };
   return (
-    <div class="picker" ref={root}>
+    <div class={label === "run" ? "picker" : "chooser"} ref={root}>
       <button
         type="button"
         class="pick"
@@ -52,14 +55,14 @@ export function RunPicker({ runs, selected, choose }: Props) {
           }
         }}
       >
-        <span class="dim">run</span> <b>{selected === null ? "none" : <Name name={selected} />}</b> <Arrow />
+        {selected === null ? <span>{none}</span> : <><span class="dim">{label}</span> <b><Name name={selected} /></b></>} <Arrow />
       </button>
       {open && <RunList runs={runs} selected={selected} close={close} choose={(run) => { choose(run); close(); }} />}
     </div>
   );
 }
 
-function Arrow() {
+export function Arrow() {
   return (
     <svg class="arrow" width="8" height="5" viewBox="0 0 8 5" aria-hidden="true">
       <path d="M0 0h8L4 5z" fill="currentColor" />

@@ -1,37 +1,40 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { count, duration } from "../model/format";
 import { inLedgerOrder, phaseColour, phaseLabel } from "../model/phases";
-import { bucketAt, markersIn, markerText, median, stackOf, type Stack } from "../model/timeline";
+import { bucketAt, markersIn, markerText, median, stackOf, type Axis, type Stack } from "../model/timeline";
 import type { Report } from "../model/wire";
-import { createChart, type Chart, type Cursor } from "./chart";
+import { createChart, type Chart, type Cursor, type View } from "./chart";
+import { FLAGS } from "./marks";
+import { Usage } from "./Usage";
 
 interface Props {
   report: Report;
-  /** Phases that the legend above explains. */
-  listed: readonly string[];
   /** Only there to redraw the canvas when the colours change. */
   theme: string;
 }
 
-/** Step time by phase over the steps. */
-export function Timeline({ report, listed, theme }: Props) {
-  const stack = useMemo(() => stackOf(report.timeline), [report.timeline]);
+const NO_VIEW: View = { zoomed: false, cut: false, min: 0, max: 1 };
+
+/** Step time by phase over the steps, or over the time since the start. */
+export function Timeline({ report, theme }: Props) {
+  const [axis, setAxis] = useState<Axis>("steps");
+  const [off, setOff] = useState<ReadonlySet<string>>(new Set());
+  const [slowest, setSlowest] = useState(false);
+  const [peaks, setPeaks] = useState(false);
+  const stack = useMemo(() => stackOf(report.timeline, axis, off), [report.timeline, axis, off]);
+  const levels = useMemo(() => levelsOf(report, off), [report.step_s, off]);
   const root = useRef<HTMLDivElement>(null);
   const chart = useRef<Chart | null>(null);
   const [cursor, setCursor] = useState<Cursor | null>(null);
-  const [view, setView] = useState({ zoomed: false, cut: false });
-  const [peaks, setPeaks] = useState(false);
+  const [view, setView] = useState(NO_VIEW);
 
   useEffect(() => {
     if (!root.current) return;
-    const created = createChart(root.current, {
-      onCursor: setCursor,
-      onView: (next) => { setView((old) => (old.zoomed === next.zoomed && old.cut === next.cut ? old : next)); },
-    });
+    const created = createChart(root.current, { onCursor: setCursor, onView: (next) => { setView((old) => (sameView(old, next) ? old : next)); } });
     chart.current = created;
     return () => { created.destroy(); };
   }, []);
-  useEffect(() => chart.current?.draw(stack, report.markers, peaks), [stack, report.markers, peaks, theme]);
+  useEffect(() => chart.current?.draw({ stack, markers: report.markers, peaks, slowest, levels }), [stack, report.markers, peaks, slowest, levels, theme]);
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "ArrowRight") chart.current?.move(1);
@@ -40,53 +43,102 @@ export function Timeline({ report, listed, theme }: Props) {
     else return;
     event.preventDefault();
   };
-  const bucket = cursor && bucketAt(stack, cursor.step);
-  const drawn = new Set(stack.layers.map(({ phase }) => phase));
+  const toggle = (phase: string) => {
+    const next = new Set(off);
+    if (!next.delete(phase)) next.add(phase);
+    setOff(next);
+  };
+  const bucket = cursor && bucketAt(stack, cursor.at);
   return (
     <section class="timeline">
       <h2>
-        Over time <small>time per step by phase; drag to zoom</small>
+        Over time <AxisSwitch axis={axis} setAxis={setAxis} />
+        <small>time per step by phase; drag to zoom</small>
         <span class="actions">
-          {view.cut && <button type="button" class="quiet" aria-pressed={peaks} onClick={() => { setPeaks(!peaks); }}>{peaks ? "cut off peaks" : "show peaks"}</button>}
           {view.zoomed && <button type="button" class="quiet" onClick={() => chart.current?.reset()}>reset zoom</button>}
+          {view.cut && <button type="button" class="quiet" aria-pressed={peaks} onClick={() => { setPeaks(!peaks); }}>full peaks</button>}
+          <button type="button" class="quiet" aria-pressed={slowest} onClick={() => { setSlowest(!slowest); }}>slowest steps</button>
         </span>
       </h2>
       <div class="chart" tabIndex={0} role="img" aria-label={inWords(stack)} onKeyDown={onKeyDown}>
         <div ref={root} />
+        <Usage report={report} axis={axis} view={view} at={cursor?.at ?? null} />
         {cursor && bucket !== null && <Tip stack={stack} report={report} bucket={bucket} left={cursor.left} />}
       </div>
-      <Keys phases={inLedgerOrder(report.timeline.phases).filter((phase) => drawn.has(phase) && !listed.includes(phase))} />
+      <Keys stack={stack} off={off} toggle={toggle} showAll={() => { setOff(new Set()); }} flags={flagsOf(report)} />
     </section>
   );
 }
 
-/** Phases of the first epoch, such as compilation, that steady training no longer has. */
-function Keys({ phases }: { phases: readonly string[] }) {
-  if (phases.length === 0) return null;
+function sameView(a: View, b: View): boolean {
+  return a.zoomed === b.zoomed && a.cut === b.cut && a.min === b.min && a.max === b.max;
+}
+
+/** Quantiles are of whole steps: they say nothing of a stack that lacks phases. */
+function levelsOf({ step_s }: Report, off: ReadonlySet<string>) {
+  if (!step_s || off.size > 0) return [];
+  return [{ name: `p50 ${duration(step_s.p50)}`, step_s: step_s.p50 }, { name: `p95 ${duration(step_s.p95)}`, step_s: step_s.p95 }];
+}
+
+function AxisSwitch({ axis, setAxis }: { axis: Axis; setAxis: (axis: Axis) => void }) {
+  const options: [Axis, string][] = [["steps", "steps"], ["time", "wall time"]];
   return (
-    <p class="keys">
-      <span class="dim">Also in here:</span>
-      {phases.map((phase) => (
-        <span key={phase}><i class="swatch" style={{ background: `var(${phaseColour(phase)})` }} />{phaseLabel(phase)}</span>
+    <span class="switch" role="group" aria-label="axis">
+      {options.map(([value, label]) => (
+        <button type="button" key={value} aria-pressed={axis === value} onClick={() => { setAxis(value); }}>{label}</button>
       ))}
-    </p>
+    </span>
+  );
+}
+
+/** What happened that the chart marks with a flag. */
+function flagsOf({ markers }: Report): string[] {
+  return Object.keys(FLAGS).filter((kind) => markers.some((marker) => marker.kind === kind));
+}
+
+interface KeysProps {
+  stack: Stack;
+  off: ReadonlySet<string>;
+  toggle: (phase: string) => void;
+  showAll: () => void;
+  flags: readonly string[];
+}
+
+/** The phases of the chart, each a switch, and what its flags stand for. */
+function Keys({ stack, off, toggle, showAll, flags }: KeysProps) {
+  const drawn = inLedgerOrder(Object.fromEntries(stack.phases.map((phase) => [phase, true])));
+  return (
+    <div class="keys">
+      {drawn.map((phase) => (
+        <button type="button" key={phase} aria-pressed={!off.has(phase)} title={`show or hide ${phaseLabel(phase)}`} onClick={() => { toggle(phase); }}>
+          <i class="swatch" style={{ background: `var(${phaseColour(phase)})` }} />
+          {phaseLabel(phase)}
+        </button>
+      ))}
+      {off.size > 0 && <button type="button" class="all" onClick={showAll}>show all</button>}
+      {flags.map((kind) => (
+        <span key={kind} class="dim"><i class="flag" style={{ borderTopColor: `var(${phaseColour(FLAGS[kind] ?? "")})` }} />{kind}</span>
+      ))}
+    </div>
   );
 }
 
 function inWords(stack: Stack): string {
   const typical = duration(median(stack.step_s));
   const slowest = duration(Math.max(0, ...stack.step_s));
-  return `Time per step over ${count((stack.x.at(-1) ?? 0) - (stack.x[0] ?? 0))} steps: typically ${typical}, at most ${slowest} on average over a stretch. Arrow keys read it out step by step.`;
+  return `Time per step over ${count((stack.steps.at(-1) ?? 0) - (stack.steps[0] ?? 0))} steps: typically ${typical}, at most ${slowest} on average over a stretch. Arrow keys read it out step by step.`;
 }
 
 function Tip({ stack, report, bucket, left }: { stack: Stack; report: Report; bucket: number; left: number }) {
-  const from = stack.x[bucket] ?? 0;
-  const to = stack.x[bucket + 1] ?? from + 1;
-  const slowest = report.timeline.slowest_step_s[report.timeline.first_step.indexOf(from)];
+  const from = stack.steps[bucket] ?? 0;
+  const to = from + Math.max(1, report.timeline.steps[report.timeline.first_step.indexOf(from)] ?? 1);
+  const slowest = stack.slowest_s[bucket];
+  const since = stack.axis === "time" ? ` · ${duration(stack.x[bucket])} after the start` : "";
   const side = left > (root().clientWidth || 1200) / 2 ? { right: `calc(100% - ${left - 12}px)` } : { left: `${left + 12}px` };
   return (
     <div class="tip" style={{ ...side, top: "26px" }} role="status">
       <b>{to - from > 1 ? `steps ${count(from + 1)} to ${count(to)}` : `step ${count(to)}`}</b>
+      <span class="dim">{since}</span>
       <p>
         {duration(stack.step_s[bucket])} a step
         {to - from > 1 && typeof slowest === "number" && <span class="dim">, slowest step itself {duration(slowest)}</span>}

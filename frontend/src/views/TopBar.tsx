@@ -1,9 +1,12 @@
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { candidates, counterpart } from "../model/compare";
 import { bytes, count, moment, plural } from "../model/format";
 import { livenessOf } from "../model/liveness";
 import type { Selection } from "../model/selection";
 import type { Device, FitRow, Report, RunRow } from "../model/wire";
 import { RunPicker } from "./RunPicker";
+import { Name } from "./Text";
 
 interface Props {
   runs: RunRow[];
@@ -15,28 +18,50 @@ interface Props {
   newer: Selection | null;
   clock_offset_s: number;
   choose: (wanted: Partial<Selection>) => void;
+  against: Selection | null;
+  compareWith: (other: Selection | null) => void;
+  /** A saved page: nothing to choose from, and nothing goes on. */
+  saved: boolean;
+  children?: ComponentChildren;
 }
 
-export function TopBar({ runs, selection, fit, report, current, newer, clock_offset_s, choose }: Props) {
+export function TopBar({ runs, selection, fit, report, current, newer, clock_offset_s, choose, against, compareWith, saved, children }: Props) {
   const fits = runs.find(({ run }) => run === selection?.run)?.fits ?? [];
   return (
     <header class="top">
-      <RunPicker runs={runs} selected={selection?.run ?? null} choose={(run) => { choose({ run }); }} />
+      {saved ? <b><Name name={selection?.run ?? ""} /></b> : <RunPicker runs={runs} selected={selection?.run ?? null} choose={(run) => { choose({ run }); }} />}
       {fits.length > 1 && selection && <FitPicker fits={fits} selection={selection} choose={choose} />}
       {newer && (
         <button type="button" class="pick" onClick={() => { choose(newer); }}>
           show the newest fit
         </button>
       )}
+      {selection && !saved && <Against runs={runs} selection={selection} against={against} compareWith={compareWith} />}
       {report && <span class="dim">{machine(report)}</span>}
-      {fit && <Live fit={fit} report={current ? report : null} clock_offset_s={clock_offset_s} />}
+      {fit && saved && <span class="age">{`as of ${moment(fit.updated_at_s)}`}</span>}
+      {fit && !saved && <Live fit={fit} report={current ? report : null} clock_offset_s={clock_offset_s} />}
+      {children}
     </header>
   );
 }
 
-function FitPicker({ fits, selection, choose }: { fits: FitRow[]; selection: Selection; choose: Props["choose"] }) {
+/** What to compare with: a run, one of its fits, and a way back. */
+function Against({ runs, selection, against, compareWith }: { runs: RunRow[]; selection: Selection; against: Selection | null; compareWith: Props["compareWith"] }) {
+  const others = candidates(runs, selection);
+  if (others.length === 0 && !against) return null;
+  const choose = (wanted: Partial<Selection>) => { compareWith(counterpart(runs, selection, wanted)); };
+  const fits = others.find(({ run }) => run === against?.run)?.fits ?? [];
   return (
-    <select class="pick" aria-label="fit" value={selection.fit} onChange={(event) => { choose({ run: selection.run, fit: event.currentTarget.value }); }}>
+    <>
+      <RunPicker runs={others} selected={against?.run ?? null} choose={(run) => { choose({ run }); }} label="compared with" none="compare with …" />
+      {against && fits.length > 1 && <FitPicker fits={fits} selection={against} choose={choose} label="fit to compare with" />}
+    </>
+  );
+}
+
+function FitPicker({ fits, selection, choose, label = "fit" }: { fits: FitRow[]; selection: Selection; choose: Props["choose"]; label?: string }) {
+  return (
+    <select class="pick" aria-label={label} value={selection.fit} onChange={(event) => { choose({ run: selection.run, fit: event.currentTarget.value }); }}>
       {fits.map((fit, i) => (
         <option key={fit.fit} value={fit.fit}>
           {`fit ${i + 1} of ${fits.length} · ${moment(fit.started_at_s)} · ${plural(fit.steps, "step")}`}

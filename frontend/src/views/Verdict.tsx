@@ -27,6 +27,7 @@ function factsOf(report: Report): Fact[] {
   const { step_s, attainable, overhead } = report;
   const facts: Fact[] = [
     { value: rate(report.samples_per_s), label: "samples / s", title: "Samples a second, in steady training where there is any" },
+    { value: rate(report.steps_per_s), label: "steps / s", title: "Optimizer updates a second, over an epoch with everything that belongs to it" },
     {
       value: duration(step_s?.p50),
       label: step_s ? `step (p95 ${duration(step_s.p95)})` : "step",

@@ -1,25 +1,43 @@
 /** uPlot, set up for stacked step times. Imperative, and knows nothing of Preact: data in, cursor and zoom out. */
 
 import uPlot from "uplot";
-import { duration } from "../model/format";
+import { count, duration } from "../model/format";
 import { phaseColour } from "../model/phases";
 import { ceiling, closed, eventsOf, highest, type StepEvent, type Stack } from "../model/timeline";
 import type { Marker } from "../model/wire";
-import { css, drawEvents, drawPeak, FONT } from "./marks";
+import { css, drawEvents, drawLevels, drawPeak, FONT } from "./marks";
 
 export interface Cursor {
-  /** Step under the pointer, and where that is in the chart, in CSS pixels. */
-  step: number;
+  /** Place on the axis under the pointer, and where that is in the chart, in CSS pixels. */
+  at: number;
   left: number;
+}
+
+export interface View {
+  zoomed: boolean;
+  cut: boolean;
+  /** What shows, on the axis. */
+  min: number;
+  max: number;
 }
 
 export interface Listener {
   onCursor: (cursor: Cursor | null) => void;
-  onView: (view: { zoomed: boolean; cut: boolean }) => void;
+  onView: (view: View) => void;
+}
+
+export interface Drawing {
+  stack: Stack;
+  markers: readonly Marker[];
+  /** Draw peaks to their full height. */
+  peaks: boolean;
+  /** Draw the slowest step of each bucket, and these quantiles. */
+  slowest: boolean;
+  levels: readonly { name: string; step_s: number }[];
 }
 
 export interface Chart {
-  draw(stack: Stack, markers: readonly Marker[], peaks: boolean): void;
+  draw(drawing: Drawing): void;
   reset(): void;
   /** Move the cursor by so many pixels' worth of one bucket: arrow keys. */
   move(buckets: number): void;
@@ -27,40 +45,42 @@ export interface Chart {
 }
 
 const HEIGHT = 210;
+const NO_STACK: Stack = { axis: "steps", x: [], steps: [], step_s: [], slowest_s: [], layers: [], phases: [] };
 
-/** A new stack with the same layers only needs new data; other layers need other series. */
-function signature(stack: Stack): string {
-  return stack.layers.map(({ phase }) => phase).join();
+/** A new drawing with the same layers only needs new data; other layers need other series. */
+function signature({ stack, slowest }: Drawing): string {
+  return [stack.axis, slowest, ...stack.layers.map(({ phase }) => phase)].join();
 }
 
 export function createChart(root: HTMLElement, listener: Listener): Chart {
   let plot: uPlot | null = null;
   let drawn = "";
-  let stack: Stack = { x: [], step_s: [], layers: [] };
+  let now: Drawing = { stack: NO_STACK, markers: [], peaks: false, slowest: false, levels: [] };
   let events: readonly StepEvent[] = [];
-  let peaks = false;
   let zoom: { min: number; max: number } | null = null;
 
-  const whole = () => ({ min: stack.x[0] ?? 0, max: stack.x.at(-1) ?? 1 });
+  const whole = () => ({ min: now.stack.x[0] ?? 0, max: now.stack.x.at(-1) ?? 1 });
   /** The height follows what is in view. */
   const fit = () => {
     const { min, max } = zoom ?? whole();
-    const { top_s, cut } = ceiling(stack, min, max, peaks);
+    const { top_s, cut } = ceiling(now.stack, min, max, now.peaks, now.slowest ? now.stack.slowest_s : []);
     plot?.setScale("y", { min: 0, max: top_s });
-    listener.onView({ zoomed: zoom !== null, cut });
+    listener.onView({ zoomed: zoom !== null, cut, min, max });
   };
 
   function options(): uPlot.Options {
     const axis: uPlot.Axis = { font: FONT, stroke: () => css("--dim"), ticks: { show: false } };
     const stepped = uPlot.paths.stepped?.({ align: 1 });
+    const paths = stepped ? { paths: stepped } : {};
     // Painted from the top of the stack down, each to the ground: no gaps between the layers.
-    const layers = [...stack.layers].reverse().map(({ phase }): uPlot.Series => ({
+    const layers = [...now.stack.layers].reverse().map(({ phase }): uPlot.Series => ({
       fill: () => css(phaseColour(phase)),
       stroke: () => css("--card"),
       width: 0.5,
       points: { show: false },
-      ...(stepped && { paths: stepped }),
+      ...paths,
     }));
+    const slowest: uPlot.Series = { stroke: () => css("--ink"), width: 1, points: { show: false }, ...paths };
     return {
       width: Math.max(200, root.clientWidth),
       height: HEIGHT,
@@ -68,10 +88,12 @@ export function createChart(root: HTMLElement, listener: Listener): Chart {
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: true, y: false, dist: 6 } },
       scales: { x: { time: false }, y: { auto: false } },
-      series: [{}, ...layers],
+      series: [{}, ...layers, ...(now.slowest ? [slowest] : [])],
       axes: [
-        { ...axis, size: 26, gap: 6, grid: { show: false }, space: 110, incrs: STEPS, values: (_, ticks) => ticks.map(stepLabel) },
-        { ...axis, size: 64, gap: 8, space: 34, grid: { stroke: () => css("--line"), width: 1 }, values: (_, ticks) => ticks.map((s) => duration(s).replace(/\.0 s$/, " s")) },
+        now.stack.axis === "steps"
+          ? { ...axis, size: 26, gap: 6, grid: { show: false }, space: 110, incrs: STEPS, values: (_, ticks) => ticks.map(stepLabel) }
+          : { ...axis, size: 26, gap: 6, grid: { show: false }, space: 110, incrs: SECONDS, values: (_, ticks) => ticks.map(short) },
+        { ...axis, size: 64, gap: 8, space: 34, grid: { stroke: () => css("--line"), width: 1 }, values: (_, ticks) => ticks.map(short) },
       ],
       hooks: {
         setCursor: [(u) => { cursorMoved(u); }],
@@ -83,7 +105,7 @@ export function createChart(root: HTMLElement, listener: Listener): Chart {
 
   function cursorMoved(u: uPlot) {
     const { left = -1 } = u.cursor;
-    listener.onCursor(left < 0 ? null : { step: u.posToVal(left, "x"), left: left + u.over.offsetLeft });
+    listener.onCursor(left < 0 ? null : { at: u.posToVal(left, "x"), left: left + u.over.offsetLeft });
   }
 
   function scaled(u: uPlot) {
@@ -95,13 +117,15 @@ export function createChart(root: HTMLElement, listener: Listener): Chart {
 
   function decorate(u: uPlot) {
     drawEvents(u, events);
+    drawLevels(u, now.levels);
     const { min, max } = zoom ?? whole();
-    const peak = highest(stack, min, max);
-    if (peak && peak.step_s > (u.scales.y?.max ?? Infinity)) drawPeak(u, peak.step, duration(peak.step_s));
+    const peak = highest(now.stack, min, max);
+    if (peak && peak.step_s > (u.scales.y?.max ?? Infinity)) drawPeak(u, peak.at, duration(peak.step_s));
   }
 
   function data(): uPlot.AlignedData {
-    return [stack.x, ...[...stack.layers].reverse().map(({ tops }) => closed(tops))];
+    const { x, layers, slowest_s } = now.stack;
+    return [x, ...[...layers].reverse().map(({ tops }) => closed(tops)), ...(now.slowest ? [closed(slowest_s)] : [])];
   }
 
   const resize = new ResizeObserver(() => {
@@ -111,14 +135,16 @@ export function createChart(root: HTMLElement, listener: Listener): Chart {
   resize.observe(root);
 
   return {
-    draw(newStack, newMarkers, newPeaks) {
-      stack = newStack;
-      events = eventsOf(newMarkers);
-      peaks = newPeaks;
-      if (!plot || drawn !== signature(stack)) {
+    draw(drawing) {
+      if (drawing.stack.axis !== now.stack.axis) zoom = null;
+      now = drawing;
+      events = eventsOf(drawing.markers, drawing.stack.axis);
+      if (!plot || drawn !== signature(drawing)) {
+        const kept = zoom;
         plot?.destroy();
         plot = new uPlot(options(), data(), root);
-        drawn = signature(stack);
+        zoom = kept;
+        drawn = signature(drawing);
       } else {
         plot.setData(data(), false);
       }
@@ -133,11 +159,12 @@ export function createChart(root: HTMLElement, listener: Listener): Chart {
     },
     move(buckets) {
       if (!plot) return;
-      const bucket = (stack.x[1] ?? 1) - (stack.x[0] ?? 0);
+      const { x } = now.stack;
+      const bucket = (x[1] ?? 1) - (x[0] ?? 0);
       const { min, max } = zoom ?? whole();
       const from = (plot.cursor.left ?? -1) < 0 ? (buckets > 0 ? min - bucket / 2 : max + bucket / 2) : plot.posToVal(plot.cursor.left ?? 0, "x");
-      const step = Math.max(min, Math.min(max - 1e-6, from + buckets * bucket));
-      plot.setCursor({ left: plot.valToPos(step, "x"), top: 0 });
+      const at = Math.max(min, Math.min(max - 1e-6, from + buckets * bucket));
+      plot.setCursor({ left: plot.valToPos(at, "x"), top: 0 });
     },
     destroy() {
       resize.disconnect();
@@ -148,8 +175,14 @@ export function createChart(root: HTMLElement, listener: Listener): Chart {
 
 /** Steps are whole: the axis never shows 0.5. */
 const STEPS = [1, 2, 5].flatMap((n) => Array.from({ length: 10 }, (_, power) => n * 10 ** power)).sort((a, b) => a - b);
+/** Seconds, minutes, hours and days as clocks divide them. */
+const SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800, 604800];
+
+function short(seconds: number): string {
+  return duration(seconds).replace(/\.0 s$/, " s").replace(/ 00 (s|min|h)$/, "");
+}
 
 /** The unit stands beside the second tick, where nothing cuts it off. */
 function stepLabel(step: number, i: number, all: readonly number[]): string {
-  return i === (all.length > 2 ? 1 : 0) ? `${step.toLocaleString("en-US")} steps` : step.toLocaleString("en-US");
+  return i === (all.length > 2 ? 1 : 0) ? `${count(step)} steps` : count(step);
 }

@@ -10,7 +10,7 @@ const LINE_EVERY_PX = 6;
 const FLAG_PX = 4;
 
 /** Markers of the wire -> phase of the ledger, for their colour. */
-const FLAGS: Readonly<Record<string, string>> = { validation: "validation", checkpoint: "checkpointing" };
+export const FLAGS: Readonly<Record<string, string>> = { validation: "validation", checkpoint: "checkpointing", gc: "gc" };
 
 export function css(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -24,7 +24,7 @@ function prepare(ctx: CanvasRenderingContext2D) {
   ctx.lineWidth = devicePixelRatio;
 }
 
-/** Epochs and compilations as dashed lines, validations and checkpoints as flags; names as far as there is room. */
+/** Epochs and compilations as dashed lines, validations, checkpoints and gc pauses as flags; names as far as there is room. */
 export function drawEvents(u: uPlot, events: readonly StepEvent[]) {
   const { ctx } = u;
   const { left, top, width, height } = u.bbox;
@@ -40,7 +40,7 @@ export function drawEvents(u: uPlot, events: readonly StepEvent[]) {
   ctx.strokeStyle = css("--marker");
   ctx.setLineDash([3 * ratio, 3 * ratio]);
   const placed = events
-    .map((event) => ({ ...event, x: Math.round(u.valToPos(event.step, "x", true)) + 0.5 }))
+    .map((event) => ({ ...event, x: Math.round(u.valToPos(event.at, "x", true)) + 0.5 }))
     .filter(({ x }) => x >= left && x <= left + width + 1);
   placed.forEach(({ x, line, kinds, name, details }, i) => {
     flag(ctx, x, top, kinds);
@@ -76,7 +76,7 @@ function flag(ctx: CanvasRenderingContext2D, x: number, top: number, kinds: read
 }
 
 /** Beside a peak that the axis cuts off: how high it is. */
-export function drawPeak(u: uPlot, step: number, height: string) {
+export function drawPeak(u: uPlot, at: number, height: string) {
   const { ctx } = u;
   const { left, top, width } = u.bbox;
   const ratio = devicePixelRatio;
@@ -84,11 +84,39 @@ export function drawPeak(u: uPlot, step: number, height: string) {
   ctx.save();
   prepare(ctx);
   const boxWidth = ctx.measureText(label).width + 8 * ratio;
-  const end = u.valToPos(step, "x", true) + 2 * ratio;
+  const end = u.valToPos(at, "x", true) + 2 * ratio;
   const x = Math.max(left, Math.min(end, left + width - boxWidth));
   ctx.fillStyle = css("--card");
   ctx.fillRect(x, top, boxWidth, 16 * ratio);
   ctx.fillStyle = css("--ink");
   ctx.fillText(label, x + 4 * ratio, top + 12 * ratio);
+  ctx.restore();
+}
+
+/** Quantiles of the step, as lines across the plot with their names at the right end. */
+export function drawLevels(u: uPlot, levels: readonly { name: string; step_s: number }[]) {
+  const { ctx } = u;
+  const { left, top, width } = u.bbox;
+  const ratio = devicePixelRatio;
+  ctx.save();
+  prepare(ctx);
+  ctx.textAlign = "right";
+  ctx.setLineDash([2 * ratio, 3 * ratio]);
+  for (const { name, step_s } of levels) {
+    if (step_s > (u.scales.y?.max ?? 0)) continue;
+    const y = Math.round(u.valToPos(step_s, "y", true)) + 0.5;
+    ctx.strokeStyle = css("--ink");
+    ctx.globalAlpha = 0.5;
+    ctx.beginPath();
+    ctx.moveTo(left, y);
+    ctx.lineTo(left + width, y);
+    ctx.stroke();
+    ctx.globalAlpha = 1;
+    const box = ctx.measureText(name).width + 8 * ratio;
+    ctx.fillStyle = css("--card");
+    ctx.fillRect(left + width - box, Math.max(top, y - 14 * ratio), box, 13 * ratio);
+    ctx.fillStyle = css("--ink");
+    ctx.fillText(name, left + width - 4 * ratio, Math.max(top, y - 14 * ratio) + 10 * ratio);
+  }
   ctx.restore();
 }

@@ -104,6 +104,7 @@ def redecode_each_epoch(
         code=f"+ import functools\n+\n+ @functools.cache\n  def {short}(...):",
         change=dataclasses.replace(faster_source(share_left(share)), first_epoch=False),
         confidence="likely",
+        bars={f"a batch in {short}": share * batch_s, "the rest of a batch": (1 - share) * batch_s},
     )
 
 

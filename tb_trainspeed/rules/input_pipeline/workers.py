@@ -30,6 +30,19 @@ class _Workers:
     evidence: dict[str, str]
 
 
+def supply_of_workers(source: Source, count: int, processes: bool = False) -> Range:
+    """Returns the seconds between two batches that so many workers make side by side."""
+    batch_s, cpu_s = source.wall_s / source.calls, source.cpu_s / source.calls
+    # Threads share what a batch waits for, and of its CPU time what does not hold the GIL. Processes share all.
+    gil = source.gil_share
+    known = (
+        (cpu_s, cpu_s / 2, 0.0) if gil is None else (cpu_s * min(1.0, gil + _GIL_ERROR), cpu_s * gil, cpu_s * gil / 2)
+    )
+    held = (0.0, 0.0, 0.0) if processes else known
+    queue_s = (_QUEUE_S, _QUEUE_S, _QUEUE_S / 2)
+    return Range(*(max(batch_s / count, part) + queue for part, queue in zip(held, queue_s, strict=True)))
+
+
 def _side_by_side(
     source: Source, input_share: float, wait_s: float, step_s: float, idle_cores: float, cores: float, processes: bool
 ) -> _Workers | Passed:
@@ -50,21 +63,13 @@ def _side_by_side(
     if waiting < 0.5:
         useful = min(useful, 1 + round(idle_cores))
     count = max(2, min(_MAX_WORKERS, useful))
-    # Threads share what a batch waits for, and of its CPU time what does not hold the GIL. Processes share all.
-    gil = source.gil_share
-    known = (
-        (cpu_s, cpu_s / 2, 0.0) if gil is None else (cpu_s * min(1.0, gil + _GIL_ERROR), cpu_s * gil, cpu_s * gil / 2)
-    )
-    held = (0.0, 0.0, 0.0) if processes else known
-    queue_s = (_QUEUE_S, _QUEUE_S, _QUEUE_S / 2)
-    supply = Range(*(max(batch_s / count, part) + queue for part, queue in zip(held, queue_s, strict=True)))
     evidence = {
         "waiting for data": f"{words.share(input_share)} of training",
         "making one batch": f"{words.seconds(batch_s)}, {words.seconds(cpu_s)} of it on the CPU",
         "the step without the wait": words.seconds(busy_s),
         "cores idle": f"{idle_cores:.1f} of {cores:g}",
     }
-    return _Workers(count, supply, waiting, evidence)
+    return _Workers(count, supply_of_workers(source, count, processes), waiting, evidence)
 
 
 @rule("IP01", "pydataset-serial")
@@ -118,6 +123,10 @@ def pydataset_serial(
         f"+ train = {data_kind}(..., workers={found.count}, max_queue_size={2 * found.count})",
         change=Change(sets={"supply_s": found.supply, "in_turn": exactly(0.0)}),
         confidence="certain" if found.waiting >= 0.5 else "likely",
+        bars={
+            "making one batch": source.wall_s / source.calls,
+            "the step without the wait": max(step_s - wait_s, 1e-4),
+        },
     )
 
 

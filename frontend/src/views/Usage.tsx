@@ -1,0 +1,67 @@
+import { useMemo } from "preact/hooks";
+import { amount, HEIGHT, pathOf, placeOf, topOf, valueAt, WIDTH } from "../model/usage";
+import type { Axis } from "../model/timeline";
+import type { Report, UsageChart } from "../model/wire";
+import type { View } from "./chart";
+
+const COLOURS = ["--compute", "--marker", "--validation", "--callbacks"];
+
+interface Props {
+  report: Report;
+  axis: Axis;
+  view: View;
+  /** Place of the pointer on the axis. */
+  at: number | null;
+}
+
+/** CPU, memory and accelerators below the steps, on the same axis and in the same zoom. */
+export function Usage({ report, axis, view, at }: Props) {
+  const place = useMemo(() => placeOf(report.timeline, axis), [report.timeline, axis]);
+  return (
+    <>
+      {report.usage.map((chart) => (
+        <Small key={chart.title} chart={chart} place={place} view={view} at={at} />
+      ))}
+    </>
+  );
+}
+
+interface SmallProps {
+  chart: UsageChart;
+  place: (at_s: number) => number;
+  view: View;
+  at: number | null;
+}
+
+function Small({ chart, place, view: { min, max }, at }: SmallProps) {
+  const top = topOf(chart);
+  const cursor = at === null ? null : ((at - min) / (max - min || 1)) * WIDTH;
+  return (
+    <figure class="usage">
+      <figcaption>
+        <b>{chart.title}</b>
+        {chart.lines.map((line, i) => {
+          const value = at === null ? null : valueAt(line, chart, place, at);
+          return (
+            <span key={line.name}>
+              <i style={{ background: `var(${COLOURS[i] ?? "--marker"})` }} />
+              {line.name} <span class="dim">{value === null ? `at most ${amount(line.most, chart.unit)}` : amount(value, chart.unit)}</span>
+            </span>
+          );
+        })}
+        {chart.limit !== null && <span class="dim">{`of ${amount(chart.limit, chart.unit)}${chart.unit === "cores" ? " cores" : ""}`}</span>}
+      </figcaption>
+      <span class="scale dim" aria-hidden="true"><span>{amount(top, chart.unit)}</span><span>0</span></span>
+      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={inWords(chart)}>
+        {chart.lines.map((line, i) => (
+          <path key={line.name} d={pathOf(line, chart, top, place, min, max)} style={{ stroke: `var(${COLOURS[i] ?? "--marker"})` }} />
+        ))}
+        {cursor !== null && <path class="cursor" d={`M${cursor} 0V${HEIGHT}`} />}
+      </svg>
+    </figure>
+  );
+}
+
+function inWords({ title, lines, unit }: UsageChart): string {
+  return `${title} over time: ${lines.map(({ name, most }) => `${name} at most ${amount(most, unit)}`).join(", ")}`;
+}

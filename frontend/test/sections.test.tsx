@@ -1,0 +1,143 @@
+// @vitest-environment happy-dom
+import { render, type ComponentChildren } from "preact";
+import { act } from "preact/test-utils";
+import { beforeEach, expect, test, vi } from "vitest";
+import type { LayerRow, WhatIf } from "../src/model/wire";
+import { Compilation } from "../src/views/Compilation";
+import { Findings } from "../src/views/Findings";
+import { Hooks } from "../src/views/Hooks";
+import { Model } from "../src/views/Model";
+import { Pipeline } from "../src/views/Pipeline";
+import { Timeline } from "../src/views/Timeline";
+import { golden } from "./golden";
+
+// The canvas is looked at in a browser.
+vi.mock("../src/views/chart", () => ({ createChart: () => ({ draw() {}, reset() {}, move() {}, destroy() {} }) }));
+
+let root: HTMLElement;
+
+beforeEach(() => {
+  document.body.replaceChildren();
+  root = document.body.appendChild(document.createElement("div"));
+});
+
+async function draw(section: ComponentChildren) {
+  await act(() => { render(section, root); });
+}
+
+function layer(path: string, forward_s: number | null, parameters = 10): LayerRow {
+  const share = forward_s === null ? null : forward_s / 0.066;
+  return { path, kind: "Dense", parameters, trainable_parameters: parameters, output_shape: "(None, 4)", flops: null, forward_s, backward_s: null, share };
+}
+
+test("the table of layers shows the dearest first, sorts by a click and has no empty columns", async () => {
+  const layers = Array.from({ length: 12 }, (_, n) => layer(`block/layer_${n}`, 1e-3 * n, n === 3 ? 1e6 : 10));
+  const breakdown = { samples: 3, steps: 9, parts: [], layers: [], stages: [] };
+  await draw(<Model report={{ ...golden(), breakdown, layers }} />);
+  const column = (n: number) => [...root.querySelectorAll(`.model tbody td:nth-child(${n})`)].map((cell) => cell.textContent);
+  const heads = () => [...root.querySelectorAll<HTMLElement>(".model th")];
+  expect(heads().map((head) => head.textContent.replace(/[▴▾]/, ""))).toEqual(["layer", "type", "forward", "of all layers", "parameters", "output"]);
+  expect(column(1).slice(0, 2)).toEqual(["block/layer_11", "block/layer_10"]);
+  expect(column(4)[0]).toBe("17 %");
+  await act(() => { heads()[4]?.querySelector("button")?.click(); });
+  expect(column(1)[0]).toBe("block/layer_3");
+  expect(heads()[4]?.getAttribute("aria-sort")).toBe("descending");
+  await act(() => { root.querySelector<HTMLButtonElement>(".model .more")?.click(); });
+  expect(column(1)).toHaveLength(12);
+  expect(root.textContent).toContain("from 9 steps in 3 deep samples");
+});
+
+test("without times layers are told by their parameters, and why", async () => {
+  await draw(<Model report={{ ...golden(), layers: [layer("small", null), layer("large", null, 1000)], not_measured: { layers: "memory is short" } }} />);
+  expect(root.querySelector(".model tbody td")?.textContent).toBe("large");
+  expect(root.textContent).toContain("by parameters; times of layers were not measured: memory is short");
+});
+
+test("the pipeline marks what the server says sets the pace", async () => {
+  await draw(<Pipeline report={golden()} />);
+  expect([...root.querySelectorAll(".pipeline li")].map((node) => node.querySelector("h3")?.textContent)).toEqual(["DigitFiles.__getitem__", "training step"]);
+  expect(root.querySelector(".pipeline .bottleneck")?.textContent).toContain("53.9 ms a batchone worker");
+  expect(root.textContent).toContain("what is marked sets the pace");
+});
+
+test("callbacks that cost next to nothing are shown on demand, validation among them", async () => {
+  const hooks = Array.from({ length: 6 }, (_, n) => ({ callback: `Mine${n}`, hook: "on_epoch_end", phase: "callbacks", calls: 7, total_s: n === 5 ? 2 : 1e-6 * n, max_s: 1 }));
+  const validation = { runs: 7, steps: 70, step_s: 0.01, batch_size: 32, frequency: 2 };
+  const report = golden();
+  await draw(<Hooks report={{ ...report, hooks, validation, phases: { ...report.phases, validation: 1.4 } }} />);
+  const rows = () => [...root.querySelectorAll(".hooks tbody tr")].map((row) => row.textContent);
+  expect(rows()[0]).toBe("validation, 10 steps each of 10 ms, every 2 epochs7200 ms–1.4 s6 %");
+  expect(rows()[1]).toContain("Mine5.on_epoch_end7286 ms");
+  expect(rows()).toHaveLength(4);
+  await act(() => { root.querySelector<HTMLButtonElement>(".hooks .more")?.click(); });
+  expect(rows()).toHaveLength(7);
+});
+
+test("compilations come with their cause", async () => {
+  const events = [{ step: 119, at_s: 3, duration_s: 0.4, batch: "float32(17, 32)", reason: "new shapes" }];
+  const compilation = { ...golden().compilation, count: 2, retraces: 1, events, compiler_s: { trace: 0.1, compile: 1.2 } };
+  await draw(<Compilation report={{ ...golden(), compilation }} />);
+  expect(root.querySelector(".compilation")?.textContent).toContain("2 traces, 1 after the first step");
+  expect([...root.querySelectorAll(".compilation tbody tr")].at(-1)?.textContent).toBe("1203.0 s400 msnew shapes float32(17, 32)");
+  expect(root.textContent).toContain("The compiler's own account of the fit: compile 1.2 s, trace 100 ms.");
+});
+
+test("what was used is drawn below the steps, at most and at the pointer", async () => {
+  const lines = [{ name: "this process", values: [1, 1.5], most: 1.5 }];
+  await draw(<Timeline report={{ ...golden(), usage: [{ title: "CPU", unit: "cores", limit: 2, bucket_s: 12, lines }] }} theme="1" />);
+  expect(root.querySelector(".usage")?.textContent).toContain("CPUthis process at most 1.5of 2 cores");
+  expect(root.querySelector(".usage path")?.getAttribute("d")).toMatch(/^M/);
+});
+
+function answer(patch: Partial<WhatIf> = {}): WhatIf {
+  return {
+    ...{ apply: ["IP09"], levers: {}, notes: [], changes_results: "no", before_s: 3, after_s: { low: 2, expected: 1, high: 0.8 } },
+    ...{ speedup: { low: 1.5, expected: 3, high: 3.75 }, step_s: { before: 0.05, after: 0.02 }, samples_per_s: null },
+    phases: { before: { input_wait: 2, compute: 1 }, after: { compute: 1 } },
+    ...patch,
+  };
+}
+
+test("ticking findings and turning levers asks the server, and the last question counts", async () => {
+  vi.useFakeTimers();
+  const simulate = vi.fn((codes: readonly string[], levers: Readonly<Record<string, number>>) => Promise.resolve(answer({ apply: [...codes], levers, notes: codes.length === 1 ? ["A note."] : [] })));
+  await draw(<Findings report={golden()} simulate={simulate} />);
+  const settle = () => act(async () => { await vi.advanceTimersByTimeAsync(500); });
+  await settle();
+  expect(simulate).toHaveBeenCalledExactlyOnceWith(["IP09", "IP01"], {});
+  expect(root.querySelector(".whatif")?.textContent).toContain("3.0× faster (1.5–3.8×)");
+  await act(() => { root.querySelectorAll<HTMLInputElement>(".tick input")[1]?.click(); });
+  const slider = root.querySelector<HTMLInputElement>(".lever input");
+  if (!slider) throw new Error("no lever");
+  await act(() => {
+    slider.value = "2";
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  await settle();
+  expect(simulate).toHaveBeenCalledTimes(2);
+  expect(simulate).toHaveBeenLastCalledWith(["IP09"], { workers: 3 });
+  expect(root.querySelector(".whatif")?.textContent).toContain("with 1 ticked, 1 turned");
+  expect(root.querySelector(".effects")?.textContent).toBe("step 50 ms → 20 ms · results unchanged · A note.");
+  vi.useRealTimers();
+});
+
+test("without a server, and without a model of the step, there is no what-if", async () => {
+  vi.useFakeTimers();
+  await draw(<Findings report={golden()} />);
+  expect(root.querySelector(".whatif, .tick")).toBeNull();
+  await draw(<Findings report={golden()} simulate={() => Promise.reject(new Error("The server is gone."))} />);
+  await act(async () => { await vi.advanceTimersByTimeAsync(500); });
+  expect(root.querySelector(".whatif")?.textContent).toContain("Not simulated: The server is gone.");
+  vi.useRealTimers();
+});
+
+test("the phases of the time line are switches, and flags are explained", async () => {
+  await draw(<Timeline report={{ ...golden(), markers: [{ kind: "validation", step: 3, at_s: 1, duration_s: 1, label: "" }] }} theme="1" />);
+  const keys = () => [...root.querySelectorAll<HTMLButtonElement>(".keys button")];
+  expect(keys().map((key) => key.textContent)).toEqual(["compilation", "input wait", "compute", "callbacks", "epoch restart", "gc pauses", "TrainSpeed"]);
+  expect(root.querySelector(".keys > span")?.textContent).toBe("validation");
+  await act(() => { keys()[2]?.click(); });
+  expect(keys().filter((key) => key.getAttribute("aria-pressed") === "false").map((key) => key.textContent)).toEqual(["compute"]);
+  await act(() => { keys().at(-1)?.click(); });
+  expect(keys().every((key) => key.getAttribute("aria-pressed") === "true")).toBe(true);
+});

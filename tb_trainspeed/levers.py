@@ -1,0 +1,170 @@
+"""Levers: quantities of a fit that can be turned to ask what would change, each a `Change` of the step-time model.
+
+A lever is offered only where everything that its prediction needs was measured in this fit. Where a rule predicts the
+same quantity, the lever uses the rule's own arithmetic.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from tb_trainspeed.profile import Profile
+from tb_trainspeed.rules import facts, words
+from tb_trainspeed.rules.input_pipeline.workers import supply_of_workers
+from tb_trainspeed.rules.model_compute import arithmetic_of
+from tb_trainspeed.rules.rule import Change, ChangesResults, Range, exactly
+from tb_trainspeed.whatif import ENDS, StepModel
+
+_WORKERS = (1, 2, 3, 4, 6, 8, 12, 16)
+_BATCHES = (1, 2, 4, 8, 16)
+_FREQUENCIES = (1, 2, 3, 5, 10, 20)
+_SCALES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0)
+_MOST_LAYERS = 12
+_LEAST_SHARE = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Lever:
+    """One quantity that can be turned.
+
+    Attributes:
+        code: what a request calls it.
+        title: what it is; `group` is the title that several of a kind share, or empty.
+        unit: what stands behind a value, such as `×`.
+        current: its value in this fit, one of `values`.
+        values: what it can be turned to, ascending.
+        note: what the prediction assumes.
+        changes_results: as of a finding.
+        replaces: codes of findings whose remedies turn the same quantity.
+        change: value to change of the step-time model.
+    """
+
+    code: str
+    title: str
+    current: float
+    values: tuple[float, ...]
+    note: str
+    changes_results: ChangesResults
+    change: Callable[[float], Change] = dataclasses.field(repr=False)
+    group: str = ""
+    unit: str = ""
+    replaces: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns the lever as JSON values."""
+        names = ("code", "title", "group", "unit", "current", "values", "note", "changes_results")
+        return {name: getattr(self, name) for name in names}
+
+
+def levers_of(profile: Profile, model: StepModel) -> tuple[Lever, ...]:
+    """Returns the levers that this fit has.
+
+    Args:
+        profile: what was measured.
+        model: the step-time model of the fit as it is.
+    """
+    offered = (*_workers(profile), *_batch_size(profile, model), *_validation(profile, model), *_layers(profile, model))
+    return tuple(lever for lever in offered if len(lever.values) > 1)
+
+
+def _workers(profile: Profile) -> Iterator[Lever]:
+    data = profile.data
+    source = data.source
+    if data.adapter != "PyDatasetAdapter" or (data.workers or 1) > 1 or not source or not source.calls:
+        return
+
+    def change(count: float) -> Change:
+        if count == 1:
+            return Change()
+        return Change(sets={"supply_s": supply_of_workers(source, int(count)), "in_turn": exactly(0.0)})
+
+    note = "Workers share the cores; how much of a batch holds the GIL is the width of the range."
+    yield Lever("workers", "workers", 1, _WORKERS, note, "no", change, replaces=("IP01",))
+
+
+def _batch_size(profile: Profile, model: StepModel) -> Iterator[Lever]:
+    batch = profile.data.batch_size
+    flops = facts.sample_flops(profile)
+    # How fast an accelerator would compute a larger batch is not known from one batch size.
+    if not batch or not flops or any(device.kind.upper() != "CPU" for device in profile.environment.devices):
+        return
+    # Batches that do not wait for their source say nothing of how fast they could come, unless they are slices.
+    unknown = model.supply_s == 0 and "Array" not in profile.data.adapter
+
+    def change(size: float) -> Change:
+        larger = size / batch
+        growth = arithmetic_of(flops * batch, larger, model.device_s)
+        # All of a batch is made sample by sample; at best half of it is.
+        supply = Range(larger, larger, (1 + larger) / 2)
+        return Change(
+            factors={
+                "steps": exactly(1 / larger),
+                "device_s": growth,
+                "supply_s": supply,
+                "source_cpu_s": supply,
+                "cpu_s": growth,
+            },
+            # To take away less than nothing is to add: at worst samples can come no faster than they do now.
+            removes={"supply_s": Range(-model.busy_s(), 0.0, 0.0)} if unknown else {},
+        )
+
+    values = tuple(batch * times for times in _BATCHES if times == 1 or times <= model.steps)
+    note = "Arithmetic grows with the samples, overhead does not. Whether it fits into memory is not predicted."
+    yield Lever("batch_size", "batch size", batch, values, note, "training", change, replaces=("MC00",))
+
+
+def _validation(profile: Profile, model: StepModel) -> Iterator[Lever]:
+    validation = profile.validation
+    if not validation or not validation.runs or not model.validation_s:
+        return
+    now = validation.frequency or 1
+    longest = profile.epochs_planned or profile.ledger.epochs
+    values = tuple(sorted({now, *(every for every in _FREQUENCIES if every <= longest)}))
+
+    def change(every: float) -> Change:
+        return Change(factors={"validation_s": exactly(now / every)})
+
+    note = "The mean over epochs with and without validation. EarlyStopping then looks less often."
+    yield Lever("validation_freq", "epochs per validation", now, values, note, "no", change, replaces=("CB06",))
+
+
+def _layers(profile: Profile, model: StepModel) -> Iterator[Lever]:
+    breakdown = profile.breakdown
+    if not breakdown or not model.device_s:
+        return
+    seconds = {layer.name: layer.forward_s + layer.backward_s for layer in breakdown.layers}
+    parts = {part.name: part.mean_s for part in breakdown.parts if part.name != "input_wait"}
+    layers_s, step_s = sum(seconds.values()), sum(parts.values())
+    if not layers_s or not step_s:
+        return
+    in_layers = (parts.get("forward", 0.0) + parts.get("backward", 0.0)) / step_s
+    compute_s = model.device_s + model.dispatch_s
+    for name in sorted(seconds, key=lambda path: -seconds[path])[:_MOST_LAYERS]:
+        share = seconds[name] / layers_s * in_layers
+        if share < _LEAST_SHARE:
+            return
+        of_device = min(1.0, share * compute_s / model.device_s)
+        title = f"{name} ({words.share(share)} of computing)"
+        note = "By its measured share of the step; at the cautious end half of what is cut stays."
+        yield Lever(
+            f"layer:{name}", title, 1.0, _SCALES, note, "training", _scaled(model, of_device), "size of a layer", "×"
+        )
+
+
+def _scaled(model: StepModel, share: float) -> Callable[[float], Change]:
+    """A layer that takes this share of the device's time does so many times the work."""
+
+    def change(scale: float) -> Change:
+        whole, half = 1 + share * (scale - 1), 1 + share * (scale - 1) / 2
+        device = Range(half, whole, whole) if scale < 1 else Range(whole, whole, half)
+        cpu = Range(*(_computing(model, getattr(device, end)) for end in ENDS))
+        return Change(factors={"device_s": device, "cpu_s": cpu})
+
+    return change
+
+
+def _computing(model: StepModel, factor: float) -> float:
+    """The factor on all CPU time of a step that goes with one on what it computes, source and dispatch left alone."""
+    if factor >= 1 or not model.cpu_s:  # `whatif.apply` leaves them alone where it grows
+        return factor
+    computing = max(0.0, model.cpu_s - model.source_cpu_s - model.dispatch_s)
+    return 1 - (1 - factor) * computing / model.cpu_s

@@ -1,0 +1,372 @@
+"""Two reports -> what became faster, by how much, what else differs, and whether the first report had predicted it."""
+
+import dataclasses
+import itertools
+import math
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tb_trainspeed.profile import ONE_OFF_PHASES, PHASES, Profile
+from tb_trainspeed.report.report import Part, Report
+from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import Steady, steady_of
+from tb_trainspeed.rules.rule import Range
+
+SCHEMA = 1
+
+# Two fits whose epochs hold this much more or less data than each other are compared by the sample.
+_SAME_WORK = 0.01
+# Facts that differ between two starts of the same script.
+_INCIDENTAL = frozenset({"memory_available_bytes", "name", "batch"})
+_EPOCH = re.compile(r"epoch (\d+)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One of the two fits, in steady training. `None` where there is none yet."""
+
+    fit_id: str
+    fit_index: int
+    status: str
+    started_at_s: float
+    epochs: int
+    steps: int
+    epoch_s: float | None
+    step_s: float | None
+    steps_per_epoch: float | None
+    samples_per_s: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class PhaseRow:
+    """One phase in both fits, in seconds of steady training; `None` where it was not measured.
+
+    Attributes:
+        phase: name of the phase.
+        epoch_s: a steady epoch of the first and of the second fit.
+        step_s: a step of the first and of the second fit.
+        difference_s: second minus first, a step.
+        interval_s: 95 % interval of `difference_s`, `None` where the records hold too little of a spread.
+    """
+
+    phase: str
+    epoch_s: tuple[float | None, float | None]
+    step_s: tuple[float | None, float | None]
+    difference_s: float | None
+    interval_s: tuple[float, float] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """A finding of the first fit. `outcome` is what the same rule says of the second: `passed` is: it is gone."""
+
+    code: str
+    name: str
+    title: str
+    speedup: Range | None
+    outcome: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Together:
+    """What the first report predicted for all its findings that are gone in the second fit."""
+
+    codes: tuple[str, ...]
+    speedup: Range
+    error: float
+    within: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What `compare` returns.
+
+    Attributes:
+        headline: the answer in one sentence.
+        explanation: the phases that changed most.
+        a: the first fit, `before`.
+        b: the second fit, `after`.
+        per: what `speedup` is about: the time of an `epoch`, of a `sample` where the epochs hold different amounts of
+            data, or of a `step` where nothing better is known.
+        speedup: measured, old time over new time of steady training.
+        interval: its 95 % interval, `None` where the records hold too little of a spread.
+        phases: the ledger phase by phase.
+        changed: facts that differ: name -> value in the first and in the second fit.
+        predictions: the findings of the first fit.
+        together: predicted against measured, for the findings that are gone.
+        not_measured: what cannot be told, and why.
+    """
+
+    headline: tuple[Part, ...]
+    explanation: str
+    a: Side
+    b: Side
+    per: str
+    speedup: float | None
+    interval: tuple[float, float] | None
+    phases: tuple[PhaseRow, ...]
+    changed: Mapping[str, tuple[str, str]]
+    predictions: tuple[Prediction, ...]
+    together: Together | None
+    not_measured: Mapping[str, str]
+
+    @property
+    def verdict(self) -> str:
+        """The headline as plain text."""
+        return "".join(part.text for part in self.headline)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the comparison as JSON values."""
+        values = dataclasses.asdict(self)
+        values["headline"] = [
+            {"text": part.text, **({"strong": True} if part.strong else {})} for part in self.headline
+        ]
+        changed = [{"what": what, "a": a, "b": b} for what, (a, b) in self.changed.items()]
+        return {"schema": SCHEMA, "verdict": self.verdict, **values, "changed": changed}
+
+
+def compare(a: Report, b: Report) -> Comparison:
+    """Says what changed in speed from one fit to another.
+
+    Args:
+        a: the report on the first fit, the one before the change.
+        b: the report on the second fit.
+
+    Returns:
+        The comparison. It depends on nothing but the two reports.
+
+    Example:
+        ```python
+        compare(before.report, after.report).verdict
+        ```
+    """
+    sides = _side(a), _side(b)
+    steady = steady_of(a.profile), steady_of(b.profile)
+    missing = {}
+    per, units = _unit(*(_work(report, side) for report, side in zip((a, b), sides, strict=True)))
+    gain = interval = None
+    if steady[0] and steady[1]:
+        gain = steady[0].epoch_s / units[0] / (steady[1].epoch_s / units[1])
+        interval = _ratio_interval(gain, epochs_s(a.profile), epochs_s(b.profile))
+        if interval is None:
+            missing["interval"] = "it takes two whole epochs after the first in both fits"
+    else:
+        which = " and ".join(name for name, one in zip(("the first", "the second"), steady, strict=True) if one is None)
+        missing["speedup"] = f"{which} fit has too few steps after its start"
+    predictions = tuple(_prediction(finding, b) for finding in a.findings)
+    together = _together(a, predictions, gain)
+    rows = tuple(_rows(a.profile, b.profile, *steady))
+    changed = _changed(a.profile, b.profile)
+    return Comparison(
+        _headline(gain, interval, per, missing), _explanation(rows), *sides, per, gain, interval, rows, changed,
+        predictions, together, missing,
+    )  # fmt: skip
+
+
+def epochs_s(profile: Profile) -> list[float]:
+    """Seconds of every whole epoch after the first, from the marks that begin them.
+
+    Of long fits only every second, fourth, ... mark is kept; then each value is a mean over that many epochs.
+    """
+    begins = [(int(found[1]), mark.at_s) for mark in profile.markers if (found := _EPOCH.fullmatch(mark.label))]
+    if profile.status != "running" and begins and begins[-1][0] == profile.ledger.epochs:
+        begins.append((profile.ledger.epochs + 1, profile.ledger.wall_s))
+    return [
+        (end_s - begin_s) / (end - begin)
+        for (begin, begin_s), (end, end_s) in itertools.pairwise(begins)
+        if begin > 1 and end > begin
+    ]
+
+
+def _side(report: Report) -> Side:
+    profile = report.profile
+    steady = steady_of(profile)
+    return Side(
+        fit_id=profile.fit_id,
+        fit_index=profile.fit_index,
+        status=profile.status,
+        started_at_s=profile.started_at_s,
+        epochs=profile.ledger.epochs,
+        steps=profile.ledger.steps,
+        epoch_s=steady.epoch_s if steady else None,
+        step_s=steady.epoch_s / steady.steps_per_epoch if steady else None,
+        steps_per_epoch=steady.steps_per_epoch if steady else None,
+        samples_per_s=report.to_dict()["samples_per_s"],
+    )
+
+
+def _work(report: Report, side: Side) -> tuple[float, float | None]:
+    """Steps and samples of a steady epoch."""
+    steps, batch = side.steps_per_epoch or 1.0, report.profile.data.batch_size
+    return steps, steps * batch if batch else None
+
+
+def _unit(a: tuple[float, float | None], b: tuple[float, float | None]) -> tuple[str, tuple[float, float]]:
+    """What two epochs are compared by, and how many of those each holds."""
+    if a[1] is not None and b[1] is not None:
+        same = abs(a[1] / b[1] - 1) <= _SAME_WORK
+        return ("epoch", (1.0, 1.0)) if same else ("sample", (a[1], b[1]))
+    same = abs(a[0] / b[0] - 1) <= _SAME_WORK
+    return ("epoch", (1.0, 1.0)) if same else ("step", (a[0], b[0]))
+
+
+def _rows(a: Profile, b: Profile, steady_a: Steady | None, steady_b: Steady | None) -> Iterable[PhaseRow]:
+    for phase in PHASES:
+        if phase in ONE_OFF_PHASES:
+            continue
+        step_s = _per_step(a, steady_a, phase), _per_step(b, steady_b, phase)
+        if not any(step_s):
+            continue
+        first, second = step_s
+        epoch_s = (
+            None if first is None or steady_a is None else first * steady_a.steps_per_epoch,
+            None if second is None or steady_b is None else second * steady_b.steps_per_epoch,
+        )
+        if first is None or second is None:
+            yield PhaseRow(phase, epoch_s, step_s, None, None)
+            continue
+        margin = _margin(_spread(a, phase), _spread(b, phase))
+        difference = second - first
+        interval = None if margin is None else (difference - margin, difference + margin)
+        yield PhaseRow(phase, epoch_s, step_s, difference, interval)
+
+
+def _per_step(profile: Profile, steady: Steady | None, phase: str) -> float | None:
+    measured = (profile.steady or profile.ledger).phases.get(phase) is not None
+    return steady.per_step(phase) if steady and measured else None
+
+
+def _spread(profile: Profile, phase: str) -> list[float]:
+    """Seconds a step in `phase` of each bucket of the time line after the first epoch."""
+    line, steady = profile.timeline, profile.steady
+    column = line.phases.get(phase, ())
+    first = profile.ledger.steps - steady.steps if steady else 0
+    return [
+        value / steps
+        for begin, steps, value in zip(line.first_step, line.steps, column, strict=False)
+        # The last bucket may hold a few steps only: those say less than the others.
+        if value is not None and begin >= first and 2 * steps >= line.steps_per_bucket and steps
+    ]
+
+
+def _margin(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Half the width of the 95 % interval of the difference of two means (Welch, Biometrika 34, 1947).
+
+    Neighbouring values are taken as independent; where speed drifts, the interval is rather too wide.
+    """
+    if len(a) < 2 or len(b) < 2:
+        return None
+    squares = [statistics.variance(values) / len(values) for values in (a, b)]
+    total = sum(squares)
+    if total == 0:
+        return 0.0
+    freedom = total**2 / sum(
+        square**2 / (len(values) - 1) for square, values in zip(squares, (a, b), strict=True) if square
+    )
+    return t_975(freedom) * math.sqrt(total)
+
+
+def t_975(freedom: float) -> float:
+    """The 97.5 % quantile of Student's t.
+
+    Exact for one and two degrees of freedom; above, the expansion of Cornish and Fisher (Abramowitz and Stegun,
+    26.7.5), which is off by less than 2 %.
+    """
+    if freedom < 2:
+        exact = {1: math.tan(math.pi * 0.475), 2: 0.95 / math.sqrt(2 * 0.975 * 0.025)}
+        return exact[1] + (exact[2] - exact[1]) * (max(1.0, freedom) - 1)
+    z = statistics.NormalDist().inv_cdf(0.975)
+    if freedom < 3:
+        return 0.95 / math.sqrt(2 * 0.975 * 0.025) * (3 - freedom) + t_975(3.0) * (freedom - 2)
+    return (
+        z
+        + (z**3 + z) / (4 * freedom)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
+    )
+
+
+def _ratio_interval(ratio: float, a: Sequence[float], b: Sequence[float]) -> tuple[float, float] | None:
+    """95 % interval of the ratio of two mean times, by the delta method on its logarithm."""
+    if min(len(a), len(b)) < 2 or not min(*a, *b) > 0:
+        return None
+    relative = [[value / statistics.fmean(values) for value in values] for values in (a, b)]
+    margin = _margin(*relative)
+    return None if margin is None else (ratio / math.exp(margin), ratio * math.exp(margin))
+
+
+def _prediction(finding: Any, b: Report) -> Prediction:
+    outcome = next((done.outcome for done in b.checks if done.rule.code == finding.code), "not_measured")
+    return Prediction(finding.code, finding.name, finding.title, finding.speedup, outcome)
+
+
+def _together(a: Report, predictions: Sequence[Prediction], measured: float | None) -> Together | None:
+    gone = tuple(one.code for one in predictions if one.outcome in ("passed", "not_applicable") and one.speedup)
+    speedup = a.what_if(gone)["speedup"] if gone and measured else None
+    if speedup is None or not measured:
+        return None
+    predicted = Range(**speedup)
+    within = predicted.low <= measured <= predicted.high
+    return Together(gone, predicted, predicted.expected / measured - 1, within)
+
+
+def _changed(a: Profile, b: Profile) -> dict[str, tuple[str, str]]:
+    facts = _facts(a), _facts(b)
+    names = dict.fromkeys([*facts[0], *facts[1]])
+    pairs = {name: (facts[0].get(name, ""), facts[1].get(name, "")) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _facts(profile: Profile) -> dict[str, str]:
+    """What was set up by hand or found on the machine, as words."""
+    found: dict[str, str] = {}
+    for part in (profile.environment, profile.model, profile.data):
+        for field in dataclasses.fields(part):
+            value = getattr(part, field.name)
+            if field.name in _INCIDENTAL:
+                continue
+            if isinstance(value, Mapping):
+                found |= {key.replace("_", " "): str(item) for key, item in value.items() if key not in _INCIDENTAL}
+            elif value is None or isinstance(value, str | int | float):
+                found[field.name.replace("_", " ")] = _word(value)
+    found["devices"] = ", ".join(device.kind for device in profile.environment.devices)
+    found["pipeline"] = " → ".join(stage.kind for stage in profile.data.stages)
+    found["callbacks"] = ", ".join(callback.name for callback in profile.callbacks)
+    return found
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "" if value is None else str(value)
+
+
+def _headline(
+    gain: float | None, interval: tuple[float, float] | None, per: str, missing: Mapping[str, str]
+) -> tuple[Part, ...]:
+    if gain is None:
+        return (Part(f"They cannot be compared yet: {missing['speedup']}."),)
+    scope = {"epoch": "", "sample": ", by the sample", "step": ", by the step"}[per]
+    if interval and interval[0] <= 1 <= interval[1]:
+        between = words.times_range(*interval)
+        return (Part("No difference", True), Part(f" can be told from chance: {between} as fast{scope}."))
+    faster = gain >= 1
+    size = words.times(gain if faster else 1 / gain)
+    return (Part("The second fit is "), Part(f"{size} {'faster' if faster else 'slower'}", True), Part(f"{scope}."))
+
+
+def _explanation(rows: Sequence[PhaseRow]) -> str:
+    """The phases that make up most of the difference, in words."""
+    moved = sorted((row for row in rows if row.difference_s), key=lambda row: -abs(row.difference_s or 0.0))
+    told = [
+        f"{row.phase.replace('_', ' ')} went from {words.seconds(row.step_s[0] or 0.0)} to "
+        f"{words.seconds(row.step_s[1] or 0.0)} a step"
+        for row in moved[:2]
+        if abs(row.difference_s or 0.0) >= 0.1 * abs(moved[0].difference_s or 0.0)
+    ]
+    text = " and ".join(told)
+    return f"{text[0].upper()}{text[1:]}." if text else ""

@@ -1,0 +1,116 @@
+"""Keyboard, screen readers, hidden tabs, and many runs, in a real browser inside a real TensorBoard."""
+
+import os
+import pathlib
+
+import pytest
+
+from tests.browser.conftest import HOSTILE_RUN
+from tests.browser.drive import expect
+
+AXE = pathlib.Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+STATES = ["slow", "fixed", "one-step", "workers", "compare", "picker", "share", "empty", HOSTILE_RUN]
+# The first class of the part of the tab that has the focus.
+_WHERE = """document.activeElement.closest(".picker, .chooser, .switch, .legend, .chart, .finding, .checks")
+    ?.className.split(" ")[0] ?? "" """
+
+
+@pytest.fixture(scope="session")
+def axe():
+    if not AXE.exists():
+        message = "no axe-core: run `npm ci` in frontend/"
+        pytest.fail(message, pytrace=False) if os.environ.get("CI") else pytest.skip(message)
+    return AXE.read_text("utf-8")
+
+
+def bring_about(show, state):
+    if state == "empty":
+        tab = show("empty")
+        expect(tab.find("h1")).to_be_visible()
+        return tab
+    tab = show("prefix", run=state if state in ("fixed", "one-step", "workers", HOSTILE_RUN) else "slow")
+    if state == "picker":
+        tab.find(".picker > button").click()
+    if state == "share":
+        tab.find(".share > button").click()
+    if state == "compare":
+        tab.find(".chooser > button[aria-haspopup]").click()
+        tab.find("[role=combobox]").fill("fixed")
+        tab.find("[role=option]").click()
+        expect(tab.find(".compare h1")).to_be_visible()
+    tab.find("html").evaluate("(html) => html.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    return tab
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+@pytest.mark.parametrize("state", STATES)
+def test_axe_finds_nothing(show, axe, state, theme):
+    tab = show("empty" if state == "empty" else "prefix")
+    tab.choose_theme(theme)
+    bring_about(show, state)
+    tab.frame.evaluate(axe)
+    result = tab.frame.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found = [(one["id"], [node["html"][:200] for node in one["nodes"]][:3]) for one in result["violations"]]
+    tab.page.keyboard.press("Escape")
+    tab.choose_theme("Light")
+    assert found == []
+
+
+def test_everything_can_be_reached_and_used_by_keyboard(show):
+    tab = show("fast", run="slow")
+    tab.find(".picker > button").focus()
+    reached = set()
+    for _ in range(80):
+        here = tab.frame.evaluate(_WHERE)
+        if here:
+            reached.add(here)
+        tab.page.keyboard.press("Tab")
+    assert {"picker", "chooser", "switch", "legend", "chart", "card", "checks"} <= reached
+    tab.find(".share > button").focus()
+    tab.page.keyboard.press("Enter")
+    expect(tab.find("#share button").first).to_be_focused()
+    tab.page.keyboard.press("End")
+    expect(tab.find("#share button").last).to_be_focused()
+    tab.page.keyboard.press("Escape")
+    expect(tab.find(".share > button")).to_be_focused()
+
+
+def test_what_has_focus_is_seen(show):
+    tab = show("prefix", run="slow")
+    tab.find(".picker > button").focus()
+    tab.page.keyboard.press("Tab")
+    style = tab.frame.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert style == "solid"
+
+
+def test_a_hidden_tab_asks_for_nothing_and_one_that_comes_back_is_up_to_date(show, running_fit):
+    running_fit.write(running_fit.steps + 1)
+    tab = show("fast", run="running")
+    expect(tab.find(".age")).to_contain_text("live", timeout=20_000)
+    asked = []
+    listen = lambda request: asked.append(request.url) if "/plugin/trainspeed/" in request.url else None  # noqa: E731
+    tab.page.on("request", listen)
+    tab.page.get_by_role("tab", name="Scalars").click()
+    tab.page.wait_for_timeout(500)
+    asked.clear()
+    tab.page.wait_for_timeout(12_000)  # twice as long as a visible tab waits
+    assert asked == []
+    running_fit.write(running_fit.steps + 1000)
+    tab.page.get_by_role("tab", name="TrainSpeed").click()
+    expect(tab.find(".facts")).to_contain_text(f"fit, {running_fit.steps:,} steps", timeout=20_000)
+    tab.page.remove_listener("request", listen)
+
+
+@pytest.mark.parametrize("width", [700, 1280, 2560])
+@pytest.mark.parametrize("state", ["workers", "compare", "one-step", HOSTILE_RUN])
+def test_nothing_sticks_out(show, state, width):
+    tab = bring_about(show, state)
+    tab.page.set_viewport_size({"width": width, "height": 900})
+    tab.page.wait_for_timeout(200)
+    assert tab.find("html").evaluate("(html) => html.scrollWidth - html.clientWidth") == 0
+
+
+def test_a_fit_of_one_step_says_what_is_missing(show):
+    tab = show("prefix", run="one-step")
+    expect(tab.find("h1")).to_be_visible()
+    expect(tab.find("main")).to_contain_text("needs a second epoch")

@@ -1,0 +1,148 @@
+"""What changed from one fit to another, on fits whose numbers are known."""
+
+import dataclasses
+import itertools
+import json
+import math
+import re
+
+import pytest
+
+from tb_trainspeed.profile import Profile
+from tb_trainspeed.report import compare, diagnose
+from tb_trainspeed.report.compare import epochs_s, t_975
+from tb_trainspeed.report.markdown import render_comparison as as_markdown
+from tb_trainspeed.report.terminal import render_comparison as as_text
+from tests.report.fits import fit
+
+
+def compared(a, b):
+    return compare(diagnose(a), diagnose(b))
+
+
+SLOW, FAST = fit(jitter=0.05), fit(step_s=0.02, wait_s=0.005, jitter=0.05)
+
+
+def test_the_speed_up_is_of_a_steady_epoch_and_its_interval_holds_it():
+    comparison = compared(SLOW, FAST)
+    assert comparison.per == "epoch"
+    assert comparison.speedup == pytest.approx(2.0)
+    low, high = comparison.interval
+    assert 1.8 < low < 2.0 < high < 2.2
+    assert comparison.verdict == "The second fit is 2× faster."
+    assert comparison.explanation.startswith("Input wait went from 30 ms to 5 ms a step")
+
+
+def test_the_other_way_round_it_is_slower():
+    comparison = compared(FAST, SLOW)
+    assert comparison.speedup == pytest.approx(0.5)
+    assert comparison.verdict == "The second fit is 2× slower."
+
+
+def test_phases_side_by_side():
+    rows = {row.phase: row for row in compared(SLOW, FAST).phases}
+    assert set(rows) == {"input_wait", "compute"}
+    wait = rows["input_wait"]
+    assert wait.step_s == pytest.approx((0.03, 0.005))
+    assert wait.epoch_s == pytest.approx((3.0, 0.5))
+    assert wait.difference_s == pytest.approx(-0.025)
+    assert wait.interval_s == pytest.approx((-0.025, -0.025))
+    low, high = rows["compute"].interval_s
+    assert low < rows["compute"].difference_s < high
+
+
+def test_a_phase_that_one_fit_did_not_measure_has_no_difference():
+    rows = {row.phase: row for row in compared(SLOW, fit(collectives=0.002)).phases}
+    assert rows["collectives"].step_s == (None, pytest.approx(0.002))
+    assert rows["collectives"].difference_s is None
+
+
+def test_a_difference_within_the_noise_is_called_none():
+    comparison = compared(fit(jitter=0.2), fit(step_s=0.041, jitter=0.2))
+    assert comparison.verdict.startswith("No difference can be told from chance: ")
+
+
+def test_without_a_spread_there_is_no_interval():
+    comparison = compared(fit(epochs=2), fit(epochs=2, step_s=0.02, wait_s=0.01))
+    assert comparison.speedup == pytest.approx(2.0)
+    assert comparison.interval is None
+    assert "two whole epochs" in comparison.not_measured["interval"]
+
+
+@pytest.mark.parametrize("other", [Profile(), fit(epochs=1, steps=3)], ids=["empty", "short"])
+def test_a_fit_that_has_hardly_begun(other):
+    comparison = compared(SLOW, other)
+    assert comparison.speedup is None
+    assert comparison.verdict == "They cannot be compared yet: the second fit has too few steps after its start."
+    assert "nan" not in as_text(comparison, "a", "b") + as_markdown(comparison, "a", "b")
+    json.dumps(comparison.to_dict(), allow_nan=False)
+
+
+def test_epochs_of_different_size_are_compared_by_the_sample():
+    comparison = compared(SLOW, fit(steps=50, batch=128, step_s=0.08, wait_s=0.02, jitter=0.05))
+    assert comparison.per == "sample"
+    assert comparison.speedup == pytest.approx(2.0)  # twice the time a step for four times the samples
+    assert comparison.verdict.endswith("by the sample.")
+    assert comparison.changed["batch size"] == ("32", "128")
+
+
+def test_unknown_batches_are_compared_by_the_step():
+    comparison = compared(fit(batch=None), fit(batch=None, steps=50))
+    assert comparison.per == "step"
+    assert comparison.speedup == pytest.approx(1.0)
+
+
+def test_predicted_against_measured_for_what_is_gone():
+    comparison = compared(SLOW, fit(step_s=0.0105, wait_s=0.0002, jitter=0.05))
+    (prediction,) = [one for one in comparison.predictions if one.code == "IP01"]
+    assert prediction.outcome == "passed"
+    together = comparison.together
+    assert together.codes == ("IP01",)
+    assert together.error == pytest.approx(together.speedup.expected / comparison.speedup - 1)
+    assert together.within == (together.speedup.low <= comparison.speedup <= together.speedup.high)
+    assert f"Measured: {comparison.speedup:.1f}×" in as_text(comparison, "a", "b")
+
+
+def test_what_is_still_there_predicts_nothing():
+    comparison = compared(SLOW, SLOW)
+    assert [one.outcome for one in comparison.predictions] == ["found"]
+    assert comparison.together is None
+
+
+def test_what_else_differs_is_told_and_what_differs_anyway_is_not():
+    eager = dataclasses.replace(FAST.model, run_eagerly=True, name="other")
+    memory = dataclasses.replace(FAST.environment, memory_available_bytes=7, cores=8.0)
+    comparison = compared(SLOW, dataclasses.replace(FAST, model=eager, environment=memory))
+    assert comparison.changed == {"run eagerly": ("no", "yes"), "cores": ("4.0", "8.0")}
+
+
+def test_epochs_of_a_long_fit_keep_every_other_mark_and_count_double():
+    profile = fit(epochs=9, jitter=0.5)
+    thinned = dataclasses.replace(profile, markers=profile.markers[::2])
+    assert epochs_s(profile) == pytest.approx([6.0, 4.0] * 4)
+    assert epochs_s(thinned) == pytest.approx([5.0, 5.0, 5.0, 4.0])
+
+
+def test_a_running_epoch_is_not_an_epoch():
+    assert len(epochs_s(dataclasses.replace(fit(), status="running"))) == len(epochs_s(fit())) - 1
+
+
+@pytest.mark.parametrize(
+    ("freedom", "value"), [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (10, 2.228), (30, 2.042), (1e6, 1.960)]
+)
+def test_t_is_that_of_the_tables(freedom, value):
+    assert t_975(freedom) == pytest.approx(value, rel=0.02)
+
+
+def test_t_falls_without_a_jump():
+    values = [t_975(1 + i / 50) for i in range(300)]
+    assert all(a > b for a, b in itertools.pairwise(values))
+    assert max(a - b for a, b in itertools.pairwise(values)) < 0.25
+    assert not any(map(math.isnan, values))
+
+
+def test_markdown_has_no_markup_but_ours():
+    hostile = dataclasses.replace(FAST, data=dataclasses.replace(FAST.data, kind="<b>|`x`"))
+    text = as_markdown(compared(SLOW, hostile), "<img>|", "b")
+    assert "<b>" not in re.sub(r"\\.", "", text)
+    assert "<img>" not in re.sub(r"\\.", "", text)

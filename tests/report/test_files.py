@@ -1,0 +1,88 @@
+"""Reports as files to keep. What comes from outside is data in all of them."""
+
+import dataclasses
+import html.parser
+import json
+import re
+
+import pytest
+
+from tb_trainspeed.profile import Profile
+from tb_trainspeed.report import diagnose, markdown, page
+from tests.report.fits import fit
+
+EVIL = "</script><script>alert(1)</script><!-- &lt; ` | \u2028 \N{RIGHT-TO-LEFT OVERRIDE}"
+
+
+def hostile():
+    profile = fit()
+    return dataclasses.replace(
+        profile,
+        data=dataclasses.replace(profile.data, kind=EVIL, source=dataclasses.replace(profile.data.source, name=EVIL)),
+        environment=dataclasses.replace(profile.environment, versions={EVIL: EVIL}),
+    )
+
+
+class Elements(html.parser.HTMLParser):
+    """Scripts of a page, as a browser tells them apart."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.scripts = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "script":
+            self.scripts.append((dict(attributes), ""))
+
+    def handle_data(self, data):
+        if self.cdata_elem == "script":
+            attributes, text = self.scripts[-1]
+            self.scripts[-1] = attributes, text + data
+
+
+def test_the_page_holds_the_data_unchanged_and_no_script_of_theirs():
+    values = {**diagnose(hostile()).to_dict(), "run": EVIL, "workers": None}
+    text = page.render(values)
+    data, panel = Elements(text).scripts
+    assert data[0] == {"type": "application/json", "id": page.DATA_ID}
+    assert json.loads(data[1]) == json.loads(json.dumps(values))
+    assert panel[0] == {"type": "module"}
+    assert "alert(1)" not in text.replace(data[1], "").replace("alert(1)&lt;", "")
+
+
+def test_the_page_asks_for_nothing():
+    text = page.render({**diagnose(fit()).to_dict(), "run": "a"})
+    head = text[: text.index("<body>")]
+    assert "default-src 'none'" in head
+    assert not re.search(r"(src|href)=", head.replace("-src", ""))
+
+
+@pytest.mark.parametrize("profile", [fit(), Profile()], ids=["a fit", "nothing"])
+def test_markdown_says_what_the_report_says(profile):
+    report = diagnose(profile)
+    text = markdown.render(report, "baseline")
+    assert report.verdict in text.replace("**", "")
+    assert "baseline" in text
+    for finding in report.findings:
+        assert f"{finding.code} {finding.name}" in text
+        assert finding.remedy.code.rstrip() in text
+    assert "nan" not in text
+    assert "None" not in text
+
+
+def test_markdown_has_no_markup_but_ours():
+    text = markdown.render(diagnose(hostile()), EVIL)
+    outside = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    outside = re.sub(r"`[^`\n]*`", "", re.sub(r"\\.", "", outside))
+    assert "<script>" not in outside
+    assert "<!--" not in outside
+
+
+def test_code_with_fences_in_it_stays_inside_its_own():
+    report = diagnose(fit())
+    finding = dataclasses.replace(
+        report.findings[0], remedy=dataclasses.replace(report.findings[0].remedy, code="+ x = '''\n```\n'''")
+    )
+    text = markdown.render(dataclasses.replace(report, findings=(finding,)), "a")
+    assert "````diff\n+ x = '''\n```\n'''\n````" in text

@@ -1,0 +1,127 @@
+"""Levers: offered where their facts are known, and true to the model at both ends."""
+
+import dataclasses
+
+import pytest
+
+from tb_trainspeed import whatif
+from tb_trainspeed.levers import levers_of
+from tb_trainspeed.profile import (
+    Breakdown,
+    Data,
+    Device,
+    Environment,
+    Layer,
+    LayerTime,
+    Ledger,
+    Model,
+    Part,
+    Profile,
+    Source,
+    Steps,
+    Validation,
+)
+
+PHASES = {"input_wait": 3.0, "compute": 1.0, "validation": 0.5}
+PYDATASET = Data("PyDatasetAdapter", "Photos", 32, workers=1, source=Source("f", 100, 4.0, 0.2))
+PROFILE = Profile(
+    environment=Environment(cores=4.0, devices=(Device("CPU", "cpu"),)),
+    epochs_planned=10,
+    model=Model(layers=(Layer("dense", "Dense", 100_000, 100_000, "(None, 10)"),)),
+    data=PYDATASET,
+    validation=Validation(2, 20, frequency=1),
+    ledger=Ledger(9.0, 200, 2, PHASES),
+    steady=Ledger(4.5, 100, 1, PHASES),
+    steps=Steps(200, dispatch_s=0.002, cpu_s=0.01),
+    breakdown=Breakdown(
+        3,
+        9,
+        (Part("forward", 3e-3, 0, 0), Part("backward", 6e-3, 0, 0), Part("optimizer", 1e-3, 0, 0)),
+        (LayerTime("dense", 2e-3, 4e-3), LayerTime("a/b,c:d", 1e-3, 2e-3), LayerTime("nothing", 0.0, 0.0)),
+    ),
+)
+BUSY = {**PHASES, "input_wait": 0.0}
+
+
+def offered(profile):
+    model = whatif.baseline(profile)
+    return {lever.code: lever for lever in levers_of(profile, model)}
+
+
+def gain(profile, **settings):
+    levers, model = offered(profile), whatif.baseline(profile)
+    changes = [levers[code.replace("__", ":")].change(value) for code, value in settings.items()]
+    return whatif.predict(model, changes).speedup
+
+
+def test_all_levers():
+    levers = offered(PROFILE)
+    assert list(levers) == ["workers", "batch_size", "validation_freq", "layer:dense", "layer:a/b,c:d"]
+    for lever in levers.values():
+        assert lever.current in lever.values
+        assert list(lever.values) == sorted(lever.values)
+        assert lever.note
+        assert "change" not in lever.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("code", "changes"),
+    [
+        ("workers", {"data": dataclasses.replace(PYDATASET, source=None)}),
+        ("workers", {"data": dataclasses.replace(PYDATASET, workers=4)}),
+        ("workers", {"data": dataclasses.replace(PYDATASET, adapter="TFDatasetAdapter")}),
+        ("batch_size", {"model": Model()}),
+        ("batch_size", {"data": dataclasses.replace(PYDATASET, batch_size=None)}),
+        ("batch_size", {"environment": Environment(cores=4.0, devices=(Device("GPU", "H100"),))}),
+        ("validation_freq", {"validation": None}),
+        ("validation_freq", {"epochs_planned": 1}),
+        ("layer:dense", {"breakdown": None}),
+        ("layer:dense", {"breakdown": Breakdown()}),
+    ],
+)
+def test_a_lever_without_its_facts_is_not_offered(code, changes):
+    assert code in offered(PROFILE)
+    assert code not in offered(dataclasses.replace(PROFILE, **changes))
+
+
+def test_workers_remove_what_the_step_waits_for_up_to_what_computing_allows():
+    two, four, sixteen = (gain(PROFILE, workers=count) for count in (2, 4, 16))
+    assert 1.5 < two.expected < four.expected < sixteen.expected
+    assert sixteen.expected == pytest.approx(4.5 / 1.5)
+
+
+def test_a_larger_batch_saves_overhead_and_never_more_than_all_of_it():
+    profile = dataclasses.replace(PROFILE, steady=Ledger(1.5, 100, 1, BUSY), data=Data("ArrayDataAdapter", "", 32))
+    twice, most = gain(profile, batch_size=64), gain(profile, batch_size=512)
+    assert 1.0 < twice.expected < most.expected
+    # Validation stays.
+    assert most.high < 1.5 / 0.5
+
+
+def test_a_batch_whose_source_is_not_known_may_come_no_faster():
+    profile = dataclasses.replace(PROFILE, steady=Ledger(1.5, 100, 1, BUSY), data=Data("TFDatasetAdapter", "", 32))
+    slow = gain(profile, batch_size=128)
+    assert slow.low == pytest.approx(1.0, rel=0.07)
+    assert slow.expected > 1.05
+
+
+def test_validating_every_other_epoch_saves_half_of_it():
+    assert gain(PROFILE, validation_freq=2).expected == pytest.approx(4.5 / 4.25)
+
+
+def test_a_layer_counts_by_its_share_of_computing_and_larger_ones_make_a_step_slower():
+    profile = dataclasses.replace(PROFILE, steady=Ledger(1.5, 100, 1, BUSY), data=Data())
+    half, twice = gain(profile, layer__dense=0.5), gain(profile, layer__dense=2.0)
+    # 60 % of a computing second are in the layer.
+    assert half.expected == pytest.approx(1.5 / 1.2)
+    assert half.low < half.expected <= half.high
+    assert twice.expected == pytest.approx(1.5 / 2.1)
+    assert twice.low < twice.expected < twice.high
+
+
+def test_levers_and_remedies_leave_the_cpu_time_of_the_source_where_it_is():
+    profile = dataclasses.replace(PROFILE, steps=Steps(200, dispatch_s=0.0, cpu_s=0.01))
+    model, levers = whatif.baseline(profile), offered(profile)
+    for value in (0.5, 2.0):
+        after = whatif.apply(model, [levers["layer:dense"].change(value)], "expected")
+        assert after.cpu_s == pytest.approx(0.002 + 0.008 * (1 + 0.6 * (value - 1)))
