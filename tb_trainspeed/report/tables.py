@@ -7,7 +7,7 @@ from typing import Any
 from tb_trainspeed.profile import Profile, Stage, StageTime, Usage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import steady_of
-from tb_trainspeed.rules.input_pipeline import SPEAK_FROM
+from tb_trainspeed.rules.input_pipeline.shared import SPEAK_FROM
 from tb_trainspeed.whatif import StepModel
 
 _AUTOTUNE = -1

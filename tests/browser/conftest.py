@@ -6,7 +6,11 @@ import time
 
 import pytest
 
+<<<<<<< HEAD
 from tb_trainspeed.profile import Breakdown, LayerTime, Marker, Part, Steps, Timeline
+=======
+from tb_trainspeed.profile import Breakdown, CompilationEvent, LayerTime, Part
+>>>>>>> 0cc8e2f (Lines of what was used differ in their dashes; narrow tables leave out what matters least)
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.summary import EventFile, encode, fit_directory, read_log
 from tests.browser.drive import MissingError, Server, Tab, chromium, write
@@ -116,8 +120,11 @@ def with_deep_samples(profile):
     parts = (Part("forward", 3e-4, 2e-4, 4e-4), Part("backward", 6e-4, 5e-4, 7e-4), Part("optimizer", 1e-4, 1e-4, 1e-4))
     times = {"encoder/<b>x,1</b>": (1e-4, 3e-4), "encoder/b": (5e-5, 1e-4), "dense": (5e-5, 5e-5)}
     layers = tuple(LayerTime(path, *seconds) for path, seconds in times.items())
-    again = Marker("compilation", 30, 0.5, 0.1, "float32(3, 4)")
-    changes = {"breakdown": Breakdown(3, 9, parts, layers), "markers": (*profile.markers, again)}
+    again = CompilationEvent(30, 0.5, 0.1, "float32(3, 4)", "new shapes")
+    changes = {
+        "breakdown": Breakdown(3, 9, parts, layers),
+        "compilation": dataclasses.replace(profile.compilation, events=(again,)),
+    }
     return dataclasses.replace(profile, fit_id="deep", updated_at_s=profile.updated_at_s - 500, **changes)
 
 

@@ -127,3 +127,23 @@ def test_callbacks_compilations_and_checks(show, deep):
     group.locator("summary").click()
     passed = next(check for check in deep.checks if check.outcome == "passed")
     expect(group.locator("tr", has_text=passed.rule.code)).to_contain_text(passed.reason.replace("`", ""))
+
+
+def test_what_was_used_follows_the_zoom_and_the_pointer(show, deep):
+    tab = show("fast", run="deep", height=1100)
+    (cpu, *_) = deep.to_dict()["usage"]
+    chart = tab.find(".usage", has_text=cpu["title"])
+    line = chart.locator("path").first
+    before = line.get_attribute("d")
+    chart.scroll_into_view_if_needed()
+    over = tab.find(".u-over").bounding_box()
+    box = chart.locator("svg").bounding_box()
+    assert (box["x"], box["width"]) == pytest.approx((over["x"], over["width"]), abs=1.5)
+    tab.page.mouse.move(over["x"] + over["width"] * 0.3, over["y"] + 50, steps=4)
+    expect(chart.locator(".cursor")).to_have_count(1)
+    tab.page.mouse.down()
+    tab.page.mouse.move(over["x"] + over["width"] * 0.6, over["y"] + 50, steps=4)
+    tab.page.mouse.up()
+    expect(line).not_to_have_attribute("d", before)
+    tab.find("button", has_text="reset zoom").click()
+    expect(line).to_have_attribute("d", before)

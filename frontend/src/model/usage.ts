@@ -60,7 +60,7 @@ export function valueAt(line: UsageLine, { bucket_s }: UsageChart, place: (at_s:
 
 export function amount(value: number | null, unit: UsageChart["unit"]): string {
   if (unit === "bytes") return bytes(value);
-  if (unit === "bytes_per_s") return value === null ? bytes(value) : `${bytes(value)} / s`;
+  if (unit === "bytes_per_s") return value === null ? bytes(value) : `${bytes(value)}/s`;
   if (unit === "share") return percent(value);
   return value === null ? count(value) : Number(value.toPrecision(2)).toString();
 }

@@ -40,7 +40,7 @@ export function Model({ report }: { report: Report }) {
         <thead>
           <tr>
             {columns.map((column) => (
-              <th key={column} class={isText(column) || column === weight ? "" : "n"} aria-sort={order.column !== column ? "none" : order.direction === 1 ? "ascending" : "descending"}>
+              <th key={column} class={[isText(column) || column === weight ? "" : "n", isMinor(column) ? "minor" : ""].join(" ").trim()} aria-sort={order.column !== column ? "none" : order.direction === 1 ? "ascending" : "descending"}>
                 <button type="button" onClick={() => { setSorting(turned(order, column)); }}>
                   {HEADS[column]}
                   <i aria-hidden="true">{order.column !== column ? "" : order.direction === 1 ? "▴" : "▾"}</i>
@@ -76,9 +76,14 @@ function isText(column: Column): boolean {
   return column === "path" || column === "kind" || column === "output_shape";
 }
 
+/** Left out where there is little room. */
+function isMinor(column: Column): boolean {
+  return column === "kind" || column === "output_shape";
+}
+
 function Cell({ row, column, bar }: { row: LayerRow; column: Column; bar: number | null }) {
   if (column === "path") return <td class="path"><Path path={row.path} /></td>;
-  if (isText(column)) return <td class="dim">{row[column] ?? "–"}</td>;
+  if (isText(column)) return <td class="dim minor">{row[column] ?? "–"}</td>;
   return (
     bar === null ? <td class="n">{figure(row, column)}</td> : <td class="share"><Share text={figure(row, column)} part={bar} /></td>
   );

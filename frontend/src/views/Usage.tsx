@@ -4,7 +4,8 @@ import type { Axis } from "../model/timeline";
 import type { Report, UsageChart } from "../model/wire";
 import type { View } from "./chart";
 
-const COLOURS = ["--compute", "--marker", "--validation", "--callbacks"];
+/** Not those of phases; neighbours differ in their dashes too. */
+const COLOURS = ["--link", "--ink", "--warn", "--ok"];
 
 interface Props {
   report: Report;
@@ -44,7 +45,7 @@ function Small({ chart, place, view: { min, max }, at }: SmallProps) {
           const value = at === null ? null : valueAt(line, chart, place, at);
           return (
             <span key={line.name}>
-              <i style={{ background: `var(${COLOURS[i] ?? "--marker"})` }} />
+              <i class={i % 2 === 1 ? "dashed" : ""} style={{ borderColor: `var(${COLOURS[i] ?? "--marker"})` }} />
               {line.name} <span class="dim">{value === null ? `at most ${amount(line.most, chart.unit)}` : amount(value, chart.unit)}</span>
             </span>
           );
@@ -54,7 +55,7 @@ function Small({ chart, place, view: { min, max }, at }: SmallProps) {
       <span class="scale dim" aria-hidden="true"><span>{amount(top, chart.unit)}</span><span>0</span></span>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={inWords(chart)}>
         {chart.lines.map((line, i) => (
-          <path key={line.name} d={pathOf(line, chart, top, place, min, max)} style={{ stroke: `var(${COLOURS[i] ?? "--marker"})` }} />
+          <path key={line.name} class={i % 2 === 1 ? "dashed" : ""} d={pathOf(line, chart, top, place, min, max)} style={{ stroke: `var(${COLOURS[i] ?? "--marker"})` }} />
         ))}
         {cursor !== null && <path class="cursor" d={`M${cursor} 0V${HEIGHT}`} />}
       </svg>
