@@ -6,11 +6,7 @@ import time
 
 import pytest
 
-<<<<<<< HEAD
-from tb_trainspeed.profile import Breakdown, LayerTime, Marker, Part, Steps, Timeline
-=======
-from tb_trainspeed.profile import Breakdown, CompilationEvent, LayerTime, Part
->>>>>>> 0cc8e2f (Lines of what was used differ in their dashes; narrow tables leave out what matters least)
+from tb_trainspeed.profile import Breakdown, CompilationEvent, LayerTime, Marker, Part, Steps, Timeline
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.summary import EventFile, encode, fit_directory, read_log
 from tests.browser.drive import MissingError, Server, Tab, chromium, write
