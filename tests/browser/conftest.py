@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tb_trainspeed.profile import Breakdown, CompilationEvent, LayerTime, Marker, Part, Steps, Timeline
+from tb_trainspeed.profile import Breakdown, CompilationEvent, LayerTime, Part, Steps, Timeline
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.summary import EventFile, encode, fit_directory, read_log
 from tests.browser.drive import MissingError, Server, Tab, chromium, write
