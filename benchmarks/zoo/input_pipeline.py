@@ -157,6 +157,49 @@ def _python_decodes(fixed: bool) -> Fit:
     return fit(convnet(), Batches(len(paths), make, 32), epochs=8)
 
 
+@case("generator_decodes_every_epoch", "IP09", on=EVERYWHERE)
+def _generator_decodes(fixed: bool) -> Fit:
+    paths, y = image_files(32 * 30, 96, "png")
+    load = functools.cache(_load) if fixed else _load
+
+    def batches() -> Iterator[Any]:
+        while True:
+            for begin in range(0, len(paths), 32):
+                yield np.stack([load(path) for path in paths[begin : begin + 32]]), y[begin : begin + 32]
+
+    return fit(convnet(), batches(), steps_per_epoch=30, epochs=8)
+
+
+class _Tables(keras.utils.PyDataset):  # type: ignore[misc]
+    """Reads its table, which is a text file, for every batch, or once."""
+
+    def __init__(self, path: str, y: Any, once: bool):
+        super().__init__()
+        self.path, self.y = path, y
+        self.x = np.loadtxt(path, "float32", delimiter=",") if once else None
+
+    def __len__(self) -> int:
+        return len(self.y) // _BATCH
+
+    def __getitem__(self, index: int) -> Any:
+        rows = slice(index * _BATCH, index * _BATCH + _BATCH)
+        x = np.loadtxt(self.path, "float32", delimiter=",") if self.x is None else self.x
+        return x[rows], self.y[rows]
+
+
+@functools.cache
+def _text_file() -> tuple[Folder, str]:
+    folder = Folder()
+    path = folder.path("table.csv")
+    np.savetxt(path, numbers(_BATCH * 15, 256)[0], "%.4f", ",")
+    return folder, path
+
+
+@case("text_file_read_for_every_batch", "IP18", on=EVERYWHERE)
+def _text(fixed: bool) -> Fit:
+    return fit(mlp(256), _Tables(_text_file()[1], numbers(_BATCH * 15, 1)[1], fixed), epochs=6)
+
+
 class _Archive(keras.utils.PyDataset):  # type: ignore[misc]
     """Opens its archive for every batch, or its array once."""
 

@@ -199,3 +199,55 @@ def _off(fixed: bool) -> Fit:
     options.autotune.enabled = False
     dataset = dataset.with_options(options)
     return fit(mlp(200, 1024, 3), dataset.prefetch(tf.data.AUTOTUNE) if fixed else dataset)
+
+
+@case("numpy_function_in_map", "IP06")
+def _numpy_function(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    x, y = numbers(64 * 40, 64)
+
+    def clipped(row: Any) -> Any:
+        return np.array([min(max(value, -1.0), 1.0) for value in row.tolist()], "float32")
+
+    def slow(row: Any, label: Any) -> Any:
+        return tf.ensure_shape(tf.numpy_function(clipped, [row], tf.float32), [64]), label
+
+    def fast(row: Any, label: Any) -> Any:
+        return tf.clip_by_value(row, -1.0, 1.0), label
+
+    return fit(mlp(64, 32), tf.data.Dataset.from_tensor_slices((x, y)).map(fast if fixed else slow).batch(64))
+
+
+@case("records_parsed_one_by_one", "IP20")
+def _records(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    x, y = numbers(256 * 20, 30)
+
+    def record(row: Any, label: Any) -> bytes:
+        features = {f"f{n}": tf.train.Feature(float_list=tf.train.FloatList(value=[v])) for n, v in enumerate(row)}
+        features["label"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[label]))
+        return bytes(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+
+    spec: dict[str, Any] = {f"f{n}": tf.io.FixedLenFeature([], tf.float32) for n in range(30)}
+    spec["label"] = tf.io.FixedLenFeature([], tf.int64)
+
+    def together(parsed: Any) -> Any:
+        return tf.stack([parsed[f"f{n}"] for n in range(30)], -1), parsed["label"]
+
+    records = tf.data.Dataset.from_tensor_slices([record(row, label) for row, label in zip(x, y, strict=True)])
+    if fixed:
+        return fit(mlp(30, 32), records.batch(256).map(lambda batch: together(tf.io.parse_example(batch, spec))))
+    return fit(mlp(30, 32), records.map(lambda one: together(tf.io.parse_single_example(one, spec))).batch(256))
+
+
+@case("augmentation_in_model", "IP21")
+def _augmentation(fixed: bool) -> Fit:
+    layers = keras.layers
+    augment = [layers.RandomFlip()] if fixed else [layers.RandomRotation(0.2), layers.RandomZoom(0.2)]
+    model = keras.Sequential([layers.Input((96, 96, 3)), *augment, layers.AveragePooling2D(8), layers.Flatten()])
+    model.add(layers.Dense(10))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x = np.random.default_rng(0).random((32 * 30, 96, 96, 3), "float32")
+    return fit(model, x, np.arange(len(x)) % 10, batch_size=32, epochs=6)

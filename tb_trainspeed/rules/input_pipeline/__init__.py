@@ -4,6 +4,9 @@ Every rule here speaks only where the step waits for its data: loading that hide
 """
 
 from tb_trainspeed.rules.input_pipeline import epoch, files, mapping, options, preprocessing, python_code, workers
+from tb_trainspeed.rules.input_pipeline.shared import SPEAK_FROM
+
+__all__ = ["RULES", "SPEAK_FROM"]
 
 RULES = tuple(
     sorted(
