@@ -134,11 +134,11 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         """The report on one fit as a file to keep; `kind` is a key of `_FILES`."""
         from tb_trainspeed.report import markdown, page
 
-        if kind == "markdown":
-            with _analysis():
+        with _analysis():
+            if kind == "markdown":
                 return markdown.render(self._report_on(ctx, experiment_id, run, fit), run)
-        values = self.report_impl(ctx, experiment_id, run, fit)
-        return page.render(values) if kind == "html" else json.dumps(values, indent=1, allow_nan=False)
+            values = self.report_impl(ctx, experiment_id, run, fit)
+            return page.render(values) if kind == "html" else json.dumps(values, indent=1, allow_nan=False)
 
     def compare_impl(self, ctx: Any, experiment_id: str, a: tuple[str, str], b: tuple[str, str]) -> dict[str, Any]:
         """What changed from one fit to another; each is a run and one of its fits, "" for its latest."""

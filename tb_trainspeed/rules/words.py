@@ -3,6 +3,8 @@
 
 def seconds(value: float) -> str:
     """`0.0000123` -> `12 µs`, `0.0496` -> `49.6 ms`, `248` -> `4 min 08 s`."""
+    if 0 < value < 1e-6:
+        return f"{_figures(value * 1e9)} ns"
     for limit, scale, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (60.0, 1.0, "s")):
         if value < limit:
             return f"{_figures(value * scale)} {unit}"

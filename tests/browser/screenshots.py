@@ -82,7 +82,7 @@ def train(kind: str, log_dir: str) -> None:
     validation = data.take(16) if kind == "causes" else None
     epochs = {"begun": 1, "live": 1000}.get(kind, 5)
     with contextlib.suppress(KeyboardInterrupt):
-        model.fit(data, validation_data=validation, epochs=epochs, verbose=0, callbacks=callbacks)
+        model.fit(data, shuffle=False, validation_data=validation, epochs=epochs, verbose=0, callbacks=callbacks)
 
 
 def _start(kind: str, folder: pathlib.Path) -> "subprocess.Popen[bytes]":

@@ -56,6 +56,16 @@ def test_axe_finds_nothing(show, axe, state, theme):
     assert found == []
 
 
+def test_axe_looks(show, axe):
+    """What it finds nothing in would say little if it never found anything."""
+    tab = show("fast", run="slow")
+    tab.frame.evaluate(axe)
+    tab.find("main").evaluate("(main) => main.append(document.createElement('img'))")
+    found = tab.frame.evaluate("axe.run(document).then((result) => result.violations.map((one) => one.id))")
+    tab.find("main > img").evaluate("(image) => image.remove()")
+    assert found == ["image-alt"]
+
+
 def test_everything_can_be_reached_and_used_by_keyboard(show):
     tab = show("fast", run="slow")
     tab.find(".picker > button").focus()

@@ -19,11 +19,12 @@ function twoDigits(value: number): string {
   return String(value).padStart(2, "0");
 }
 
-/** 850 µs, 49.6 ms, 1.2 s, 4 min 08 s, 2 h 05 min, 3 d 04 h. */
+/** 73 ns, 850 µs, 49.6 ms, 1.2 s, 4 min 08 s, 2 h 05 min, 3 d 04 h. */
 export function duration(seconds: Maybe): string {
   if (!known(seconds)) return NOTHING;
   if (seconds < 0) return `−${duration(-seconds)}`;
   if (seconds === 0) return "0 s";
+  if (seconds < 0.9995e-6) return `${threeDigits(seconds * 1e9)} ns`;
   if (seconds < 0.999e-3) return `${threeDigits(seconds * 1e6)} µs`;
   if (seconds < 0.9995) return `${threeDigits(seconds * 1e3)} ms`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
