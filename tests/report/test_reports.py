@@ -144,6 +144,7 @@ def test_a_notebook_shows_the_report_as_escaped_text():
     ("value", "text"),
     [
         (0.0, "0 µs"),
+        (7.31e-8, "73.1 ns"),
         (12e-6, "12 µs"),
         (0.0496, "49.6 ms"),
         (1.2, "1.2 s"),
