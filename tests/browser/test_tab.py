@@ -14,6 +14,8 @@ LABELS = {
     "compilation": "compilation",
     "input_wait": "input wait",
     "compute": "compute",
+    "optimizer": "optimizer",
+    "host_overhead": "host overhead",
     "callbacks": "callbacks",
     "epoch_restart": "epoch restart",
     "gc": "gc pauses",
