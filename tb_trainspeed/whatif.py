@@ -18,6 +18,8 @@ from tb_trainspeed.rules.rule import Change, Range, exactly
 
 End = Literal["low", "expected", "high"]
 ENDS: tuple[End, ...] = ("low", "expected", "high")
+#: Phases of the ledger that the model takes for one: computing.
+COMPUTING = ("compute", "optimizer", "transfer", "collectives", "host_overhead")
 
 # How well pipeline and step use the cores together when both run flat out: CPU time over cores times wall time,
 # pessimistic, expected, optimistic. An assumption, not a measurement.
@@ -124,9 +126,7 @@ def baseline(profile: Profile) -> StepModel | None:
     if steady is None:
         return None
     step = {name: steady.per_step(name) for name in steady.phases}
-    compute_s = sum(
-        step.get(name, 0.0) for name in ("compute", "optimizer", "transfer", "collectives", "host_overhead")
-    )
+    compute_s = sum(step.get(name, 0.0) for name in COMPUTING)
     # Rows of callbacks are sums over the whole fit; the ledger says how much of them is steady.
     batch_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks" and row.hook in BATCH_HOOKS)
     all_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks")

@@ -191,9 +191,18 @@ class Report:
             dataclasses.asdict(gain),
             {"before": before.step_s, "after": after.step_s},
             {"before": samples, "after": samples * gain.expected} if samples else None,
-            {"before": before.phases, "after": after.phases},
+            {"before": self._split(before.phases), "after": self._split(after.phases)},
         )
         return {**answer, **dict(zip(numbers, values, strict=True))}
+
+    def _split(self, phases: Mapping[str, float]) -> dict[str, float]:
+        """Phases of the model, computing split as the ledger splits it: the model lets its parts shrink alike."""
+        steady = steady_of(self.profile)
+        parts = {name: steady.phases.get(name, 0.0) for name in whatif.COMPUTING} if steady else {}
+        whole = sum(parts.values())
+        if not whole:
+            return dict(phases)
+        return {**phases, **{name: phases["compute"] * part / whole for name, part in parts.items()}}
 
     def _turned(self, settings: Mapping[str, float]) -> list[tuple[Lever, float]]:
         """The levers that are not where they are in this fit."""

@@ -92,6 +92,15 @@ def test_what_if_levers_are_simulated_with_the_remedies():
     assert report.what_if([], {"workers": 1})["speedup"]["expected"] == 1.0
 
 
+def test_what_if_tells_the_parts_of_computing_apart_as_the_ledger_does():
+    phases = {**PHASES, "optimizer": 0.5, "compute": 2.0}
+    profile = dataclasses.replace(STARVED, ledger=dataclasses.replace(STARVED.ledger, phases=phases))
+    answer = diagnose(profile).what_if(["IP01"])
+    assert answer["phases"]["before"]["optimizer"] == pytest.approx(0.25)
+    assert answer["phases"]["before"]["compute"] == pytest.approx(1.0)
+    assert sum(answer["phases"]["after"].values()) == pytest.approx(answer["after_s"]["expected"])
+
+
 def test_a_lever_replaces_the_remedy_that_turns_the_same_quantity():
     both = diagnose(STARVED).what_if(["IP01"], {"workers": 2})
     assert both["apply"] == []
