@@ -6,7 +6,7 @@ import { createApi, type Api } from "./model/api";
 import { followTheme, onReload, onUrlChange, onVisibility, readUrl, writeUrl } from "./model/host";
 import type { Mode } from "./model/ledger";
 import { startPolling } from "./model/poll";
-import { createSession, type Session } from "./model/session";
+import { createSession } from "./model/session";
 import { savedApi, savedReport } from "./model/saved";
 import type { Selection } from "./model/selection";
 import { readHash, writeHash, type Choices } from "./model/url";
@@ -34,13 +34,9 @@ function againstOf({ compare, comparefit }: Choices): Selection | null {
 }
 
 /** What a saved page cannot do. */
-function served(api: Api, session: Session): Partial<Actions> {
+function served(api: Api): Partial<Actions> {
   return {
-    async simulate(codes, levers) {
-      const { shown } = session.state();
-      if (!shown) throw new Error("nothing is on screen");
-      return api.whatIf(shown.run, shown.fit, codes, levers);
-    },
+    simulate: (of, codes, levers) => api.whatIf(of.run, of.fit, codes, levers),
     compare: async (a, b) => (await api.compare(a, b)).value,
   };
 }
@@ -75,7 +71,7 @@ export function render(): void {
       remember(session.state().selection);
     },
     retry: refresh,
-    ...(saved === null && served(api, session)),
+    ...(saved === null && served(api)),
   };
   /** Which fit is in the URL only once it was chosen: a plain link goes on showing the newest. */
   function remember(chosen?: Selection | null) {

@@ -77,6 +77,17 @@ test.each([
   expect(text()).not.toMatch(/NaN|undefined|null|\[object|-0\b/);
 });
 
+test("what is simulated is the fit that is drawn, not the one that was chosen meanwhile", async () => {
+  vi.useFakeTimers();
+  const simulate = vi.fn(() => new Promise<never>(() => undefined));
+  const { session } = fakeSession({ ...showing(golden()), selection: { run: "other", fit: "1" } });
+  const actions = { choose: vi.fn(), setMode: vi.fn(), retry: vi.fn(), compareWith: vi.fn(), simulate };
+  await act(() => { render(<App session={session} actions={actions} theme="1" />, root); });
+  await act(async () => { await vi.advanceTimersByTimeAsync(500); });
+  expect(simulate).toHaveBeenCalledExactlyOnceWith({ run: "baseline", fit: "1" }, ["IP09", "IP01"], {});
+  vi.useRealTimers();
+});
+
 test("a report that cannot be drawn leaves the run picker, and the next one is drawn again", async () => {
   vi.spyOn(console, "error").mockImplementation(() => undefined);
   const broken = { ...golden(), timeline: null } as unknown as Report;

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useErrorBoundary, useState } from "preact/hooks";
+import { useEffect, useErrorBoundary, useMemo, useState } from "preact/hooks";
 import { fitRow, newerThan, same, type Selection } from "../model/selection";
 import type { Session, State } from "../model/session";
 import type { Mode } from "../model/ledger";
@@ -25,8 +25,8 @@ export interface Actions {
   choose: (wanted: Partial<Selection>) => void;
   setMode: (mode: Mode) => void;
   retry: () => void;
-  /** What some findings and levers of the fit on screen would give; without a server there is none. */
-  simulate?: Simulate;
+  /** What some findings and levers of a fit would give; without a server there is none. */
+  simulate?: (of: Selection, ...question: Parameters<Simulate>) => ReturnType<Simulate>;
   compareWith: (other: Selection | null) => void;
   /** What changed from the first fit to the second; without a server there is none either. */
   compare?: (a: Selection, b: Selection) => Promise<Comparison>;
@@ -82,7 +82,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
       {report && !against && (current || !problem) && (
         <div class={current ? "report" : "report stale"} aria-busy={!current}>
           <Guard key={`${shown?.run} ${shown?.fit}`} report={report}>
-            <Body report={report} mode={state.mode} setMode={actions.setMode} theme={theme} simulate={actions.simulate} />
+            <Body report={report} mode={state.mode} setMode={actions.setMode} theme={theme} shown={shown} simulate={actions.simulate} />
           </Guard>
         </div>
       )}
@@ -105,11 +105,14 @@ interface BodyProps {
   mode: Mode;
   setMode: (mode: Mode) => void;
   theme: string;
-  simulate: Simulate | undefined;
+  /** The fit that the report is of, which may no longer be the one that is selected. */
+  shown: Selection | null;
+  simulate: Actions["simulate"];
 }
 
-function Body({ report, mode, setMode, theme, simulate }: BodyProps) {
+function Body({ report, mode, setMode, theme, shown, simulate }: BodyProps) {
   const started = report.steps > 0;
+  const ask = useMemo<Simulate | undefined>(() => simulate && shown ? (...question) => simulate(shown, ...question) : undefined, [simulate, shown]);
   return (
     <>
       <Verdict report={report} />
@@ -117,7 +120,7 @@ function Body({ report, mode, setMode, theme, simulate }: BodyProps) {
       <Ledger report={report} mode={mode} setMode={setMode} />
       {report.timeline.first_step.length > 0 && <Timeline report={report} theme={theme} />}
       {report.workers && <Workers workers={report.workers} meanings={report.meanings} />}
-      {started ? <Findings report={report} simulate={simulate} /> : <Starting over={report.status !== "running"} />}
+      {started ? <Findings report={report} simulate={ask} /> : <Starting over={report.status !== "running"} />}
       <Model report={report} />
       <Pipeline report={report} />
       <div class="columns">
