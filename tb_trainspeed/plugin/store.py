@@ -5,7 +5,7 @@ Only the data provider is used, never a file: with the fast loader, or a data se
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tensorboard import errors
@@ -20,6 +20,7 @@ from tb_trainspeed.summary import (
     Problem,
     RecordError,
     decode,
+    decode_outline,
     join_workers,
     place_of,
     run_of,
@@ -185,7 +186,7 @@ def _last(data: Sequence[Any]) -> object:
     return data[-1].numpy.reshape(-1)[0] if data and data[-1].numpy.size == 1 else None
 
 
-def _decoded(payload: object) -> Profile:
+def _decoded(payload: object, decode: Callable[[bytes], Profile] = decode) -> Profile:
     if isinstance(payload, Exception):
         raise RecordError(f"TensorBoard cannot read this record ({_name(payload)}).") from payload
     return decode(payload if isinstance(payload, bytes) else b"")
@@ -193,7 +194,7 @@ def _decoded(payload: object) -> Profile:
 
 def _listed(series: str, stamp: object, payload: object) -> Fit | Problem:
     try:
-        profile = _decoded(payload)
+        profile = _decoded(payload, decode_outline)
     except RecordError as error:
         return _problem(series, str(error))
     return Fit(

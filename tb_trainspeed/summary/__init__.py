@@ -5,7 +5,7 @@
 them are of the same fit.
 """
 
-from tb_trainspeed.summary.codec import decode, encode
+from tb_trainspeed.summary.codec import decode, decode_outline, encode
 from tb_trainspeed.summary.layout import PLUGIN_NAME, PROFILE, PROFILE_TAG, fit_directory, run_of
 from tb_trainspeed.summary.messages import RecordError
 from tb_trainspeed.summary.reader import Fit, Log, Problem, read_log
@@ -23,6 +23,7 @@ __all__ = [
     "Problem",
     "RecordError",
     "decode",
+    "decode_outline",
     "encode",
     "fit_directory",
     "join_workers",

@@ -12,6 +12,10 @@ from tb_trainspeed.summary.messages import RecordError, damaged, read_message, w
 #: A record is about 5 KB; a few hundred times that, unpacked, is a model of ten thousand layers, or an attack.
 MAX_RECORD_BYTES = 4 << 20
 
+_OUTLINE = frozenset({
+    "schema", "fit_id", "fit_index", "worker", "status", "started_at_s", "updated_at_s", "environment", "ledger",
+})  # fmt: skip
+
 Migration = Callable[[trainspeed_pb2.Profile], None]
 
 #: Schema N -> the function that turns a record of schema N into one of schema N + 1, in place.
@@ -49,15 +53,38 @@ def decode(payload: bytes) -> Profile:
     Raises:
         RecordError: It is not a record, it is damaged, or it was written by a newer version.
     """
+    profile = read_message(Profile, _parse(payload))
+    _check_columns(profile)
+    return profile
+
+
+def decode_outline(payload: bytes) -> Profile:
+    """Unpacks what a list of many fits shows, in a fraction of the time that `decode` takes.
+
+    Args:
+        payload: as for `decode`.
+
+    Returns:
+        The profile with its identity, times, status, environment and ledger; all else is as if not recorded.
+
+    Raises:
+        RecordError: As `decode`, but for damage in what is left out.
+    """
+    message = _parse(payload)
+    for field in trainspeed_pb2.Profile.DESCRIPTOR.fields_by_name:
+        if field not in _OUTLINE:
+            message.ClearField(field)
+    return read_message(Profile, message)
+
+
+def _parse(payload: bytes) -> trainspeed_pb2.Profile:
     message = trainspeed_pb2.Profile()
     try:
         message.ParseFromString(_decompress(payload))
     except (DecodeError, UnicodeDecodeError) as error:  # The latter from protobuf's implementation in Python.
         raise damaged("not a TrainSpeed record") from error
     _migrate(message, SCHEMA, MIGRATIONS)
-    profile = read_message(Profile, message)
-    _check_columns(profile)
-    return profile
+    return message
 
 
 def _decompress(payload: bytes) -> bytes:

@@ -14,8 +14,19 @@ import pytest
 from google.protobuf.descriptor import FieldDescriptor
 
 from tb_trainspeed import profile as waist
-from tb_trainspeed.profile import SCHEMA, Ledger, Profile, Quantiles, Resources, Source, Steps, Timeline
-from tb_trainspeed.summary import RecordError, codec, decode, encode, trainspeed_pb2
+from tb_trainspeed.profile import (
+    SCHEMA,
+    Environment,
+    Ledger,
+    Marker,
+    Profile,
+    Quantiles,
+    Resources,
+    Source,
+    Steps,
+    Timeline,
+)
+from tb_trainspeed.summary import RecordError, codec, decode, decode_outline, encode, trainspeed_pb2
 
 DATACLASSES = [cls for _, cls in inspect.getmembers(waist, dataclasses.is_dataclass)]
 RECORD = Profile(fit_id="a", environment=waist.Environment(backend="jax"), ledger=Ledger(2.0, 3, 1, {"gc": None}))
@@ -298,3 +309,19 @@ def test_size_of_a_realistic_record():
         markers=tuple(waist.Marker("epoch", index, rng.random(), rng.random()) for index in range(16)),
     )  # fmt: skip
     assert len(encode(record)) < 5.5 * 1024
+
+
+def test_an_outline_is_the_record_as_far_as_it_goes():
+    profile = Profile(
+        fit_id="a",
+        worker=2,
+        status="finished",
+        started_at_s=1.0,
+        updated_at_s=2.0,
+        environment=Environment("jax", cores=4.0),
+        ledger=Ledger(2.5, 7, 1, {"compute": 2.0}),
+        markers=(Marker("epoch", 1, 0.1, 0.2, "epoch 1"),),
+    )
+    assert decode_outline(encode(profile)) == dataclasses.replace(profile, markers=())
+    with pytest.raises(RecordError):
+        decode_outline(b"not a record")
