@@ -309,11 +309,11 @@ def measured(fit: Fit) -> dict[str, float]:
 
 def units_for(make: Make, extra_s: float) -> int:
     """How much has to be burnt to take this long, roughly."""
-    probe = 40
+    probe = 100
     without, with_it = make(0), make(probe)
     for fit in (without, with_it):
         fit([])
-    each_s = (step_s(with_it, []) - step_s(without, [])) / probe
+    each_s = statistics.median(step_s(with_it, []) - step_s(without, []) for _ in range(3)) / probe
     return max(1, round(extra_s / max(each_s, 2e-5)))
 
 
