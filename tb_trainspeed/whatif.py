@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.rules.facts import BATCH_HOOKS, steady_of, takes_turns
+from tb_trainspeed.rules.facts import BATCH_HOOKS, COMPUTING, steady_of, takes_turns
 from tb_trainspeed.rules.rule import Change, Range, exactly
 
 End = Literal["low", "expected", "high"]
@@ -124,9 +124,7 @@ def baseline(profile: Profile) -> StepModel | None:
     if steady is None:
         return None
     step = {name: steady.per_step(name) for name in steady.phases}
-    compute_s = sum(
-        step.get(name, 0.0) for name in ("compute", "optimizer", "transfer", "collectives", "host_overhead")
-    )
+    compute_s = sum(step.get(name, 0.0) for name in COMPUTING)
     # Rows of callbacks are sums over the whole fit; the ledger says how much of them is steady.
     batch_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks" and row.hook in BATCH_HOOKS)
     all_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks")
