@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.rules.facts import BATCH_HOOKS, steady_of, takes_turns
+from tb_trainspeed.rules.facts import BATCH_HOOKS, COMPUTING, steady_of, takes_turns
 from tb_trainspeed.rules.rule import Change, Range, exactly
 
 End = Literal["low", "expected", "high"]

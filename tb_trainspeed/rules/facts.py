@@ -25,6 +25,8 @@ FACTS: dict[str, Callable[[Profile], Any]] = {}
 
 # Per-step hooks; all others run once an epoch or more seldom.
 BATCH_HOOKS = frozenset({"on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"})
+#: What goes on inside the train function; deep samples tell all but the first apart from it.
+COMPUTING = ("compute", "optimizer", "transfer", "collectives", "host_overhead")
 #: A fit shorter than this many steady steps is too short to say anything about its steps.
 MIN_STEPS = 10
 
@@ -91,8 +93,9 @@ def step_s(profile: Profile) -> float | None:
     steady = steady_of(profile)
     if steady is None:
         return None
-    per_step = ("input_wait", "transfer", "compute", "optimizer", "collectives", "host_overhead", "gc", "trainspeed")
-    return sum(steady.per_step(phase) for phase in per_step) + _batch_hooks_s(profile) / max(1, profile.steps.count)
+    return sum(steady.per_step(phase) for phase in (*COMPUTING, "input_wait", "gc", "trainspeed")) + _batch_hooks_s(
+        profile
+    ) / max(1, profile.steps.count)
 
 
 def _batch_hooks_s(profile: Profile) -> float:
@@ -105,7 +108,7 @@ def dispatch_share(profile: Profile) -> float | None:
     steady, dispatch = steady_of(profile), profile.steps.dispatch_s
     if steady is None or dispatch is None:
         return None
-    step = steady.per_step("compute") + steady.per_step("input_wait")
+    step = _computing_s(steady) + steady.per_step("input_wait")
     return min(1.0, dispatch / step) if step else None
 
 
@@ -116,8 +119,13 @@ def dispatch_s(profile: Profile) -> float | None:
 
 @fact
 def compute_s(profile: Profile) -> float | None:
+    """Mean time inside the train function less the wait for the batch, seconds."""
     steady = steady_of(profile)
-    return steady.per_step("compute") if steady else None
+    return _computing_s(steady) if steady else None
+
+
+def _computing_s(steady: Steady) -> float:
+    return sum(map(steady.per_step, COMPUTING))
 
 
 @fact

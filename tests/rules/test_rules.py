@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from tb_trainspeed.profile import CallbackFacts, Environment, Hook, Ledger, NestedCall, Profile
+from tb_trainspeed.profile import CallbackFacts, Environment, Hook, Ledger, NestedCall, Profile, Steps
 from tb_trainspeed.rules import Check, callbacks, catalogue, check, framework, model_compute, page
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.input_pipeline import files, workers
@@ -252,3 +252,12 @@ def test_facts_of_an_empty_profile_do_not_fail():
 
 def test_cores_are_what_the_process_may_use():
     assert FACTS["cores"](Profile(environment=Environment(cores=1.5), ledger=Ledger())) == 1.5
+
+
+def test_what_deep_samples_split_off_is_still_computing():
+    phases = {"compute": 1.0, "optimizer": 0.5, "host_overhead": 0.5, "input_wait": 0.0}
+    whole = {"compute": 2.0, "optimizer": None, "host_overhead": None, "input_wait": 0.0}
+    for names in (phases, whole):
+        profile = Profile(ledger=Ledger(2.0, 100, 1, names), steps=Steps(count=100, dispatch_s=0.01))
+        assert FACTS["compute_s"](profile) == pytest.approx(0.02)
+        assert FACTS["dispatch_share"](profile) == pytest.approx(0.5)
