@@ -217,7 +217,7 @@ def _fit(model: Any, *arrays: Any, callbacks: tuple[Any, ...] = (), **options: A
 def _arrays(model: Any, **options: Any) -> Fit:
     if keras.backend.backend() != "tensorflow":
         return _fit(model, *data(), batch_size=BATCH, **options)
-    # Without the autotuner, for whose thread TensorFlow waits at the end of some epochs, for up to as long as they took.
+    # Without the autotuner, for whose thread TensorFlow waits at the end of some epochs, up to as long as they took.
     import tensorflow as tf
 
     unhurried = tf.data.Options()

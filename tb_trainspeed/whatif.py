@@ -18,8 +18,6 @@ from tb_trainspeed.rules.rule import Change, Range, exactly
 
 End = Literal["low", "expected", "high"]
 ENDS: tuple[End, ...] = ("low", "expected", "high")
-#: Phases of the ledger that the model takes for one: computing.
-COMPUTING = ("compute", "optimizer", "transfer", "collectives", "host_overhead")
 
 # How well pipeline and step use the cores together when both run flat out: CPU time over cores times wall time,
 # pessimistic, expected, optimistic. An assumption, not a measurement.
