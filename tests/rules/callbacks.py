@@ -105,8 +105,7 @@ FIRES = [
     fires(batches.synchronous_callback, CB08),
     fires(batches.weights_each_batch, CB09),
     fires(epochs.epoch_end_heavy, CB10),
-    fires(epochs.callback_state_grows, CB11, "every batch"),
-    fires(epochs.callback_state_grows, CB11, "every epoch", hooks=(EPOCH_HOOK,)),
+    fires(epochs.callback_state_grows, CB11),
 ]  # fmt: skip
 
 SILENT = [
@@ -179,6 +178,7 @@ SILENT = [
         timeline=_callbacks(*(0.01 + 0.005 * bucket for bucket in range(10))),
     ),
     silent(epochs.callback_state_grows, CB11, NotApplicable, "a short fit", epochs=4),
+    silent(epochs.callback_state_grows, CB11, NotApplicable, "every epoch", hooks=(EPOCH_HOOK,)),
     silent(epochs.callback_state_grows, CB11, NotApplicable, "no time line", timeline=Timeline()),
     silent(epochs.callback_state_grows, CB11, NotApplicable, "Keras' own", hooks=(BAR,)),
 ]  # fmt: skip

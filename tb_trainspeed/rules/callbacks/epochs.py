@@ -18,6 +18,8 @@ from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Pass
 # That five parts of a fit take longer one after the other happens by chance once in 5! = 120 fits.
 _PARTS = 5
 _GROWN = 1.5
+# Fifths do not fall together with epochs, so hooks that run once an epoch would make them uneven.
+_MOSTLY_BATCHES = 0.8
 
 
 @rule("CB10", "epoch-end-heavy")
@@ -83,7 +85,8 @@ def epoch_end_heavy(
 def callback_state_grows(timeline: Timeline, hooks: tuple[Hook, ...], epochs: int, steady: Steady) -> Outcome:
     """A callback takes longer and longer.
 
-    What it means: callbacks take more time in every fifth of the training than in the one before.
+    What it means: callbacks that work with every batch take more time in every fifth of the training than in the one
+    before.
 
     Why it is slow: something is kept and gone through again: a list that is joined, a figure that is not closed, a
     history that is plotted anew.
@@ -102,6 +105,8 @@ def callback_state_grows(timeline: Timeline, hooks: tuple[Hook, ...], epochs: in
         return NotApplicable("no callbacks but those of Keras")
     if epochs < _PARTS:
         return NotApplicable(f"{epochs} epochs are too few to see a trend")
+    if sum(row.total_s for row in own if on_batches(row)) < _MOSTLY_BATCHES * sum(row.total_s for row in own):
+        return NotApplicable("most of it is work at the end of epochs, of which the time line shows no trend")
     fifths = _per_step(timeline)
     if not fifths:
         return NotApplicable("the time line is too short to see a trend")
@@ -114,8 +119,6 @@ def callback_state_grows(timeline: Timeline, hooks: tuple[Hook, ...], epochs: in
     if share < SPEAK_FROM:
         return Passed(f"what they grew by is {words.share(share)} of training")
     slowest = max(own, key=lambda row: row.total_s)
-    name = "batch_callbacks_s" if on_batches(slowest) else "epoch_callbacks_s"
-    removed = excess if on_batches(slowest) else excess * steady.steps_per_epoch
     return Found(
         title="A callback takes longer and longer",
         message=f"Callbacks take {words.seconds(last)} a step in the last fifth of training and {words.seconds(first)} "
@@ -129,7 +132,7 @@ def callback_state_grows(timeline: Timeline, hooks: tuple[Hook, ...], epochs: in
         remedy="Keep a bounded buffer instead of everything since the start.",
         code=f"  class {slowest.callback.partition(' #')[0]}(keras.callbacks.Callback):\n"
         "-     self.values.append(value)\n+     self.values = collections.deque(maxlen=1000)",
-        change=Change(removes={name: Range(0.7 * removed, 0.95 * removed, 1.1 * removed)}),
+        change=Change(removes={"batch_callbacks_s": Range(0.7 * excess, 0.95 * excess, 1.1 * excess)}),
         confidence="likely",
     )
 
