@@ -73,13 +73,13 @@ class _Keeps(keras.callbacks.Callback):  # type: ignore[misc]
         self.values: Any = collections.deque(maxlen=most)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.values.extend([float(batch)] * 500)
+        self.values.extend([float(batch)] * 1500)
         self.mean = sum(sorted(self.values)) / len(self.values)
 
 
 @case("callback_keeps_everything", "CB11")
 def _keeps(fixed: bool) -> Fit:
-    keeps = _Keeps(5000 if fixed else None)
+    keeps = _Keeps(15000 if fixed else None)
     return fit(mlp(32, 1024, 3), *numbers(64 * 40), batch_size=64, epochs=8, callbacks=[keeps])
 
 
