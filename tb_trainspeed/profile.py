@@ -356,7 +356,7 @@ class CallbackFacts:
 
 @dataclasses.dataclass(frozen=True)
 class NestedCall:
-    """`predict` or `evaluate` called on the model inside a hook of a callback."""
+    """`predict`, `evaluate` or `get_weights` called on the model inside a hook of a callback."""
 
     callback: str
     hook: str
@@ -386,7 +386,8 @@ class Compilation:
     `count` and `retraces` are of the train function; `retraces` counts those after the first step, of which `events`
     lists the first. `compiler_s` is what the backend's compiler says it took for everything compiled during the fit,
     by stage: `trace`, `lower` and `compile` on JAX, `dynamo` and `backend` on torch. `functions_s` are the functions
-    that took most of it. `graph_breaks` is torch's.
+    that took most of it. `graph_breaks` is torch's. `remade` is how often, since the first fit of this model in this
+    process, its train function had to be made anew, as `compile` makes it.
     """
 
     count: int | None = None
@@ -397,6 +398,7 @@ class Compilation:
     compiler_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
     functions_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
     graph_breaks: int | None = None
+    remade: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -507,7 +509,10 @@ class Cost:
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
-    """Everything measured of one call of `fit` in one process."""
+    """Everything measured of one call of `fit` in one process.
+
+    `fit_index` counts the fits of this callback, `model_fit_index` those of this model that were measured, from 1.
+    """
 
     schema: int = SCHEMA
     fit_id: str = ""
@@ -518,6 +523,7 @@ class Profile:
     updated_at_s: float = 0.0
     start_seen: str = "callbacks"
     epochs_planned: int | None = None
+    model_fit_index: int | None = None
     environment: Environment = Environment()
     model: Model = Model()
     data: Data = Data()

@@ -129,6 +129,7 @@ class FitSession:
         self._try("compilation", self._watch_compiler)
         self._try("settings", self._read_settings)  # some are of this thread
         self._failed = failed
+        self._try("earlier fits", self._count_fits)
         self._try(_PARTS, self._sample_steps)
         self._try("compute", self._time_steps)
         self._spawn("trainspeed-writer", self._write_snapshots)
@@ -175,6 +176,10 @@ class FitSession:
             self._not_measured[_PARTS] = str(error)
         else:
             self._note(_PARTS, error)
+
+    def _count_fits(self) -> None:
+        fit, remade = fit_loop.count_fits(self._model)
+        self._static = dataclasses.replace(self._static, model_fit_index=fit, compilation=Compilation(remade=remade))
 
     def _time_steps(self) -> None:
         if not self.max_overhead:

@@ -140,18 +140,20 @@ def test_the_callback_may_stand_anywhere(fit, callback, position):
         assert rows[name, "on_epoch_end"] == 2
 
 
-def test_predict_and_evaluate_in_hooks(fit, callback, model, arrays):
+def test_what_is_called_on_the_model_in_hooks(fit, callback, model, arrays):
     x, y = arrays
 
     class Plots(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             self.model.predict(x, verbose=0)
             self.model.evaluate(x, y, verbose=0)
+            self.model.get_weights()
 
     fit([callback, Plots()], validation_data=arrays)
     profile = profile_of(callback)
     calls = {(call.callback, call.hook, call.function): call.calls for call in profile.nested_calls}
-    assert calls == {("Plots", "on_epoch_end", "predict"): 2, ("Plots", "on_epoch_end", "evaluate"): 2}
+    functions = "predict", "evaluate", "get_weights"
+    assert calls == {("Plots", "on_epoch_end", function): 2 for function in functions}
     phases = profile.ledger.phases
     assert sum(call.total_s for call in profile.nested_calls) <= phases["callbacks"] + phases["gc"]
     assert profile.validation.runs == 2

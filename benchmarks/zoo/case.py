@@ -22,6 +22,7 @@ class Case:
         causes: the codes expected; none for a control or a trap.
         backends: where it holds.
         quick: whether the tests run it.
+        fixed: none where the fix is no `fit`, so that it cannot be timed by its report.
         total: whether it is the wall time of the whole fit that the fix shortens, startup and compilation included;
             else it is the time of a steady epoch.
     """
@@ -43,13 +44,18 @@ class Case:
 
 
 def case(
-    name: str, *causes: str, on: tuple[str, ...] = ("tensorflow",), quick: bool = False, total: bool = False
+    name: str,
+    *causes: str,
+    on: tuple[str, ...] = ("tensorflow",),
+    quick: bool = False,
+    total: bool = False,
+    timed: bool = True,
 ) -> Callable[[Callable[[bool], Fit]], Callable[[bool], Fit]]:
-    """Registers `make(fixed)` as a case; a case without a cause is only run slow."""
+    """Registers `make(fixed)` as a case; one without a cause, or that is not `timed`, is only run slow."""
 
     def register(make: Callable[[bool], Fit]) -> Callable[[bool], Fit]:
         family = make.__module__.rpartition(".")[2]
-        fixed = (lambda: make(True)) if causes else None
+        fixed = (lambda: make(True)) if causes and timed else None
         CASES.append(Case(name, family, causes, on, lambda: make(False), fixed, quick, total))
         return make
 

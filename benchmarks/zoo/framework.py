@@ -1,7 +1,12 @@
 """FW: the framework, used against its grain."""
 
+from typing import Any
+
+import keras
+import numpy as np
+
 from benchmarks.zoo.case import Fit, case
-from benchmarks.zoo.trainings import fit, mlp, numbers
+from benchmarks.zoo.trainings import convnet, fit, mlp, numbers
 
 
 @case("run_eagerly", "FW01", quick=True)
@@ -9,6 +14,136 @@ def _eager(fixed: bool) -> Fit:
     return fit(mlp(32, run_eagerly=not fixed), *numbers(64 * 30), batch_size=64)
 
 
+@case("jit_off", "FW01", on=("jax",))
+def _jit_off(fixed: bool) -> Fit:
+    options: dict[str, Any] = {} if fixed else {"jit_compile": False}
+    return fit(mlp(32, **options), *numbers(64 * 30), batch_size=64)
+
+
+def _sequences(lengths: list[int]) -> Any:
+    """Batches of sequences of these lengths, in turn."""
+
+    class Sequences(keras.utils.PyDataset):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return len(lengths)
+
+        def __getitem__(self, index: int) -> Any:
+            random = np.random.default_rng(index)
+            return random.normal(size=(32, lengths[index], 8)).astype("float32"), random.integers(0, 10, 32)
+
+    return Sequences()
+
+
+def _sequence_model(**options: Any) -> Any:
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((None, 8)),
+            layers.Conv1D(32, 3, activation="relu", padding="same"),
+            layers.Conv1D(32, 3, activation="relu", padding="same"),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(10),
+        ]
+    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), **options)
+    return model
+
+
+@case("variable_lengths_compiled", "FW02", on=("tensorflow", "jax"), total=True)
+def _variable_lengths(fixed: bool) -> Fit:
+    lengths = [64] * 16 if fixed and keras.backend.backend() == "jax" else list(range(32, 64, 2))
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    options: dict[str, Any] = {"jit_compile": not fixed} if on_tensorflow else {}
+    return fit(_sequence_model(**options), _sequences(lengths))
+
+
+@case("trap_variable_lengths")
+def _variable_lengths_without_jit(fixed: bool) -> Fit:
+    return fit(_sequence_model(), _sequences(list(range(32, 64, 2)) * 4))
+
+
+@case("last_partial_batch", "FW03", on=("jax",), total=True)
+def _last_batch(fixed: bool) -> Fit:
+    samples = 64 * 12 + (0 if fixed else 7)
+    x = np.random.default_rng(0).normal(size=(samples, 28, 28, 1)).astype("float32")
+    return fit(convnet(), x, numbers(samples)[1], batch_size=64, epochs=3)
+
+
+@case("jit_compile_on_cpu", "FW05")
+def _jit_compile(fixed: bool) -> Fit:
+    model = convnet()
+    model.compile("adam", model.loss, jit_compile=not fixed)
+    x = np.random.default_rng(0).normal(size=(64 * 40, 28, 28, 1)).astype("float32")
+    return fit(model, x, numbers(64 * 40)[1], batch_size=64)
+
+
+@case("augmentation_disables_jit", "FW06", on=("jax",))
+def _augmentation(fixed: bool) -> Fit:
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((16, 16, 3)),
+            *([] if fixed else [layers.RandomRotation(0.1)]),
+            *[layers.Conv2D(8, 3, activation="relu", padding="same") for _ in range(6)],
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10),
+        ]
+    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x = np.random.default_rng(0).normal(size=(32 * 20, 16, 16, 3)).astype("float32")
+    return fit(model, x, numbers(32 * 20)[1], batch_size=32)
+
+
 @case("steps_per_execution", "FW07", quick=True)
 def _steps_per_execution(fixed: bool) -> Fit:
     return fit(mlp(32, 16, steps_per_execution=16 if fixed else 1), *numbers(32 * 320), batch_size=32)
+
+
+@case("fit_in_a_loop", "FW08", timed=False)
+def _fit_in_a_loop(fixed: bool) -> Fit:
+    model = mlp(32)
+    data = numbers(64 * 2)
+
+    def run(callbacks: list[Any]) -> None:
+        for _ in range(8):
+            model.fit(*data, batch_size=64, verbose=0, callbacks=callbacks)
+
+    return run
+
+
+@case("recompile_in_a_loop", "FW09", total=True)
+def _recompile(fixed: bool) -> Fit:
+    model = mlp(32, 256, 6)
+    data = numbers(64 * 10)
+
+    def run(callbacks: list[Any]) -> None:
+        for rate in (1e-3, 5e-4, 2e-4, 1e-4):
+            if fixed:
+                model.optimizer.learning_rate = rate
+            else:
+                model.compile(keras.optimizers.Adam(rate), model.loss)
+            model.fit(*data, batch_size=64, epochs=2, verbose=0, callbacks=callbacks)
+
+    return run
+
+
+@case("unrolled_lstm", "FW11", on=("tensorflow",), total=True)
+def _unrolled(fixed: bool) -> Fit:
+    layers = keras.layers
+    model = keras.Sequential([layers.Input((60, 8)), layers.LSTM(16, unroll=not fixed), layers.Dense(10)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x = np.random.default_rng(0).normal(size=(32 * 20, 60, 8)).astype("float32")
+    return fit(model, x, numbers(32 * 20)[1], batch_size=32, epochs=2)
+
+
+@case("anomaly_detection", "FW12", on=("torch",))
+def _anomaly(fixed: bool) -> Fit:
+    import torch
+
+    run = fit(mlp(32, 256, 4), *numbers(64 * 40), batch_size=64)
+
+    def watched(callbacks: list[Any]) -> None:
+        with torch.autograd.set_detect_anomaly(not fixed):  # type: ignore[attr-defined]
+            run(callbacks)
+
+    return watched

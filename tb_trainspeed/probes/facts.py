@@ -17,7 +17,7 @@ from tb_trainspeed.profile import CallbackFacts, Data, Device, Environment, Mode
 
 _CALLBACK_OPTIONS = (
     "save_freq", "save_weights_only", "save_best_only", "monitor", "patience", "histogram_freq", "update_freq",
-    "write_images", "profile_batch", "embeddings_freq",
+    "write_images", "profile_batch", "embeddings_freq", "async_safe",
 )  # fmt: skip
 
 

@@ -199,11 +199,11 @@ def _timed_hook(
 
 
 def time_nested_calls(model: Any, recorder: FitRecorder, undo: Undo, failed: Callable[[], None]) -> None:
-    """Counts `predict` and `evaluate` called from inside hooks. The `evaluate` of `fit` itself is none of them.
+    """Counts what is called from inside hooks and may be dear there. The `evaluate` of `fit` itself is none of it.
 
     An exception in the latter ends the fit: `failed` is called.
     """
-    for name in ("predict", "evaluate"):
+    for name in ("predict", "evaluate", "get_weights"):
         undo.replace(model, name, _timed_nested(getattr(model, name), name, recorder, failed))
 
 
@@ -245,3 +245,17 @@ def time_validation_steps(model: Any, recorder: FitRecorder, undo: Undo) -> None
         return result
 
     undo.replace(model, "test_function", test_function)
+
+
+_trained: "weakref.WeakKeyDictionary[Any, tuple[int, int, Any]]" = weakref.WeakKeyDictionary()
+
+
+def count_fits(model: Any) -> tuple[int, int]:
+    """Returns which fit of this model it is, from 1, and how often its train function was made anew since the first.
+
+    To be called before the train function is replaced by one with clocks.
+    """
+    fits, remade, last = _trained.get(model, (0, 0, None))
+    remade += last is not None and last() is not model.train_function
+    _trained[model] = fits + 1, remade, weakref.ref(model.train_function)
+    return fits + 1, remade

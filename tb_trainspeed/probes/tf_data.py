@@ -148,5 +148,12 @@ def options(dataset: Any) -> dict[str, str]:
         "inject_prefetch": chosen.experimental_optimization.inject_prefetch,
         "deterministic": chosen.deterministic,
         "private_threadpool_size": chosen.threading.private_threadpool_size,
+        "auto_shard_policy": _auto_shard(chosen),
     }
     return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _auto_shard(chosen: Any) -> str | None:
+    """How workers share the data, where that is set: `FILE`, `DATA`, `OFF`, ..."""
+    policy = chosen.experimental_distribute.auto_shard_policy
+    return None if policy == tf.data.experimental.AutoShardPolicy.AUTO else str(policy.name)

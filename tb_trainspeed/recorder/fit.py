@@ -378,7 +378,7 @@ class FitRecorder:
             self._marker("checkpoint", begin_ns, now - begin_ns, row.callback)
 
     def nested_call(self, row: HookRow, function: str, duration_ns: int) -> None:
-        """`predict` or `evaluate` was called inside a hook."""
+        """A method of the model that may be dear was called inside a hook."""
         entry = self.nested.setdefault((row, function), [0, 0])
         entry[0] += 1
         entry[1] += duration_ns

@@ -60,7 +60,7 @@ def diagnose(profile: Profile) -> Report:
 
 def _finding(done: Check, found: Found, profile: Profile, model: whatif.StepModel | None) -> Finding | None:
     gain = whatif.speedup(model, [found.change]) if model else None
-    once_s = whatif.saves_once_s(model, [found.change]) if model else 0.0
+    once_s = whatif.saves_once_s(profile, [found.change])
     recurs = gain is None or gain.expected >= _WORTH
     if not recurs and once_s < _WORTH_ONCE * profile.ledger.wall_s:
         return None

@@ -12,7 +12,7 @@ from tb_trainspeed.levers import Lever, levers_of
 from tb_trainspeed.profile import PHASES, Profile
 from tb_trainspeed.report import tables
 from tb_trainspeed.rules import Check
-from tb_trainspeed.rules.facts import steady_of
+from tb_trainspeed.rules.facts import COMPUTING, steady_of
 from tb_trainspeed.rules.rule import Change, Range
 
 SCHEMA = 1
@@ -198,7 +198,7 @@ class Report:
     def _split(self, phases: Mapping[str, float]) -> dict[str, float]:
         """Phases of the model, computing split as the ledger splits it: the model lets its parts shrink alike."""
         steady = steady_of(self.profile)
-        parts = {name: steady.phases.get(name, 0.0) for name in whatif.COMPUTING} if steady else {}
+        parts = {name: steady.phases.get(name, 0.0) for name in COMPUTING} if steady else {}
         whole = sum(parts.values())
         if not whole:
             return dict(phases)

@@ -3,12 +3,15 @@
 import dataclasses
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tb_trainspeed.profile import (
+    Accelerator,
     CallbackFacts,
+    Compilation,
     Data,
+    Device,
     Files,
     Hook,
     HotSpot,
@@ -19,6 +22,8 @@ from tb_trainspeed.profile import (
     Profile,
     Source,
     Stage,
+    Timeline,
+    Validation,
 )
 
 FACTS: dict[str, Callable[[Profile], Any]] = {}
@@ -351,16 +356,6 @@ def validation_share(profile: Profile) -> float | None:
 
 
 @fact
-def validation_runs(profile: Profile) -> int:
-    return profile.validation.runs if profile.validation else 0
-
-
-@fact
-def validation_frequency(profile: Profile) -> int:
-    return (profile.validation and profile.validation.frequency) or 1
-
-
-@fact
 def sample_flops(profile: Profile) -> float | None:
     """Floating-point operations of one sample, forward and backward, from the shapes of the layers.
 
@@ -376,3 +371,104 @@ def sample_flops(profile: Profile) -> float | None:
         positions = math.prod(dimensions[:-1]) if layer.kind.startswith(("Conv", "Depthwise", "Separable")) else 1
         total += 6.0 * layer.parameters * positions
     return total
+
+
+@fact
+def step_flops(profile: Profile) -> float | None:
+    """Floating-point operations of one step, forward and backward; `None` unless all layers were counted.
+
+    The backward pass is counted as twice the forward pass: Kaplan et al., "Scaling Laws for Neural Language Models",
+    2020, section 2.1.
+    """
+    counts = [layer.forward_flops for layer in profile.model.layers if layer.parameters]
+    known = [count for count in counts if count is not None]
+    if not known or len(known) < len(counts) or not profile.data.batch_size:
+        return None
+    return 3.0 * sum(known) * profile.data.batch_size
+
+
+@fact
+def compilation(profile: Profile) -> Compilation:
+    return profile.compilation
+
+
+@fact
+def compilation_s(profile: Profile) -> float | None:
+    return profile.ledger.phases.get("compilation")
+
+
+@fact
+def fit_index(profile: Profile) -> int | None:
+    """Which fit of its model it is."""
+    return profile.model_fit_index
+
+
+@fact
+def settings(profile: Profile) -> Mapping[str, str] | None:
+    """The switches of the frameworks, as users set them."""
+    return profile.environment.settings or None
+
+
+@fact
+def versions(profile: Profile) -> Mapping[str, str] | None:
+    return profile.environment.versions or None
+
+
+@fact
+def custom_train_step(profile: Profile) -> bool:
+    return bool(profile.model.custom_train_step)
+
+
+@fact
+def validation(profile: Profile) -> Validation:
+    """How validation was set up and what it did; of a fit without, it has no runs."""
+    return profile.validation or Validation()
+
+
+@fact
+def timeline(profile: Profile) -> Timeline:
+    return profile.timeline
+
+
+@fact
+def distribution(profile: Profile) -> str:
+    """The class of the distribution strategy; empty without one."""
+    return profile.environment.distribution or ""
+
+
+@fact
+def replicas(profile: Profile) -> int | None:
+    return profile.environment.replicas
+
+
+@fact
+def machine_devices(profile: Profile) -> tuple[Device, ...]:
+    """The accelerators in the machine."""
+    return profile.environment.machine_devices
+
+
+@fact
+def used_accelerators(profile: Profile) -> tuple[Accelerator, ...] | None:
+    """What was measured of the accelerators over the fit."""
+    return profile.resources.accelerators or None
+
+
+@fact
+def device_memory_share(profile: Profile) -> float | None:
+    """Peak over limit of the memory of the fullest device, 0 to 1."""
+    shares = [
+        memory.peak_bytes / memory.limit_bytes
+        for memory in profile.resources.device_memory
+        if memory.peak_bytes and memory.limit_bytes
+    ]
+    return max(shares, default=None)
+
+
+@fact
+def trainable_parameters(profile: Profile) -> int | None:
+    return profile.model.trainable_parameters
+
+
+@fact
+def collectives_share(profile: Profile) -> float | None:
+    return _share(profile, "collectives")

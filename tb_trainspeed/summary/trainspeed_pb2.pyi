@@ -477,7 +477,7 @@ class CompilationEvent(_message.Message):
     def __init__(self, step: _Optional[int] = ..., at_s: _Optional[float] = ..., duration_s: _Optional[float] = ..., batch: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Compilation(_message.Message):
-    __slots__ = ("count", "retraces", "first_step_s", "total_s", "events", "compiler_s", "functions_s", "graph_breaks")
+    __slots__ = ("count", "retraces", "first_step_s", "total_s", "events", "compiler_s", "functions_s", "graph_breaks", "remade")
     class CompilerSEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -500,6 +500,7 @@ class Compilation(_message.Message):
     COMPILER_S_FIELD_NUMBER: _ClassVar[int]
     FUNCTIONS_S_FIELD_NUMBER: _ClassVar[int]
     GRAPH_BREAKS_FIELD_NUMBER: _ClassVar[int]
+    REMADE_FIELD_NUMBER: _ClassVar[int]
     count: int
     retraces: int
     first_step_s: float
@@ -508,7 +509,8 @@ class Compilation(_message.Message):
     compiler_s: _containers.MessageMap[str, Number]
     functions_s: _containers.MessageMap[str, Number]
     graph_breaks: int
-    def __init__(self, count: _Optional[int] = ..., retraces: _Optional[int] = ..., first_step_s: _Optional[float] = ..., total_s: _Optional[float] = ..., events: _Optional[_Iterable[_Union[CompilationEvent, _Mapping]]] = ..., compiler_s: _Optional[_Mapping[str, Number]] = ..., functions_s: _Optional[_Mapping[str, Number]] = ..., graph_breaks: _Optional[int] = ...) -> None: ...
+    remade: int
+    def __init__(self, count: _Optional[int] = ..., retraces: _Optional[int] = ..., first_step_s: _Optional[float] = ..., total_s: _Optional[float] = ..., events: _Optional[_Iterable[_Union[CompilationEvent, _Mapping]]] = ..., compiler_s: _Optional[_Mapping[str, Number]] = ..., functions_s: _Optional[_Mapping[str, Number]] = ..., graph_breaks: _Optional[int] = ..., remade: _Optional[int] = ...) -> None: ...
 
 class Timeline(_message.Message):
     __slots__ = ("steps_per_bucket", "first_step", "steps", "start_s", "wall_s", "slowest_step_s", "phases")
@@ -634,7 +636,7 @@ class Cost(_message.Message):
     def __init__(self, max_overhead: _Optional[float] = ..., foreground_s: _Optional[float] = ..., background_s: _Optional[float] = ..., sampling_s: _Optional[float] = ...) -> None: ...
 
 class Profile(_message.Message):
-    __slots__ = ("schema", "fit_id", "fit_index", "worker", "status", "started_at_s", "updated_at_s", "start_seen", "epochs_planned", "environment", "model", "data", "validation", "ledger", "steady", "steps", "hooks", "callbacks", "nested_calls", "compilation", "timeline", "markers", "resources", "cost", "not_measured", "breakdown")
+    __slots__ = ("schema", "fit_id", "fit_index", "worker", "status", "started_at_s", "updated_at_s", "start_seen", "epochs_planned", "environment", "model", "data", "validation", "ledger", "steady", "steps", "hooks", "callbacks", "nested_calls", "compilation", "timeline", "markers", "resources", "cost", "not_measured", "breakdown", "model_fit_index")
     class NotMeasuredEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -668,6 +670,7 @@ class Profile(_message.Message):
     COST_FIELD_NUMBER: _ClassVar[int]
     NOT_MEASURED_FIELD_NUMBER: _ClassVar[int]
     BREAKDOWN_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIT_INDEX_FIELD_NUMBER: _ClassVar[int]
     schema: int
     fit_id: str
     fit_index: int
@@ -694,4 +697,5 @@ class Profile(_message.Message):
     cost: Cost
     not_measured: _containers.ScalarMap[str, str]
     breakdown: Breakdown
-    def __init__(self, schema: _Optional[int] = ..., fit_id: _Optional[str] = ..., fit_index: _Optional[int] = ..., worker: _Optional[int] = ..., status: _Optional[str] = ..., started_at_s: _Optional[float] = ..., updated_at_s: _Optional[float] = ..., start_seen: _Optional[str] = ..., epochs_planned: _Optional[int] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., data: _Optional[_Union[Data, _Mapping]] = ..., validation: _Optional[_Union[Validation, _Mapping]] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., steady: _Optional[_Union[Ledger, _Mapping]] = ..., steps: _Optional[_Union[Steps, _Mapping]] = ..., hooks: _Optional[_Iterable[_Union[Hook, _Mapping]]] = ..., callbacks: _Optional[_Iterable[_Union[CallbackFacts, _Mapping]]] = ..., nested_calls: _Optional[_Iterable[_Union[NestedCall, _Mapping]]] = ..., compilation: _Optional[_Union[Compilation, _Mapping]] = ..., timeline: _Optional[_Union[Timeline, _Mapping]] = ..., markers: _Optional[_Iterable[_Union[Marker, _Mapping]]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., not_measured: _Optional[_Mapping[str, str]] = ..., breakdown: _Optional[_Union[Breakdown, _Mapping]] = ...) -> None: ...
+    model_fit_index: int
+    def __init__(self, schema: _Optional[int] = ..., fit_id: _Optional[str] = ..., fit_index: _Optional[int] = ..., worker: _Optional[int] = ..., status: _Optional[str] = ..., started_at_s: _Optional[float] = ..., updated_at_s: _Optional[float] = ..., start_seen: _Optional[str] = ..., epochs_planned: _Optional[int] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., data: _Optional[_Union[Data, _Mapping]] = ..., validation: _Optional[_Union[Validation, _Mapping]] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., steady: _Optional[_Union[Ledger, _Mapping]] = ..., steps: _Optional[_Union[Steps, _Mapping]] = ..., hooks: _Optional[_Iterable[_Union[Hook, _Mapping]]] = ..., callbacks: _Optional[_Iterable[_Union[CallbackFacts, _Mapping]]] = ..., nested_calls: _Optional[_Iterable[_Union[NestedCall, _Mapping]]] = ..., compilation: _Optional[_Union[Compilation, _Mapping]] = ..., timeline: _Optional[_Union[Timeline, _Mapping]] = ..., markers: _Optional[_Iterable[_Union[Marker, _Mapping]]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., not_measured: _Optional[_Mapping[str, str]] = ..., breakdown: _Optional[_Union[Breakdown, _Mapping]] = ..., model_fit_index: _Optional[int] = ...) -> None: ...

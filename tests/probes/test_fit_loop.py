@@ -72,3 +72,16 @@ def test_what_saves_state(tmp_path):
     assert fit_loop.saves_state(keras.callbacks.BackupAndRestore(tmp_path))
     assert fit_loop.saves_state(MyCheckpoint())
     assert not fit_loop.saves_state(keras.callbacks.EarlyStopping())
+
+
+def test_fits_of_a_model_are_counted_and_how_often_its_train_function_was_made_anew(make_model, arrays):
+    model, other = make_model(), make_model()
+    counts = []
+    for compiles in (False, False, True, True):
+        if compiles:
+            model.compile("sgd", "mse")
+        model.fit(*arrays, verbose=0)
+        counts.append(fit_loop.count_fits(model))
+    other.fit(*arrays, verbose=0)
+    assert counts == [(1, 0), (2, 0), (3, 1), (4, 2)]
+    assert fit_loop.count_fits(other) == (1, 0)

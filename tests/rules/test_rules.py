@@ -1,23 +1,20 @@
 """Every rule: where it speaks, just below, and what it says when a fact is missing. A test is a call with numbers."""
 
 import contextlib
-import dataclasses
 import pathlib
 
 import pytest
 
-from tb_trainspeed.profile import CallbackFacts, Environment, Hook, Ledger, NestedCall, Profile, Steps
-from tb_trainspeed.rules import Check, callbacks, catalogue, check, framework, model_compute, page
+from tb_trainspeed.profile import CallbackFacts, Environment, Ledger, Profile, Steps
+from tb_trainspeed.rules import Check, catalogue, check, model_compute, page
+from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.facts import FACTS
+from tb_trainspeed.rules.framework import eager
 from tb_trainspeed.rules.input_pipeline import files, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, rule
-from tests.rules import input_pipeline, transfer
+from tests.rules import callbacks, distribution, framework, input_pipeline, transfer
 from tests.rules.rows import STEADY
-
-BATCH_HOOK = Hook("Logger", "on_train_batch_end", "callbacks", 300, 1.5, 0.02)
-SAVES = Hook("ModelCheckpoint", "on_train_batch_end", "checkpointing", 300, 3.0, 0.02)
-SAVE_EACH = CallbackFacts("ModelCheckpoint", "MonitorCallback", {"save_freq": "1"})
 
 MC00 = {
     "batch_size": 8,
@@ -27,72 +24,14 @@ MC00 = {
     "sample_flops": 1e5,
     "steady": STEADY,
 }
-FW01 = {
-    "backend": "tensorflow",
-    "run_eagerly": True,
-    "functions_run_eagerly": False,
-    "jit_compile": False,
-    "compute_s": 0.05,
-    "dispatch_s": 0.045,
-    "steady": STEADY,
-}
-FW07 = {
-    "backend": "tensorflow",
-    "steps_per_execution": 1,
-    "run_eagerly": False,
-    "dispatch_share": 0.6,
-    "dispatch_s": 0.001,
-    "compute_s": 0.0015,
-    "steady": STEADY,
-}
-CB01 = {"hooks": (BATCH_HOOK,), "nested_calls": (), "steps": 300, "steady": STEADY}
-CB02 = {
-    "nested_calls": (NestedCall("Logger", "on_train_batch_end", "predict", 300, 1.4),),
-    "hooks": (BATCH_HOOK,),
-    "steps": 300,
-    "epochs": 3,
-    "steady": STEADY,
-}
-CB03 = {
-    "hooks": (SAVES,),
-    "callbacks": (SAVE_EACH,),
-    "checkpoint_share": 0.4,
-    "steps": 300,
-    "epochs": 3,
-    "steady": STEADY,
-}
-CB06 = {
-    "validation_share": 0.5,
-    "validation_runs": 3,
-    "validation_frequency": 1,
-    "callbacks": (),
-    "epochs_planned": 10,
-}
 
 FIRES = [
     *input_pipeline.FIRES,
     *transfer.FIRES,
     pytest.param(model_compute.tiny_batch, MC00, {}, id="MC00"),
-    pytest.param(framework.eager, FW01, {}, id="FW01 run_eagerly"),
-    pytest.param(framework.eager, FW01, {"run_eagerly": False, "functions_run_eagerly": True}, id="FW01 functions"),
-    pytest.param(framework.eager, FW01, {"backend": "jax", "run_eagerly": False}, id="FW01 JAX without jit"),
-    pytest.param(framework.dispatch_bound, FW07, {}, id="FW07"),
-    pytest.param(callbacks.slow_batch_callback, CB01, {}, id="CB01"),
-    pytest.param(callbacks.predict_in_callback, CB02, {}, id="CB02 every batch"),
-    pytest.param(
-        callbacks.predict_in_callback,
-        CB02,
-        {"nested_calls": (NestedCall("Logger", "on_epoch_end", "evaluate", 3, 1.4),)},
-        id="CB02 every epoch",
-    ),
-    pytest.param(callbacks.checkpoint_too_often, CB03, {}, id="CB03 every batch"),
-    pytest.param(
-        callbacks.checkpoint_too_often,
-        CB03,
-        {"hooks": (dataclasses.replace(SAVES, hook="on_epoch_end", calls=3),)},
-        id="CB03 every epoch",
-    ),
-    pytest.param(callbacks.validation_dominates, CB06, {}, id="CB06"),
+    *framework.FIRES,
+    *callbacks.FIRES,
+    *distribution.FIRES,
 ]
 
 SILENT = [
@@ -100,38 +39,9 @@ SILENT = [
     *transfer.SILENT,
     pytest.param(model_compute.tiny_batch, MC00, {"batch_size": 32}, Passed, id="MC00 large enough"),
     pytest.param(model_compute.tiny_batch, MC00, {"dispatch_share": 0.2}, Passed, id="MC00 computes"),
-    pytest.param(framework.eager, FW01, {"run_eagerly": False}, Passed, id="FW01 compiled"),
-    pytest.param(framework.dispatch_bound, FW07, {"steps_per_execution": 8}, Passed, id="FW07 done already"),
-    pytest.param(framework.dispatch_bound, FW07, {"dispatch_share": 0.29}, Passed, id="FW07 computes"),
-    pytest.param(framework.dispatch_bound, FW07, {"run_eagerly": True}, NotApplicable, id="FW07 eager"),
-    pytest.param(framework.eager, FW01, {"backend": "torch"}, NotApplicable, id="FW01 torch"),
-    pytest.param(framework.dispatch_bound, FW07, {"backend": "torch"}, NotApplicable, id="FW07 torch"),
-    pytest.param(
-        callbacks.slow_batch_callback,
-        CB01,
-        {"hooks": (dataclasses.replace(BATCH_HOOK, total_s=0.25),)},
-        Passed,
-        id="CB01 quick",
-    ),
-    pytest.param(
-        callbacks.slow_batch_callback,
-        CB01,
-        {"hooks": (dataclasses.replace(BATCH_HOOK, callback="ProgbarLogger"),)},
-        NotApplicable,
-        id="CB01 Keras' own",
-    ),
-    pytest.param(callbacks.predict_in_callback, CB02, {"nested_calls": ()}, Passed, id="CB02 none"),
-    pytest.param(
-        callbacks.predict_in_callback,
-        CB02,
-        {"nested_calls": (NestedCall("Logger", "on_epoch_end", "predict", 3, 0.1),)},
-        Passed,
-        id="CB02 seldom",
-    ),
-    pytest.param(callbacks.checkpoint_too_often, CB03, {"checkpoint_share": 0.04}, Passed, id="CB03 cheap"),
-    pytest.param(callbacks.checkpoint_too_often, CB03, {"hooks": (BATCH_HOOK,)}, NotApplicable, id="CB03 none"),
-    pytest.param(callbacks.validation_dominates, CB06, {"validation_share": 0.24}, Passed, id="CB06 just below"),
-    pytest.param(callbacks.validation_dominates, CB06, {"validation_runs": 0}, NotApplicable, id="CB06 none"),
+    *framework.SILENT,
+    *callbacks.SILENT,
+    *distribution.SILENT,
 ]
 
 
@@ -204,9 +114,9 @@ def test_the_cache_is_proposed_for_the_function_that_decodes():
 
 
 def test_watched_validation_is_no_safe_change():
-    assert callbacks.validation_dominates(**CB06).changes_results == "no"
-    watched = callbacks.validation_dominates(**{**CB06, "callbacks": (CallbackFacts("EarlyStopping", "Callback"),)})
-    assert watched.changes_results == "training"
+    assert validation.validation_dominates(**callbacks.CB06).changes_results == "no"
+    watches = (CallbackFacts("EarlyStopping", "Callback"),)
+    assert validation.validation_dominates(**{**callbacks.CB06, "callbacks": watches}).changes_results == "training"
 
 
 def test_misspelt_fact_fails_at_import():
@@ -239,9 +149,9 @@ def test_not_measured_is_said_and_never_guessed():
 
 
 def test_a_cause_silences_its_symptoms():
-    eager = rule("XX01", "eager", silences=("XX02",))(lambda steps: framework.eager(**FW01))
-    small = rule("XX02", "small")(lambda steps: framework.dispatch_bound(**FW07))
-    checks = check(Profile(), (eager, small))
+    cause = rule("XX01", "eager", silences=("XX02",))(lambda steps: eager.eager(**framework.FW01))
+    small = rule("XX02", "small")(lambda steps: eager.dispatch_bound(**framework.FW07))
+    checks = check(Profile(), (cause, small))
     assert [done.outcome for done in checks] == ["found", "not_applicable"]
 
 

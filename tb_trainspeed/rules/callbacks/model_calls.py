@@ -1,0 +1,128 @@
+"""Callbacks that predict, evaluate, or write the model."""
+
+from tb_trainspeed.profile import CallbackFacts, Hook, NestedCall
+from tb_trainspeed.rules import words
+from tb_trainspeed.rules.callbacks.shared import EVERY_BATCHES, EVERY_EPOCHS, LOOPS, SPEAK_FROM, WARM, ends
+from tb_trainspeed.rules.facts import BATCH_HOOKS, Steady
+from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
+
+
+@rule("CB02", "predict-in-callback", silences=("CB01", "CB10"))
+def predict_in_callback(nested_calls: tuple[NestedCall, ...], steps: int, epochs: int, steady: Steady) -> Outcome:
+    """A callback calls `predict` or `evaluate`.
+
+    What it means: `model.predict` or `model.evaluate` runs inside a hook of a callback.
+
+    Why it is slow: each call builds an input pipeline, a loop and a list of callbacks of its own, and makes training
+    wait for all of it. For a few samples that costs far more than the network.
+
+    What to change: call the model itself, `self.model(x, training=False)`, and not on every batch. Validation belongs
+    into `validation_data`.
+
+    When this is wrong: the prediction is over a whole data set, once in a while, and wanted.
+
+    Sources: https://github.com/tensorflow/tensorflow/issues/44711; Keras, Model.predict ("not intended for use inside
+    of loops"). Measured on two cores: 21.8 times faster. The prediction leaves between 2 and 40 % of the measured time.
+    """
+    inside = [call for call in nested_calls if call.calls and call.function in LOOPS]
+    if not inside:
+        return Passed("no callback calls predict or evaluate")
+    worst = max(inside, key=lambda call: call.total_s)
+    every_batch = worst.hook in BATCH_HOOKS
+    per_step = worst.total_s / max(1, steps)
+    per_epoch = per_step * steady.steps_per_epoch if every_batch else worst.total_s / epochs
+    share = per_epoch / steady.epoch_s
+    if share < SPEAK_FROM:
+        return Passed(f"`{worst.function}` inside `{worst.callback}` takes {words.share(share)} of training")
+    each = worst.total_s / worst.calls
+    saved = Range(0.6, 0.9, 0.98)
+    if every_batch:
+        saved = Range(0.9, 0.97, 0.99)
+        removes = {"batch_callbacks_s": Range(*(per_step * end for end in ends(saved)))}
+        change = Change(removes=removes, factors={"device_s": WARM, "dispatch_s": WARM} if share > 0.5 else {})
+        when = f"if batch % {EVERY_BATCHES} == 0:"
+    else:
+        change = Change(removes={"epoch_callbacks_s": Range(*(per_epoch * end for end in ends(saved)))})
+        when = f"if epoch % {EVERY_EPOCHS} == 0:"
+    return Found(
+        title=f"A callback calls `{worst.function}`",
+        message=f"`{worst.callback}.{worst.hook}` called `{worst.function}` {words.number(worst.calls)} times, "
+        f"{words.seconds(each)} each: {words.share(share)} of training. Every call sets up a loop of its own.",
+        phase="callbacks",
+        evidence={
+            "calls": words.number(worst.calls),
+            "time a call": words.seconds(each),
+            "share of training": words.share(share),
+        },
+        remedy="Call the model itself, which sets up nothing, and not every time.",
+        code=f"- y = self.model.{worst.function}(x)\n+ {when}\n+     y = self.model(x, training=False)",
+        change=change,
+        bars={f"{worst.function} an epoch": per_epoch, "the rest of an epoch": steady.epoch_s - per_epoch},
+    )
+
+
+@rule("CB03", "checkpoint-too-often", silences=("CB01",))
+def checkpoint_too_often(
+    hooks: tuple[Hook, ...],
+    callbacks: tuple[CallbackFacts, ...],
+    checkpoint_share: float,
+    steps: int,
+    epochs: int,
+    steady: Steady,
+) -> Outcome:
+    """Checkpoints are written so often that training waits for them.
+
+    What it means: saving the model takes more than 5 % of training.
+
+    Why it is slow: Keras writes the whole model, optimizer state included, on the thread that trains.
+
+    What to change: save once an epoch, or every few epochs, and only the weights where that is enough.
+
+    When this is wrong: epochs are long and losing one would cost more than the checkpoints do.
+
+    Sources: Keras, ModelCheckpoint; https://github.com/deepchem/deepchem/issues/458. The prediction scales the measured
+    time of the saving hooks by the number of saves.
+    """
+    rows = [row for row in hooks if row.phase == "checkpointing"]
+    if not rows:
+        return NotApplicable("no callback writes checkpoints")
+    if checkpoint_share < SPEAK_FROM:
+        return Passed(f"checkpoints take {words.share(checkpoint_share)} of training")
+    slowest = max(rows, key=lambda row: row.total_s)
+    options = next((facts.options for facts in callbacks if slowest.callback.startswith(facts.name)), {})
+    frequency = options.get("save_freq", "epoch")
+    if slowest.hook in BATCH_HOOKS and frequency.isdigit():
+        before = max(1.0, steady.steps_per_epoch / int(frequency))
+        text = f"every {frequency} batches" if int(frequency) > 1 else "after every batch"
+        code = f'- {slowest.callback}(..., save_freq={frequency})\n+ {slowest.callback}(..., save_freq="epoch")'
+        left, remedy = 1 / before, "Save once an epoch."
+        warmer = {"device_s": WARM, "dispatch_s": WARM} if checkpoint_share > 0.5 else {}
+        saves = steps / int(frequency)
+    else:
+        warmer = {}
+        every = round(steady.steps_per_epoch * EVERY_EPOCHS)
+        text, saves, left = "after every epoch", float(epochs), 1 / EVERY_EPOCHS
+        code = f"- {slowest.callback}(...)\n+ {slowest.callback}(..., save_freq={every})"
+        remedy = f"Save every {EVERY_EPOCHS} epochs."
+    each = slowest.total_s / max(1.0, saves)
+    return Found(
+        title="Checkpoints are written too often",
+        message=f"`{slowest.callback}` saves {text}, {words.seconds(each)} each: {words.share(checkpoint_share)} of "
+        "training, and the step waits for it.",
+        phase="checkpointing",
+        evidence={
+            "saves": words.number(saves),
+            "time a save": words.seconds(each),
+            "share of training": words.share(checkpoint_share),
+        },
+        remedy=remedy,
+        code=code,
+        change=Change(factors={"checkpointing_s": Range(min(1.0, left * 1.3), left, left * 0.8), **warmer}),
+        bars={
+            "checkpoints an epoch": checkpoint_share * steady.epoch_s,
+            "the rest of an epoch": (1 - checkpoint_share) * steady.epoch_s,
+        },
+    )
+
+
+RULES = (predict_in_callback, checkpoint_too_often)

@@ -1,0 +1,141 @@
+"""The rows of the DS rules."""
+
+import dataclasses
+
+from tb_trainspeed.profile import Accelerator, Data, Stage, Usage
+from tb_trainspeed.rules.distribution import devices, replicas
+from tb_trainspeed.rules.rule import NotApplicable, Passed
+from tests.rules.rows import STEADY, fires, silent
+
+
+def _busy(*levels):
+    return tuple(
+        Accelerator(index, "H100", other_processes=1, usage=Usage(columns={"utilization": (level, None, level)}))
+        for index, level in enumerate(levels)
+    )
+
+
+DS01 = {
+    "distribution": "MirroredStrategy",
+    "replicas": 4,
+    "accelerators": ("GPU",) * 4,
+    "batch_size": 64,
+    "compute_s": 0.01,
+    "steady": STEADY,
+}
+DS02 = {"distribution": "MirroredStrategy", "replicas": 1, "compute_s": 0.01}
+DS03 = {
+    "distribution": "MultiWorkerMirroredStrategy",
+    "replicas": 4,
+    "data": Data(options={"auto_shard_policy": "DATA"}),
+    "stages": (Stage("TensorSlice", elements=1000),),
+    "input_share": 0.4,
+}
+DS04 = {"replicas": 4, "collectives_share": 0.4, "trainable_parameters": 10**8, "step_s": 0.1}
+DS05 = {
+    "backend": "tensorflow",
+    "replicas": 4,
+    "accelerators": ("GPU",) * 4,
+    "settings": {"TF_GPU_THREAD_COUNT": "2"},
+    "dispatch_share": 0.4,
+}
+DS06 = {
+    "backend": "tensorflow",
+    "accelerators": ("TPU",) * 8,
+    "replicas": 8,
+    "batch_size": 1024,
+    "steps_per_execution": 1,
+    "compute_s": 0.01,
+    "steady": STEADY,
+}
+DS07 = {
+    "backend": "tensorflow",
+    "distribution": "MirroredStrategy",
+    "accelerators": ("GPU",) * 2,
+    "jit_compile": False,
+    "compute_s": 0.01,
+}
+DS08 = {"replicas": 2, "used_accelerators": _busy(0.9, 0.5), "step_s": 0.1}
+DS09 = {
+    "backend": "jax",
+    "replicas": 1,
+    "accelerators": ("GPU",) * 4,
+    "batch_size": 64,
+    "compute_s": 0.1,
+    "step_s": 0.11,
+    "input_share": 0.05,
+    "steady": STEADY,
+}
+DS10 = {
+    "accelerators": ("GPU",),
+    "batch_size": 4,
+    "trainable_parameters": 10**9,
+    "device_memory_share": 0.95,
+    "compute_s": 0.5,
+    "steady": STEADY,
+}
+
+FIRES = [
+    fires(replicas.multi_device_slower, DS01, "GPUs"),
+    fires(replicas.multi_device_slower, DS01, "logical CPUs", accelerators=()),
+    fires(replicas.strategy_on_one_device, DS02),
+    fires(replicas.input_sharding, DS03, "by data"),
+    fires(replicas.input_sharding, DS03, "few files", data=Data(), stages=(Stage("TensorSlice", elements=39),)),
+    fires(replicas.all_reduce_bound, DS04),
+    fires(devices.gpu_thread_contention, DS05),
+    fires(devices.tpu_misuse, DS06, "step by step"),
+    fires(devices.tpu_misuse, DS06, "odd batches", batch_size=100, backend="jax"),
+    fires(devices.distribution_disables_xla, DS07),
+    fires(replicas.straggler, DS08),
+    fires(devices.idle_accelerators, DS09, "JAX"),
+    fires(devices.idle_accelerators, DS09, "TensorFlow", backend="tensorflow"),
+    fires(devices.idle_accelerators, DS09, "torch", backend="torch"),
+    fires(devices.model_fills_memory, DS10, "one device"),
+    fires(devices.model_fills_memory, DS10, "several devices", accelerators=("GPU",) * 2),
+]
+
+SILENT = [
+    silent(replicas.multi_device_slower, DS01, NotApplicable, "no strategy", distribution=""),
+    silent(replicas.multi_device_slower, DS01, NotApplicable, "one replica", replicas=1),
+    silent(replicas.multi_device_slower, DS01, Passed, "large enough", batch_size=128),
+    silent(
+        replicas.multi_device_slower, DS01, NotApplicable, "one batch",
+        steady=dataclasses.replace(STEADY, steps_per_epoch=3),
+    ),
+    silent(replicas.strategy_on_one_device, DS02, NotApplicable, "none", distribution=""),
+    silent(replicas.strategy_on_one_device, DS02, Passed, "two", replicas=2),
+    silent(replicas.input_sharding, DS03, NotApplicable, "one worker", distribution="MirroredStrategy"),
+    silent(replicas.input_sharding, DS03, NotApplicable, "arrays", stages=()),
+    silent(replicas.input_sharding, DS03, Passed, "by hand", data=Data(options={"auto_shard_policy": "OFF"})),
+    silent(
+        replicas.input_sharding, DS03, Passed, "files enough",
+        data=Data(), stages=(Stage("TensorSlice", elements=40),),
+    ),
+    silent(replicas.input_sharding, DS03, Passed, "hardly waits", input_share=0.14),
+    silent(replicas.all_reduce_bound, DS04, NotApplicable, "one replica", replicas=1),
+    silent(replicas.all_reduce_bound, DS04, Passed, "hidden", collectives_share=0.29),
+    silent(devices.gpu_thread_contention, DS05, NotApplicable, "one GPU", replicas=1),
+    silent(devices.gpu_thread_contention, DS05, Passed, "private", settings={"TF_GPU_THREAD_MODE": "gpu_private"}),
+    silent(devices.gpu_thread_contention, DS05, Passed, "little for the host", dispatch_share=0.29),
+    silent(devices.tpu_misuse, DS06, NotApplicable, "GPU", accelerators=("GPU",)),
+    silent(devices.tpu_misuse, DS06, Passed, "well used", steps_per_execution=50),
+    silent(devices.distribution_disables_xla, DS07, NotApplicable, "trap: on a CPU", accelerators=()),
+    silent(devices.distribution_disables_xla, DS07, NotApplicable, "no strategy", distribution=""),
+    silent(devices.distribution_disables_xla, DS07, Passed, "asked for", jit_compile=True),
+    silent(replicas.straggler, DS08, NotApplicable, "one replica", replicas=1),
+    silent(replicas.straggler, DS08, NotApplicable, "the other is left alone", used_accelerators=_busy(0.9, 0.0)),
+    silent(replicas.straggler, DS08, Passed, "about the same", used_accelerators=_busy(0.9, 0.61)),
+    silent(devices.idle_accelerators, DS09, NotApplicable, "one", accelerators=("GPU",)),
+    silent(devices.idle_accelerators, DS09, NotApplicable, "CPU", accelerators=()),
+    silent(devices.idle_accelerators, DS09, Passed, "all used", replicas=4),
+    silent(devices.idle_accelerators, DS09, Passed, "waits for data", input_share=0.15),
+    silent(devices.idle_accelerators, DS09, Passed, "small steps", compute_s=0.009, step_s=0.01),
+    silent(
+        devices.idle_accelerators, DS09, NotApplicable, "one batch",
+        steady=dataclasses.replace(STEADY, steps_per_epoch=3),
+    ),
+    silent(devices.model_fills_memory, DS10, NotApplicable, "CPU", accelerators=()),
+    silent(devices.model_fills_memory, DS10, Passed, "a batch of 16", batch_size=16),
+    silent(devices.model_fills_memory, DS10, Passed, "a small model", trainable_parameters=10**7),
+    silent(devices.model_fills_memory, DS10, Passed, "memory is left", device_memory_share=0.89),
+]  # fmt: skip
