@@ -10,7 +10,16 @@ import re
 from typing import Literal
 
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.rules import callbacks, framework, input_pipeline, model_compute, transfer
+from tb_trainspeed.rules import (
+    callbacks,
+    convergence,
+    framework,
+    hardware,
+    input_pipeline,
+    model_compute,
+    optimizer,
+    transfer,
+)
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.missing import Missing, MissingFactError
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, Rule
@@ -32,7 +41,17 @@ class Check:
 
 def catalogue() -> tuple[Rule, ...]:
     """Returns all rules, by family."""
-    return input_pipeline.RULES + transfer.RULES + model_compute.RULES + framework.RULES + callbacks.RULES
+    families = (
+        input_pipeline,
+        transfer,
+        model_compute,
+        optimizer,
+        framework,
+        hardware,
+        callbacks,
+        convergence,
+    )
+    return tuple(rule for family in families for rule in family.RULES)
 
 
 def page(rule: Rule) -> str:

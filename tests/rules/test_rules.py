@@ -7,26 +7,18 @@ import pathlib
 import pytest
 
 from tb_trainspeed.profile import CallbackFacts, Environment, Hook, Ledger, NestedCall, Profile
-from tb_trainspeed.rules import Check, callbacks, catalogue, check, framework, model_compute, page
+from tb_trainspeed.rules import Check, callbacks, catalogue, check, framework, page
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.input_pipeline import files, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, rule
-from tests.rules import input_pipeline, transfer
+from tests.rules import convergence, hardware, input_pipeline, model_compute, optimizer, transfer
 from tests.rules.rows import STEADY
 
 BATCH_HOOK = Hook("Logger", "on_train_batch_end", "callbacks", 300, 1.5, 0.02)
 SAVES = Hook("ModelCheckpoint", "on_train_batch_end", "checkpointing", 300, 3.0, 0.02)
 SAVE_EACH = CallbackFacts("ModelCheckpoint", "MonitorCallback", {"save_freq": "1"})
 
-MC00 = {
-    "batch_size": 8,
-    "dispatch_share": 0.7,
-    "dispatch_s": 0.001,
-    "compute_s": 0.0015,
-    "sample_flops": 1e5,
-    "steady": STEADY,
-}
 FW01 = {
     "backend": "tensorflow",
     "run_eagerly": True,
@@ -72,7 +64,10 @@ CB06 = {
 FIRES = [
     *input_pipeline.FIRES,
     *transfer.FIRES,
-    pytest.param(model_compute.tiny_batch, MC00, {}, id="MC00"),
+    *model_compute.FIRES,
+    *optimizer.FIRES,
+    *hardware.FIRES,
+    *convergence.FIRES,
     pytest.param(framework.eager, FW01, {}, id="FW01 run_eagerly"),
     pytest.param(framework.eager, FW01, {"run_eagerly": False, "functions_run_eagerly": True}, id="FW01 functions"),
     pytest.param(framework.eager, FW01, {"backend": "jax", "run_eagerly": False}, id="FW01 JAX without jit"),
@@ -98,8 +93,10 @@ FIRES = [
 SILENT = [
     *input_pipeline.SILENT,
     *transfer.SILENT,
-    pytest.param(model_compute.tiny_batch, MC00, {"batch_size": 32}, Passed, id="MC00 large enough"),
-    pytest.param(model_compute.tiny_batch, MC00, {"dispatch_share": 0.2}, Passed, id="MC00 computes"),
+    *model_compute.SILENT,
+    *optimizer.SILENT,
+    *hardware.SILENT,
+    *convergence.SILENT,
     pytest.param(framework.eager, FW01, {"run_eagerly": False}, Passed, id="FW01 compiled"),
     pytest.param(framework.dispatch_bound, FW07, {"steps_per_execution": 8}, Passed, id="FW07 done already"),
     pytest.param(framework.dispatch_bound, FW07, {"dispatch_share": 0.29}, Passed, id="FW07 computes"),
