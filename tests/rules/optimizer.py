@@ -74,6 +74,7 @@ SILENT = [
     ),
     silent(embedding.embedding_densified, OP02, Passed, "cheap", optimizer_s=0.014),
     silent(update.update_dominates, OP03, Passed, "large batch", batch_size=129),
+    silent(update.update_dominates, OP03, Passed, "small model", trainable_parameters=999_999),
     silent(update.update_dominates, OP03, Passed, "cheap", optimizer_s=0.029),
     silent(update.many_small_variables, OP04, Passed, "few", model=Model(trainable_variables=150)),
     silent(update.many_small_variables, OP04, Passed, "large", trainable_parameters=1_600_000),
