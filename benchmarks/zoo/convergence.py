@@ -22,5 +22,5 @@ def _nan(fixed: bool) -> Fit:
 def _plateau(fixed: bool) -> Fit:
     x, y = numbers(64 * 40)
     stop = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
-    model = classifier(layers.Input((32,)), layers.Dense(1024, activation="relu"), layers.Dense(1024))
+    model = classifier(layers.Input((32,)), layers.Dense(2048, activation="relu"), layers.Dense(2048))
     return fit(model, x, y, batch_size=64, epochs=15, validation_data=numbers(256), callbacks=[stop] if fixed else [])
