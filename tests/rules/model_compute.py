@@ -9,7 +9,7 @@ from tests.rules.rows import STEADY, fires, silent
 
 V100 = Device("GPU", "Tesla V100", capability="7.0")
 GTX = Device("GPU", "GTX 1080", capability="6.1")
-ON_CPU = Environment(backend="jax", devices=(Device("CPU", "cpu"),), cpu="EPYC", cpu_features=("avx2",))
+ON_CPU = Environment(backend="jax", devices=(Device("CPU", "cpu"),), cpu="EPYC", cpu_features=("avx2", "avx512_bf16"))
 COMPUTES = {"computing_share": 0.9, "computing_s": 0.1}
 
 

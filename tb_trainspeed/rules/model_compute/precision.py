@@ -121,10 +121,11 @@ def low_precision_on_wrong_hardware(
     else:
         if environment.backend != "jax":
             return Passed(f"{environment.backend} converts on a CPU with next to no loss")
-        if "bfloat16" in policy and {"amx_bf16", "avx512_bf16"} & set(environment.cpu_features):
-            return Passed("the CPU has instructions for bfloat16")
+        # `avx512_bf16` alone does not help: measured on such a CPU, bfloat16 is slower than float32 all the same.
+        if "bfloat16" in policy and "amx_bf16" in environment.cpu_features:
+            return Passed("the CPU multiplies matrices in bfloat16")
         where = environment.cpu or "the CPU"
-        left = Range(0.9, 0.5, 0.3) if "bfloat16" in policy else Range(0.95, 0.7, 0.5)
+        left = Range(0.95, 0.6, 0.4) if "bfloat16" in policy else Range(0.95, 0.7, 0.5)
     if too_little := computes_little(computing_share):
         return Passed(too_little)
     return Found(
