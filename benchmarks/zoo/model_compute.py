@@ -92,15 +92,6 @@ def _large_images(fixed: bool) -> Fit:
     return fit(model, *_pictures(16 * 20, size), batch_size=16)
 
 
-@case("auc_of_every_batch", "MC18", on=("tensorflow", "jax"))
-def _auc(fixed: bool) -> Fit:
-    model = keras.Sequential([layers.Input((32,)), layers.Dense(64, activation="relu"), layers.Dense(1)])
-    metrics = [] if fixed else [keras.metrics.AUC(from_logits=True)]
-    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True), metrics=metrics)
-    x, y = numbers(8192 * 15)
-    return fit(model, x, (y > 4).astype("float32"), batch_size=8192)
-
-
 def _pictures(samples: int, size: int) -> tuple[Any, Any]:
     """Images of normal numbers, and a label in 0..9 for each."""
     random = np.random.default_rng(0)
