@@ -25,6 +25,8 @@ FACTS: dict[str, Callable[[Profile], Any]] = {}
 
 # Per-step hooks; all others run once an epoch or more seldom.
 BATCH_HOOKS = frozenset({"on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"})
+#: The phases of computing, which are one until deep samples have told them apart.
+COMPUTING = ("compute", "optimizer", "transfer", "collectives", "host_overhead")
 #: A fit shorter than this many steady steps is too short to say anything about its steps.
 MIN_STEPS = 10
 
@@ -105,7 +107,7 @@ def dispatch_share(profile: Profile) -> float | None:
     steady, dispatch = steady_of(profile), profile.steps.dispatch_s
     if steady is None or dispatch is None:
         return None
-    step = steady.per_step("compute") + steady.per_step("input_wait")
+    step = sum(steady.per_step(phase) for phase in (*COMPUTING, "input_wait"))
     return min(1.0, dispatch / step) if step else None
 
 
@@ -117,7 +119,7 @@ def dispatch_s(profile: Profile) -> float | None:
 @fact
 def compute_s(profile: Profile) -> float | None:
     steady = steady_of(profile)
-    return steady.per_step("compute") if steady else None
+    return sum(steady.per_step(phase) for phase in COMPUTING) if steady else None
 
 
 @fact

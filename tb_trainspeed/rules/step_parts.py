@@ -7,9 +7,7 @@ measured to take, so that they add up to it.
 import re
 
 from tb_trainspeed.profile import Curve, Environment, Layer, LayerTime, Model, Profile, Resources, Usage
-from tb_trainspeed.rules.facts import fact, steady_of
-
-COMPUTING = ("compute", "optimizer", "transfer", "collectives", "host_overhead")
+from tb_trainspeed.rules.facts import COMPUTING, fact, steady_of
 
 
 @fact
