@@ -99,7 +99,7 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         self._tell(lambda session: session.recorder.epoch_begin(epoch))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._tell(lambda session: session.recorder.epoch_end())
+        self._tell(lambda session: session.recorder.epoch_end(logs))
 
     def on_test_begin(self, logs: Any = None) -> None:
         self._tell(lambda session: session.validation_begin())

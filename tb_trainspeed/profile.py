@@ -508,6 +508,26 @@ class Cost:
 
 
 @dataclasses.dataclass(frozen=True)
+class Curve:
+    """What one of the logs of the epochs, such as `loss`, did over the fit. Epochs count from 0.
+
+    `previous` and `last` are of the last two epochs. `not_finite_epoch` is the first in which it was NaN or infinite;
+    the other values are of those in which it was a number.
+    """
+
+    name: str
+    epochs: int = 0
+    first: float | None = None
+    previous: float | None = None
+    last: float | None = None
+    lowest: float | None = None
+    lowest_epoch: int | None = None
+    highest: float | None = None
+    highest_epoch: int | None = None
+    not_finite_epoch: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Profile:
     """Everything measured of one call of `fit` in one process.
 
@@ -540,4 +560,5 @@ class Profile:
     markers: tuple[Marker, ...] = ()
     resources: Resources = Resources()
     cost: Cost = Cost()
+    curves: tuple[Curve, ...] = ()
     not_measured: Mapping[str, str] = dataclasses.field(default_factory=dict)

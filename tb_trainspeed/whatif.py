@@ -10,7 +10,7 @@ machine's cores as a third server.
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from tb_trainspeed.profile import ONE_OFF_PHASES, Profile
@@ -41,7 +41,7 @@ _SPREAD = Range(1.06, 1.0, 0.96)
 
 @dataclasses.dataclass(frozen=True)
 class StepModel:
-    """One steady epoch: seconds of a step, but for the last seven; of these five are of an epoch, two of the whole fit.
+    """One steady epoch: seconds of a step, but for the last eight; of these five are of an epoch, three of the fit.
 
     Attributes:
         steps: steps an epoch.
@@ -57,6 +57,7 @@ class StepModel:
         cores: cores that the process may use.
         restart_s: the boundary between two epochs.
         startup_s, compilation_s: what the fit pays for once, and no steady epoch.
+        epochs: epochs of the fit. Fewer of them make no epoch faster, and save whole ones.
     """
 
     steps: float
@@ -77,6 +78,7 @@ class StepModel:
     rest_s: float
     startup_s: float = 0.0
     compilation_s: float = 0.0
+    epochs: float = 1.0
 
     def busy_s(self) -> float:
         """What the thread that trains does for one step."""
@@ -139,7 +141,9 @@ def baseline(profile: Profile) -> StepModel | None:
     source = profile.data.source
     source_s = source.wall_s / source.calls / max(1, profile.data.workers or 1) if source and source.calls else 0.0
     # Of a tf.data pipeline only the sum is known: what the process computes beyond one core of the thread that trains.
-    source_cpu_s = source.cpu_s / source.calls if source and source.calls else max(0.0, cpu_s - busy_s)
+    # Without one, and without Python code that makes batches, that is computing, on several cores.
+    unknown_s = max(0.0, cpu_s - busy_s) if profile.data.stages else 0.0
+    source_cpu_s = source.cpu_s / source.calls if source and source.calls else unknown_s
     in_turn = takes_turns(profile)
     if in_turn:  # what torch's threads use while they wait for the next step is no work
         supply_s = wait_s
@@ -169,6 +173,7 @@ def baseline(profile: Profile) -> StepModel | None:
         rest_s=per_epoch.get("other", 0.0),
         startup_s=profile.ledger.phases.get("startup") or 0.0,
         compilation_s=profile.ledger.phases.get("compilation") or 0.0,
+        epochs=float(max(1, profile.ledger.epochs)),
     )
 
 
@@ -189,11 +194,12 @@ def apply(model: StepModel, changes: Iterable[Change], end: End) -> StepModel:
     for change in changes:
         for name, factor in change.factors.items():
             values[name] *= getattr(factor, end)
-    # What the source and the dispatch no longer compute, the process no longer computes.
+    # What the source, the dispatch and the rest of computing no longer compute, the process no longer computes.
     scale = values["cpu_s"] / before.cpu_s if before.cpu_s else 1.0
     saved = before.source_cpu_s * scale - values["source_cpu_s"] + before.dispatch_s * scale - values["dispatch_s"]
     # What a source computes more, it computes more; callbacks that are gone took their part of it along.
-    values["cpu_s"] = max(0.0, values["cpu_s"] - (saved if scale >= 1 else max(0.0, saved)))
+    saved = (saved if scale >= 1 else max(0.0, saved)) + _no_longer_computed(before, values, scale)
+    values["cpu_s"] = max(0.0, values["cpu_s"] - saved)
     released = (
         0.0
         if before.in_turn
@@ -207,6 +213,14 @@ def apply(model: StepModel, changes: Iterable[Change], end: End) -> StepModel:
         shrunk = min(1.0, after.step_s(1.0) / before.step_s(1.0))
         after = dataclasses.replace(after, restart_s=after.restart_s * shrunk)
     return after
+
+
+def _no_longer_computed(before: StepModel, values: Mapping[str, float], scale: float) -> float:
+    """CPU time of what `device_s` lost. `scale` is what the changes did to the CPU time themselves."""
+    if not before.device_s:
+        return 0.0
+    cpu_s = max(0.0, before.cpu_s - before.source_cpu_s - before.dispatch_s)
+    return max(0.0, cpu_s * (min(1.0, scale) - values["device_s"] / before.device_s))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,9 +268,9 @@ def speedup(model: StepModel, changes: Iterable[Change]) -> Range:
 
 
 def saves_once_s(profile: Profile, changes: Iterable[Change]) -> float:
-    """Returns the seconds of starting and compiling that a fit would save once, as expected.
+    """Returns the seconds that a fit would save once, as expected: of starting, compiling, and whole epochs.
 
-    A fit of a few steps has these too, though nothing can be said of its steps.
+    A fit of a few steps has the first two as well, though nothing can be said of its steps.
     """
     changes = tuple(changes)
     saved = 0.0
@@ -266,6 +280,9 @@ def saves_once_s(profile: Profile, changes: Iterable[Change]) -> float:
         after = max(0.0, after - sum(change.removes[name].expected for change in changes if name in change.removes))
         left = math.prod(change.factors[name].expected for change in changes if name in change.factors)
         saved += before - after * left
+    model = baseline(profile)
+    if model:
+        saved += (model.epochs - apply(model, changes, "expected").epochs) * model.epoch_s(1.0)
     return saved
 
 

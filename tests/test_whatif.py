@@ -110,3 +110,19 @@ def test_on_torch_fetching_and_computing_take_turns_until_there_are_workers():
     assert half.step_s(1.0) == pytest.approx(busy_s + wait_s / 2)
     hidden = whatif.apply(model, [Change(sets={"supply_s": exactly(busy_s), "in_turn": exactly(0.0)})], "expected")
     assert hidden.step_s(1.0) == pytest.approx(busy_s)
+
+
+def test_what_is_no_longer_computed_takes_its_cpu_time_along():
+    """Else the cores would keep a step of two busy cores as long as before."""
+    both_cores = dataclasses.replace(BUSY, environment=Environment(cores=2.0), steps=Steps(130, cpu_s=0.03))
+    model = whatif.baseline(both_cores)
+    after = whatif.apply(model, [Change(removes={"device_s": exactly(model.device_s / 2)})], "expected")
+    assert after.cpu_s == pytest.approx(model.cpu_s / 2)
+    assert after.step_s(1.0) < model.step_s(1.0)
+
+
+def test_fewer_epochs_save_whole_epochs_and_make_none_faster():
+    model = whatif.baseline(STARVED)
+    fewer = Change(removes={"epochs": exactly(1.0)})
+    assert whatif.saves_once_s(model, [fewer]) == pytest.approx(model.epoch_s(1.0))
+    assert whatif.predict(model, [fewer]).after.epoch_s == pytest.approx(model.epoch_s(1.0))

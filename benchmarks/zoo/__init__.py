@@ -9,7 +9,18 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks.zoo import callbacks, controls, framework, input_pipeline, model_compute, tf_data, transfer
+from benchmarks.zoo import (
+    callbacks,
+    controls,
+    convergence,
+    framework,
+    hardware,
+    input_pipeline,
+    model_compute,
+    optimizer,
+    tf_data,
+    transfer,
+)
 from benchmarks.zoo.case import CASES, Case, Fit, measure, on_this_backend
 
 __all__ = [
@@ -18,11 +29,14 @@ __all__ = [
     "Fit",
     "callbacks",
     "controls",
+    "convergence",
     "framework",
+    "hardware",
     "input_pipeline",
     "measure",
     "model_compute",
     "on_this_backend",
+    "optimizer",
     "tf_data",
     "transfer",
 ]

@@ -12,6 +12,8 @@ Fit = Callable[[list[Any]], None]
 EVERYWHERE = ("tensorflow", "jax", "torch")
 
 CASES: list["Case"] = []
+# What else the machine does is true of it, and no property of a case.
+_OF_THE_MACHINE = frozenset({"HW06", "HW07"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Case:
 
     def right(self, codes: list[str]) -> bool:
         """Whether these findings, in this order, name a cause first and all causes among the first three."""
+        codes = [code for code in codes if code in self.causes or code not in _OF_THE_MACHINE]
         if not self.causes:
             return not codes
         return set(codes[:1]) <= set(self.causes) <= set(codes[:3])

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from benchmarks.zoo.case import EVERYWHERE, Fit, case
-from benchmarks.zoo.trainings import convnet, fit, image_files, images, numbers, pooled
+from benchmarks.zoo.trainings import classifier, convnet, fit, image_files, images, numbers, pooled, tokens
 
 
 def _scaled(image: Any, label: Any) -> Any:
@@ -151,3 +151,36 @@ def _eager_torch(fixed: bool) -> Fit:
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
     x, y = images(64 * 20)
     return fit(model, x.astype("float32") / 255, y, batch_size=64)
+
+
+@case("healthy_normalised_convnet")
+def _normalised(fixed: bool) -> Fit:
+    """Bound by computing, and nothing about it is cheap to fix."""
+    layers = keras.layers
+    blocks = [
+        layer
+        for filters in (32, 64, 64)
+        for layer in (
+            layers.Conv2D(filters, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.MaxPooling2D(),
+        )
+    ]
+    x = np.random.default_rng(0).normal(size=(64 * 20, 32, 32, 3)).astype("float32")
+    return fit(classifier(layers.Input((32, 32, 3)), *blocks, pooling=2), x, numbers(64 * 20)[1], batch_size=64)
+
+
+@case("trap_depthwise_on_a_cpu")
+def _depthwise(fixed: bool) -> Fit:
+    layers = keras.layers
+    x = np.random.default_rng(0).normal(size=(64 * 20, 32, 32, 3)).astype("float32")
+    separable = [layers.SeparableConv2D(64, 3, activation="relu") for _ in range(3)]
+    return fit(classifier(layers.Input((32, 32, 3)), *separable, pooling=2), x, numbers(64 * 20)[1], batch_size=64)
+
+
+@case("healthy_lstm")
+def _lstm(fixed: bool) -> Fit:
+    layers = keras.layers
+    model = classifier(layers.Input((60,)), layers.Embedding(5000, 64), layers.LSTM(128))
+    return fit(model, *tokens(64 * 20, 60), batch_size=64)

@@ -1,9 +1,98 @@
 """MC: the model and what it computes."""
 
-from benchmarks.zoo.case import Fit, case
-from benchmarks.zoo.trainings import fit, mlp, numbers
+from typing import Any
+
+import keras
+import numpy as np
+
+from benchmarks.zoo.case import EVERYWHERE, Fit, case
+from benchmarks.zoo.trainings import classifier, fit, mlp, numbers, tokens
+
+layers = keras.layers
 
 
 @case("tiny_batch", "MC00", quick=True)
 def _tiny_batch(fixed: bool) -> Fit:
     return fit(mlp(32, 32), *numbers(8 * 400), batch_size=64 if fixed else 8)
+
+
+@case("recurrent_dropout", "MC01")
+def _recurrent_dropout(fixed: bool) -> Fit:
+    dropout = {"dropout": 0.2} if fixed else {"recurrent_dropout": 0.2}
+    model = classifier(layers.Input((80,)), layers.Embedding(5000, 64), layers.LSTM(128, **dropout))
+    return fit(model, *tokens(32 * 30, 80), batch_size=32)
+
+
+@case("padding", "MC03")
+def _padding(fixed: bool) -> Fit:
+    x, y = tokens(64 * 40, 200)
+    lengths = np.random.default_rng(1).integers(10, 40, len(x))
+    x[np.arange(200) >= lengths[:, None]] = 0
+    model = classifier(layers.Input((None,)), layers.Embedding(5000, 64), layers.Conv1D(128, 5), pooling=1)
+    return fit(model, x[:, :40] if fixed else x, y, batch_size=64)
+
+
+@case("bfloat16_on_a_cpu", "MC05", on=("jax",))
+def _bfloat16(fixed: bool) -> Fit:
+    policy = keras.dtype_policies.DTypePolicy("float32" if fixed else "mixed_bfloat16")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = mlp(512, 1024)
+    finally:
+        keras.config.set_dtype_policy(before)
+    return fit(model, *numbers(256 * 20, 512), batch_size=256)
+
+
+@case("flatten_dense", "MC07", on=EVERYWHERE)
+def _flatten_dense(fixed: bool) -> Fit:
+    flat = layers.GlobalAveragePooling2D() if fixed else layers.Flatten()
+    model = classifier(
+        layers.Input((32, 32, 3)), layers.Conv2D(32, 3, activation="relu"), flat, layers.Dense(256, activation="relu")
+    )
+    return fit(model, *_pictures(32 * 40, 32), batch_size=32)
+
+
+@case("frozen_backbone", "MC09")
+def _frozen(fixed: bool) -> Fit:
+    base = keras.applications.MobileNetV2(input_shape=(96, 96, 3), include_top=False, pooling="avg", weights=None)
+    base.trainable = False
+    x, y = _pictures(16 * 30, 96)
+    if fixed:
+        return fit(classifier(layers.Input((1280,))), base.predict(x, verbose=0), y, batch_size=16)
+    return fit(classifier(layers.Input((96, 96, 3)), base), x, y, batch_size=16)
+
+
+@case("float64", "MC14")
+def _float64(fixed: bool) -> Fit:
+    kind = "float32" if fixed else "float64"
+    before = keras.config.floatx()
+    keras.config.set_floatx(kind)
+    keras.config.set_dtype_policy(kind)
+    try:
+        model = mlp(512, 1024)
+    finally:
+        keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(before)
+    x, y = numbers(256 * 20, 512)
+    return fit(model, x.astype(kind), y, batch_size=256)
+
+
+@case("convolutions_at_full_resolution", "MC08")
+def _large_images(fixed: bool) -> Fit:
+    size = 64 if fixed else 128
+    model = classifier(
+        layers.Input((size, size, 3)),
+        layers.Conv2D(32, 3, activation="relu", padding="same"),
+        layers.Conv2D(32, 3, activation="relu", padding="same"),
+        layers.MaxPooling2D(4),
+        layers.Conv2D(64, 3, activation="relu"),
+        pooling=2,
+    )
+    return fit(model, *_pictures(16 * 20, size), batch_size=16)
+
+
+def _pictures(samples: int, size: int) -> tuple[Any, Any]:
+    """Images of normal numbers, and a label in 0..9 for each."""
+    random = np.random.default_rng(0)
+    return random.normal(size=(samples, size, size, 3)).astype("float32"), random.integers(0, 10, samples)

@@ -45,6 +45,20 @@ def pooled(size: int) -> Any:
     return model
 
 
+def classifier(*layers: Any, pooling: int = 0, optimizer: Any = "adam") -> Any:
+    """These layers, global pooling over so many dimensions, and ten classes."""
+    last = [getattr(keras.layers, f"GlobalAveragePooling{pooling}D")()] if pooling else []
+    model = keras.Sequential([*layers, *last, keras.layers.Dense(10)])
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def tokens(samples: int, length: int, vocabulary: int = 5000) -> tuple[Any, Any]:
+    """Rows of tokens, none of them 0, and a label in 0..9 for each."""
+    random = np.random.default_rng(0)
+    return random.integers(1, vocabulary, (samples, length)).astype("int32"), random.integers(0, 10, samples)
+
+
 def numbers(samples: int, features: int = 32) -> tuple[Any, Any]:
     """Rows of normal numbers in float32, and a label in 0..9 for each."""
     random = np.random.default_rng(0)

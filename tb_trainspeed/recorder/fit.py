@@ -3,10 +3,12 @@
 import dataclasses
 import time
 from collections.abc import Callable, Hashable, Mapping
+from typing import Any
 
 from tb_trainspeed.profile import Hook, Marker, NestedCall, Profile, Steps, Validation
 from tb_trainspeed.recorder.budget import Budget
 from tb_trainspeed.recorder.clock import PhaseClock
+from tb_trainspeed.recorder.curves import Curves
 from tb_trainspeed.recorder.device import DeviceQueue, Done
 from tb_trainspeed.recorder.ledger import (
     CALL,
@@ -77,6 +79,7 @@ class FitRecorder:
         self._step_of_epoch = 0
         self._gap_before = 0
         self._epochs = 0
+        self._curves = Curves()
         self._first_epoch: Mark | None = None
         self._last_epoch: Mark | None = None
         self._stride = 1
@@ -298,10 +301,11 @@ class FitRecorder:
             self._marker("epoch", mark.at_ns, 0, f"epoch {epoch + 1}")
         self._step_of_epoch = self._fetches_of_epoch = 0
 
-    def epoch_end(self) -> None:
-        """The steps of an epoch are over."""
+    def epoch_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """The steps of an epoch are over; these are its logs."""
         self._leave_steps("epoch_restart")
         self._epochs += 1
+        self._curves.add(logs or {})
 
     def _leave_steps(self, phase: str) -> None:
         """After the last step of an epoch: the gap since it was no gap between steps but the beginning of `phase`."""
@@ -492,6 +496,7 @@ class FitRecorder:
             steady=steady,
             steps=self._steps_facts(mark, fetched, (shares or {}).get("input_wait")),
             hooks=hooks,
+            curves=self._curves.curves(),
             nested_calls=nested,
             compilation=dataclasses.replace(
                 profile.compilation,

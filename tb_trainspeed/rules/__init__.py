@@ -10,7 +10,17 @@ import re
 from typing import Literal
 
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.rules import callbacks, distribution, framework, input_pipeline, model_compute, transfer
+from tb_trainspeed.rules import (
+    callbacks,
+    convergence,
+    distribution,
+    framework,
+    hardware,
+    input_pipeline,
+    model_compute,
+    optimizer,
+    transfer,
+)
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.missing import Missing, MissingFactError
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, Rule
@@ -32,7 +42,17 @@ class Check:
 
 def catalogue() -> tuple[Rule, ...]:
     """Returns all rules, by family."""
-    families = (input_pipeline, transfer, model_compute, framework, callbacks, distribution)
+    families = (
+        input_pipeline,
+        transfer,
+        model_compute,
+        optimizer,
+        framework,
+        hardware,
+        callbacks,
+        distribution,
+        convergence,
+    )
     return tuple(rule for family in families for rule in family.RULES)
 
 

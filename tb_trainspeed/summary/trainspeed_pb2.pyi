@@ -635,8 +635,32 @@ class Cost(_message.Message):
     sampling_s: float
     def __init__(self, max_overhead: _Optional[float] = ..., foreground_s: _Optional[float] = ..., background_s: _Optional[float] = ..., sampling_s: _Optional[float] = ...) -> None: ...
 
+class Curve(_message.Message):
+    __slots__ = ("name", "epochs", "first", "previous", "last", "lowest", "lowest_epoch", "highest", "highest_epoch", "not_finite_epoch")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    LOWEST_FIELD_NUMBER: _ClassVar[int]
+    LOWEST_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    HIGHEST_FIELD_NUMBER: _ClassVar[int]
+    HIGHEST_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    NOT_FINITE_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    epochs: int
+    first: float
+    previous: float
+    last: float
+    lowest: float
+    lowest_epoch: int
+    highest: float
+    highest_epoch: int
+    not_finite_epoch: int
+    def __init__(self, name: _Optional[str] = ..., epochs: _Optional[int] = ..., first: _Optional[float] = ..., previous: _Optional[float] = ..., last: _Optional[float] = ..., lowest: _Optional[float] = ..., lowest_epoch: _Optional[int] = ..., highest: _Optional[float] = ..., highest_epoch: _Optional[int] = ..., not_finite_epoch: _Optional[int] = ...) -> None: ...
+
 class Profile(_message.Message):
-    __slots__ = ("schema", "fit_id", "fit_index", "worker", "status", "started_at_s", "updated_at_s", "start_seen", "epochs_planned", "environment", "model", "data", "validation", "ledger", "steady", "steps", "hooks", "callbacks", "nested_calls", "compilation", "timeline", "markers", "resources", "cost", "not_measured", "breakdown", "model_fit_index")
+    __slots__ = ("schema", "fit_id", "fit_index", "worker", "status", "started_at_s", "updated_at_s", "start_seen", "epochs_planned", "environment", "model", "data", "validation", "ledger", "steady", "steps", "hooks", "callbacks", "nested_calls", "compilation", "timeline", "markers", "resources", "cost", "not_measured", "breakdown", "model_fit_index", "curves")
     class NotMeasuredEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -671,6 +695,7 @@ class Profile(_message.Message):
     NOT_MEASURED_FIELD_NUMBER: _ClassVar[int]
     BREAKDOWN_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    CURVES_FIELD_NUMBER: _ClassVar[int]
     schema: int
     fit_id: str
     fit_index: int
@@ -698,4 +723,5 @@ class Profile(_message.Message):
     not_measured: _containers.ScalarMap[str, str]
     breakdown: Breakdown
     model_fit_index: int
-    def __init__(self, schema: _Optional[int] = ..., fit_id: _Optional[str] = ..., fit_index: _Optional[int] = ..., worker: _Optional[int] = ..., status: _Optional[str] = ..., started_at_s: _Optional[float] = ..., updated_at_s: _Optional[float] = ..., start_seen: _Optional[str] = ..., epochs_planned: _Optional[int] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., data: _Optional[_Union[Data, _Mapping]] = ..., validation: _Optional[_Union[Validation, _Mapping]] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., steady: _Optional[_Union[Ledger, _Mapping]] = ..., steps: _Optional[_Union[Steps, _Mapping]] = ..., hooks: _Optional[_Iterable[_Union[Hook, _Mapping]]] = ..., callbacks: _Optional[_Iterable[_Union[CallbackFacts, _Mapping]]] = ..., nested_calls: _Optional[_Iterable[_Union[NestedCall, _Mapping]]] = ..., compilation: _Optional[_Union[Compilation, _Mapping]] = ..., timeline: _Optional[_Union[Timeline, _Mapping]] = ..., markers: _Optional[_Iterable[_Union[Marker, _Mapping]]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., not_measured: _Optional[_Mapping[str, str]] = ..., breakdown: _Optional[_Union[Breakdown, _Mapping]] = ..., model_fit_index: _Optional[int] = ...) -> None: ...
+    curves: _containers.RepeatedCompositeFieldContainer[Curve]
+    def __init__(self, schema: _Optional[int] = ..., fit_id: _Optional[str] = ..., fit_index: _Optional[int] = ..., worker: _Optional[int] = ..., status: _Optional[str] = ..., started_at_s: _Optional[float] = ..., updated_at_s: _Optional[float] = ..., start_seen: _Optional[str] = ..., epochs_planned: _Optional[int] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., data: _Optional[_Union[Data, _Mapping]] = ..., validation: _Optional[_Union[Validation, _Mapping]] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., steady: _Optional[_Union[Ledger, _Mapping]] = ..., steps: _Optional[_Union[Steps, _Mapping]] = ..., hooks: _Optional[_Iterable[_Union[Hook, _Mapping]]] = ..., callbacks: _Optional[_Iterable[_Union[CallbackFacts, _Mapping]]] = ..., nested_calls: _Optional[_Iterable[_Union[NestedCall, _Mapping]]] = ..., compilation: _Optional[_Union[Compilation, _Mapping]] = ..., timeline: _Optional[_Union[Timeline, _Mapping]] = ..., markers: _Optional[_Iterable[_Union[Marker, _Mapping]]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., not_measured: _Optional[_Mapping[str, str]] = ..., breakdown: _Optional[_Union[Breakdown, _Mapping]] = ..., model_fit_index: _Optional[int] = ..., curves: _Optional[_Iterable[_Union[Curve, _Mapping]]] = ...) -> None: ...

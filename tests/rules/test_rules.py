@@ -6,29 +6,32 @@ import pathlib
 import pytest
 
 from tb_trainspeed.profile import CallbackFacts, Environment, Ledger, Profile, Steps
-from tb_trainspeed.rules import Check, catalogue, check, model_compute, page
+from tb_trainspeed.rules import Check, catalogue, check, page
 from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.framework import eager
 from tb_trainspeed.rules.input_pipeline import files, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, rule
-from tests.rules import callbacks, distribution, framework, input_pipeline, transfer
-from tests.rules.rows import STEADY
-
-MC00 = {
-    "batch_size": 8,
-    "dispatch_share": 0.7,
-    "dispatch_s": 0.001,
-    "compute_s": 0.0015,
-    "sample_flops": 1e5,
-    "steady": STEADY,
-}
+from tests.rules import (
+    callbacks,
+    convergence,
+    distribution,
+    framework,
+    hardware,
+    input_pipeline,
+    model_compute,
+    optimizer,
+    transfer,
+)
 
 FIRES = [
     *input_pipeline.FIRES,
     *transfer.FIRES,
-    pytest.param(model_compute.tiny_batch, MC00, {}, id="MC00"),
+    *model_compute.FIRES,
+    *optimizer.FIRES,
+    *hardware.FIRES,
+    *convergence.FIRES,
     *framework.FIRES,
     *callbacks.FIRES,
     *distribution.FIRES,
@@ -37,8 +40,10 @@ FIRES = [
 SILENT = [
     *input_pipeline.SILENT,
     *transfer.SILENT,
-    pytest.param(model_compute.tiny_batch, MC00, {"batch_size": 32}, Passed, id="MC00 large enough"),
-    pytest.param(model_compute.tiny_batch, MC00, {"dispatch_share": 0.2}, Passed, id="MC00 computes"),
+    *model_compute.SILENT,
+    *optimizer.SILENT,
+    *hardware.SILENT,
+    *convergence.SILENT,
     *framework.SILENT,
     *callbacks.SILENT,
     *distribution.SILENT,

@@ -1,13 +1,16 @@
-"""MC: the model and what it computes."""
+"""What a batch holds: too few samples, or mostly padding."""
 
+from tb_trainspeed.profile import Data, Layer
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
+from tb_trainspeed.rules.model_compute.shared import computes_little
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 _TINY_BATCH, _LARGER = 16, 8
 _DISPATCH_FROM = 0.3
 # Arithmetic speed of small layers on a few cores, FLOP/s: pessimistic, expected, optimistic. An assumption.
 _FLOPS = (3e9, 15e9, 60e9)
+_PADDING_FROM = 0.4
 
 
 def arithmetic_of(batch_flops: float, larger: float, device_s: float) -> Range:
@@ -70,4 +73,53 @@ def tiny_batch(
     )
 
 
-RULES = (tiny_batch,)
+@rule("MC03", "padding-waste")
+def padding_waste(data: Data, layers: tuple[Layer, ...], computing_share: float, computing_s: float) -> Outcome:
+    """Much of what the model computes is padding.
+
+    What it means: rows of tokens end in zeros, to be as long as the longest of all.
+
+    Why it is slow: layers compute on padding as on everything else; a mask makes them forget the result, not the work.
+
+    What to change: batches of rows of similar length, padded to the longest of them:
+    `dataset.bucket_by_sequence_length(...)`, with few boundaries, because each length is traced and compiled anew.
+
+    When this is wrong: 0 is a token of its own and stands at the ends of rows. On TPUs and with XLA shapes must be few.
+
+    Sources: https://www.tensorflow.org/api_docs/python/tf/data/Dataset#bucket_by_sequence_length,
+    https://www.carted.com/blog/variable-length-sequences-in-tensorflow-part-1. The share of zeros is counted in the
+    first rows. Measured on two cores: 5.3 times faster. The prediction takes 40 to 100 % of the padding away.
+    """
+    if not any(layer.kind == "Embedding" for layer in layers):
+        return NotApplicable("no tokens are looked up")
+    share = data.padding_share
+    if share is None:
+        return NotApplicable("the inputs hold no rows of whole numbers")
+    if share < _PADDING_FROM:
+        return Passed(f"{words.share(share)} of the tokens are padding")
+    if too_little := computes_little(computing_share):
+        return Passed(too_little)
+    left = Range(1 - 0.4 * share, 1 - 0.8 * share, 1 - share)
+    batch = data.batch_size or 32
+    return Found(
+        title="Much of what the model computes is padding",
+        message=f"{words.share(share)} of the tokens are zeros at the ends of rows; a step computes "
+        f"{words.seconds(computing_s)} on all of them.",
+        phase="compute",
+        evidence={
+            "padding": f"{words.share(share)} of the tokens",
+            "computing": f"{words.share(computing_share)} of training",
+        },
+        remedy="Put rows of similar length into a batch, and pad to the longest of them.",
+        code=f"- dataset = dataset.batch({batch})\n"
+        "+ dataset = dataset.bucket_by_sequence_length(\n"
+        "+     lambda x, y: tf.shape(x)[0], bucket_boundaries=[32, 64, 128],\n"
+        f"+     bucket_batch_sizes=4 * [{batch}], pad_to_bucket_boundary=False,\n"
+        "+ )",
+        change=Change(factors={"device_s": left}),
+        confidence="likely",
+        changes_results="training",
+    )
+
+
+RULES = (tiny_batch, padding_waste)

@@ -1,0 +1,225 @@
+"""The host: its cores, quotas and threads, its memory, and what else it does."""
+
+from tb_trainspeed.profile import Environment, Resources
+from tb_trainspeed.rules import words
+from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
+from tb_trainspeed.rules.step_parts import mean
+
+_COMPUTES_FROM = 0.5
+_THROTTLED_FROM = 0.1
+# Fewer threads than cores cost nothing measurable on two cores: Keras and XLA have threads of their own.
+_FEW_THREADS_FROM_CORES = 4
+_OVERSUBSCRIBED = 4
+_OTHERS_FROM, _FULL_FROM = 0.25, 0.85
+_PRESSURE_FROM, _SWAPPED_FROM = 0.1, 5e6
+_THREADS = {
+    "tensorflow": (
+        "tf.config.threading.intra_op_parallelism_threads",
+        "tf.config.threading.set_intra_op_parallelism_threads",
+    ),
+    "torch": ("torch.set_num_threads", "torch.set_num_threads"),
+}
+
+
+@rule("HW05", "threads-misconfigured", silences=("HW06",))
+def threads_misconfigured(
+    environment: Environment,
+    resources: Resources,
+    accelerators: tuple[str, ...],
+    cores: float,
+    computing_share: float,
+    computing_s: float,
+    busy_cores: float,
+) -> Outcome:
+    """The backend has far more or far fewer threads than the process may use cores.
+
+    What it means: a container's quota is smaller than the machine, for which the backend made its threads; or a number
+    of threads was set that does not suit the machine.
+
+    Why it is slow: threads beyond the quota use it up at once, and then all of them are stopped until the next period;
+    threads beyond the cores wait for each other. With too few, cores idle.
+
+    What to change: as many threads as cores, set before the first operation; or a larger quota.
+
+    When this is wrong: several trainings share the machine on purpose. One thread on two cores loses nothing: the rule
+    looks for too few threads from four cores on.
+
+    Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html (cpu.max), https://github.com/intel/ai-reference-models/
+    issues/87. Measured on two cores: 64 threads are 1.6 times slower than two.
+    """
+    if accelerators:
+        return NotApplicable("the accelerator computes")
+    if environment.backend not in _THREADS:
+        return NotApplicable("XLA makes its threads itself")
+    if computing_share < _COMPUTES_FROM:
+        return Passed(f"computing is {words.share(computing_share)} of training")
+    setting, function = _THREADS[environment.backend]
+    text = environment.settings.get(setting, "0")
+    threads = int(text) if text.isdigit() else 0
+    held_up = mean(resources.usage, "throttled") or 0.0
+    wanted = max(1, int(cores))
+    if held_up >= _THROTTLED_FROM and threads != wanted:
+        title = "The quota of the container stops the threads"
+        why = f"The process may use {cores:g} cores, and is stopped {words.share(held_up)} of the time"
+        change = Range(1.0, 1 - held_up * 0.5, max(0.2, 1 - held_up))
+    elif threads == 1 and cores >= _FEW_THREADS_FROM_CORES and busy_cores < 0.5 * cores:
+        title = "One thread computes, and the other cores idle"
+        why = f"`{setting}` is 1, and {busy_cores:.1f} of {cores:g} cores are busy"
+        change = Range(0.9, 2.0 / cores, 1.2 / cores)
+    elif threads >= _OVERSUBSCRIBED * cores:
+        title = "There are far more threads than cores"
+        why = f"`{setting}` is {threads}, for {cores:g} cores"
+        change = Range(1.0, 0.7, 0.5)
+    else:
+        return Passed("the threads suit the cores")
+    return Found(
+        title=title,
+        message=f"{why}; a step computes for {words.seconds(computing_s)}.",
+        phase="compute",
+        evidence={
+            "cores": f"{cores:g}",
+            "threads": str(threads) if threads else "as many as the machine has cores",
+            "cores busy": f"{busy_cores:.1f}",
+            **({"stopped by the quota": f"{words.share(held_up)} of the time"} if held_up else {}),
+        },
+        remedy=f"Use {wanted} thread{'s' if wanted > 1 else ''}, set before the first operation.",
+        code=f"+ {function}({wanted})",
+        change=Change(factors={"device_s": change}),
+        confidence="likely",
+        changes_results="rounding",
+    )
+
+
+@rule("HW06", "competing-processes")
+def competing_processes(
+    resources: Resources,
+    accelerators: tuple[str, ...],
+    cores: float,
+    computing_share: float,
+    computing_s: float,
+    busy_cores: float,
+) -> Outcome:
+    """Other processes use the cores that this training computes on.
+
+    What it means: all cores are busy, and a good part of that is not this training or its workers.
+
+    Why it is slow: the processes take turns. A step is as slow as its slowest thread, so losing one core in four costs
+    more than a quarter.
+
+    What to change: end what was forgotten, or train elsewhere.
+
+    When this is wrong: the other processes belong to this training, and were started by something else.
+
+    Sources: measured on two cores: four busy loops make a training 2.4 times slower. The prediction gives the cores
+    back at best.
+    """
+    if accelerators:
+        return NotApplicable("the accelerator computes")
+    if computing_share < _COMPUTES_FROM:
+        return Passed(f"computing is {words.share(computing_share)} of training")
+    usage = resources.usage
+    used, own = mean(usage, "machine_cores"), mean(usage, "process_cores")
+    if used is None or own is None:
+        return NotApplicable("what the machine does was not measured")
+    others = used - own - (mean(usage, "worker_cores") or 0.0)
+    stolen = mean(usage, "steal_cores") or 0.0
+    others += stolen
+    if others < _OTHERS_FROM * cores or used + stolen < _FULL_FROM * cores:
+        return Passed(f"other processes use {max(0.0, others):.1f} of {cores:g} cores")
+    left = max(0.2, 1 - min(others, cores) / cores)
+    return Found(
+        title="Other processes use the cores",
+        message=f"Other processes use {others:.1f} of {cores:g} cores, this training {busy_cores:.1f}; a step computes "
+        f"for {words.seconds(computing_s)}.",
+        phase="compute",
+        evidence={"used by others": f"{others:.1f} cores", "by this training": f"{busy_cores:.1f} cores"},
+        remedy="End what was forgotten, or train elsewhere.",
+        code="+ top -o %CPU   # what else runs",
+        change=Change(factors={"device_s": Range(1.0, (1 + left) / 2, left)}),
+        confidence="likely",
+    )
+
+
+@rule("HW07", "memory-pressure")
+def memory_pressure(resources: Resources, steady_wall_s: float) -> Outcome:
+    """Memory is short, and the training waits for it.
+
+    What it means: tasks wait for memory, or pages are swapped in and out, while the training runs.
+
+    Why it is slow: what is read back from a disk takes a thousand times as long as from memory.
+
+    What to change: hold less: a smaller cache or shuffle buffer, arrays mapped from a file
+    (`np.load(..., mmap_mode="r")`), fewer workers, each of which holds a copy.
+
+    When this is wrong: another program fills the memory. In the first epoch caches fill, which is no fault.
+
+    Sources: https://docs.kernel.org/accounting/psi.html. The prediction takes away the share of the time in which some
+    task waited for memory, at best.
+    """
+    usage = resources.usage
+    pressure, swapped = mean(usage, "memory_pressure"), mean(usage, "swapped_bytes_per_s")
+    if pressure is None and swapped is None:
+        return NotApplicable("neither pressure nor swapping was measured")
+    pressure, swapped = pressure or 0.0, swapped or 0.0
+    if pressure < _PRESSURE_FROM:
+        return Passed(f"tasks wait for memory {words.share(pressure)} of the time")
+    resident = [value for value in usage.columns.get("rss_bytes", ()) if value is not None]
+    share = min(0.95, pressure)
+    left = Range(1.0, 1 - 0.6 * share, 1 - share)
+    return Found(
+        title="Memory is short",
+        message=f"Some task waits for memory {words.share(pressure)} of {words.seconds(steady_wall_s)} of training.",
+        phase="compute",
+        evidence={
+            "waiting for memory": f"{words.share(pressure)} of the time",
+            **({"swapped": f"{words.size(swapped)} a second"} if swapped >= _SWAPPED_FROM else {}),
+            **({"this process holds": words.size(max(resident))} if resident else {}),
+        },
+        remedy="Hold less in memory.",
+        code='- x = np.load("x.npy")\n+ x = np.load("x.npy", mmap_mode="r")',
+        change=Change(factors={"device_s": left, "supply_s": left, "dispatch_s": left}),
+        confidence="likely",
+    )
+
+
+@rule("HW11", "no-vector-library")
+def no_vector_library(
+    environment: Environment, accelerators: tuple[str, ...], computing_share: float, computing_s: float
+) -> Outcome:
+    """TensorFlow's library for vector instructions is switched off.
+
+    What it means: `TF_ENABLE_ONEDNN_OPTS=0` is set, as logs propose against differences by rounding.
+
+    Why it is slow: oneDNN has the fast convolutions and matrix products for CPUs.
+
+    What to change: unset the variable.
+
+    When this is wrong: results must be the same to the last bit on different machines. TensorFlow's message that it
+    could be rebuilt with further instructions is harmless: oneDNN uses them anyway.
+
+    Sources: https://github.com/tensorflow/tensorflow/blob/master/RELEASE.md (2.9, oneDNN). Measured on two cores: 2
+    times faster convolutions with it.
+    """
+    if environment.backend != "tensorflow" or accelerators:
+        return NotApplicable("TensorFlow does not compute on the CPU")
+    if environment.settings.get("TF_ENABLE_ONEDNN_OPTS") != "0":
+        return Passed("oneDNN is not switched off")
+    if computing_share < _COMPUTES_FROM:
+        return Passed(f"computing is {words.share(computing_share)} of training")
+    return Found(
+        title="TensorFlow's library for vector instructions is switched off",
+        message=f"`TF_ENABLE_ONEDNN_OPTS=0` is set, and a step computes for {words.seconds(computing_s)}.",
+        phase="compute",
+        evidence={
+            "TF_ENABLE_ONEDNN_OPTS": "0",
+            "computing": f"{words.share(computing_share)} of training",
+        },
+        remedy="Unset the variable.",
+        code="- TF_ENABLE_ONEDNN_OPTS=0",
+        change=Change(factors={"device_s": Range(0.95, 0.6, 0.45)}),
+        confidence="likely",
+        changes_results="rounding",
+    )
+
+
+RULES = (threads_misconfigured, competing_processes, memory_pressure, no_vector_library)

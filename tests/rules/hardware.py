@@ -1,0 +1,174 @@
+"""The rows of the HW rules. Traps, which look right and are wrong, are marked as such."""
+
+import dataclasses
+
+from tb_trainspeed.profile import Accelerator, Device, DeviceMemory, Environment, Layer, Resources, Usage
+from tb_trainspeed.rules.hardware import accelerator, host
+from tb_trainspeed.rules.rule import NotApplicable, Passed
+from tests.rules.rows import fires, silent
+
+CPU = Device("CPU", "cpu")
+T4 = Device("GPU", "Tesla T4", capability="7.5")
+COMPUTES = {"computing_share": 0.9, "computing_s": 0.1}
+UNUSED = Environment(backend="tensorflow", devices=(CPU,), machine_devices=(T4,))
+ON_CPU = Environment(backend="tensorflow", devices=(CPU,))
+SMALL = Layer("dense", "Dense", 100, 100, forward_flops=200_000)
+LARGE = Layer("conv", "Conv2D", 100, 100, forward_flops=2_000_000_000)
+
+
+def busy(utilization, **facts):
+    columns = {"utilization": (utilization,), "clock_hz": (0.8e9,)}
+    return Resources(accelerators=(Accelerator(0, "T4", usage=Usage(columns=columns), **facts),))
+
+
+def using(**columns):
+    return Resources(usage=Usage(columns={name: (value,) for name, value in columns.items()}))
+
+
+def threads(number, cores=8.0, backend="tensorflow"):
+    name = "tf.config.threading.intra_op_parallelism_threads" if backend == "tensorflow" else "torch.set_num_threads"
+    return Environment(backend=backend, devices=(CPU,), cores=cores, settings={name: str(number)})
+
+
+HALF_EMPTY = (DeviceMemory("GPU:0", 10**9, 3 * 10**9, 10**10),)
+
+HW01 = {"environment": UNUSED, **COMPUTES, "dispatch_s": 0.001}
+HW02 = {
+    "accelerators": ("GPU",),
+    "resources": busy(0.1),
+    "layers": (SMALL,),
+    "computing_s": 0.001,
+    "batch_size": 32,
+}
+HW03 = {**COMPUTES, "resources": busy(0.9, other_processes=1)}
+HW04 = {**COMPUTES, "resources": busy(0.9, throttled={"hardware_thermal": 0.6}, clock_limit_hz=1.6e9)}
+HW05 = {
+    **COMPUTES,
+    "environment": threads(0, 2.0),
+    "resources": using(throttled=0.4),
+    "accelerators": (),
+    "cores": 2.0,
+    "busy_cores": 2.0,
+}
+HW06 = {
+    **COMPUTES,
+    "resources": using(machine_cores=4.0, process_cores=2.0),
+    "accelerators": (),
+    "cores": 4.0,
+    "busy_cores": 2.0,
+}
+HW07 = {"resources": using(memory_pressure=0.3, swapped_bytes_per_s=1e8, rss_bytes=1e9), "steady_wall_s": 60.0}
+HW08 = {
+    "environment": Environment(backend="tensorflow", platform="macOS-14-arm64", devices=(Device("GPU", "METAL"),)),
+    "layers": (Layer("lstm", "LSTM", 1000, 1000),),
+    "computing_s": 0.6,
+}
+HW10 = {
+    **COMPUTES,
+    "accelerators": ("GPU",),
+    "resources": dataclasses.replace(busy(0.5), device_memory=HALF_EMPTY),
+    "batch_size": 32,
+}
+HW11 = {
+    **COMPUTES,
+    "environment": dataclasses.replace(ON_CPU, settings={"TF_ENABLE_ONEDNN_OPTS": "0"}),
+    "accelerators": (),
+}
+HW12 = {
+    "environment": ON_CPU,
+    "accelerators": (),
+    "layers": (LARGE,),
+    "computing_share": 0.9,
+    "computing_s": 5.0,
+    "batch_size": 32,
+    "planned_s": 3600.0,
+}
+
+FIRES = [
+    fires(accelerator.gpu_not_used, HW01),
+    fires(
+        accelerator.gpu_not_used,
+        HW01,
+        "hidden",
+        environment=dataclasses.replace(UNUSED, settings={"CUDA_VISIBLE_DEVICES": "-1"}),
+    ),
+    fires(accelerator.gpu_slower, HW02),
+    fires(accelerator.gpu_shared, HW03),
+    fires(accelerator.gpu_throttled, HW04),
+    fires(host.threads_misconfigured, HW05, "quota"),
+    fires(
+        host.threads_misconfigured,
+        HW05,
+        "one thread",
+        environment=threads(1),
+        resources=using(),
+        cores=8.0,
+        busy_cores=1.2,
+    ),
+    fires(host.threads_misconfigured, HW05, "too many", environment=threads(64), resources=using()),
+    fires(host.competing_processes, HW06),
+    fires(host.memory_pressure, HW07),
+    fires(accelerator.metal_plugin, HW08),
+    fires(accelerator.batch_headroom, HW10),
+    fires(host.no_vector_library, HW11),
+    fires(accelerator.compute_bound_on_cpu, HW12),
+]
+
+SILENT = [
+    silent(accelerator.gpu_not_used, HW01, Passed, "no GPU", environment=ON_CPU),
+    silent(accelerator.gpu_not_used, HW01, Passed, "used", environment=Environment(devices=(T4,))),
+    silent(accelerator.gpu_not_used, HW01, Passed, "tiny model", dispatch_s=0.051),
+    silent(accelerator.gpu_not_used, HW01, Passed, "bound by something else", computing_share=0.49),
+    silent(accelerator.gpu_slower, HW02, Passed, "busy", resources=busy(0.2)),
+    silent(accelerator.gpu_slower, HW02, Passed, "large model", layers=(LARGE,)),
+    silent(accelerator.gpu_slower, HW02, NotApplicable, "CPU", accelerators=()),
+    silent(accelerator.gpu_shared, HW03, Passed, "alone", resources=busy(0.9, other_processes=0)),
+    silent(accelerator.gpu_shared, HW03, NotApplicable, "CPU", resources=Resources()),
+    silent(accelerator.gpu_throttled, HW04, Passed, "power cap", resources=busy(0.9, throttled={"power_cap": 1.0})),
+    silent(accelerator.gpu_throttled, HW04, Passed, "seldom", resources=busy(0.9, throttled={"hardware": 0.19})),
+    silent(host.threads_misconfigured, HW05, Passed, "seldom stopped", resources=using(throttled=0.09)),
+    silent(
+        host.threads_misconfigured,
+        HW05,
+        Passed,
+        "trap: one thread on two cores",
+        environment=threads(1, 2.0),
+        resources=using(),
+        busy_cores=1.0,
+    ),
+    silent(host.threads_misconfigured, HW05, NotApplicable, "JAX", environment=Environment(backend="jax")),
+    silent(host.competing_processes, HW06, Passed, "few others", resources=using(machine_cores=4.0, process_cores=3.1)),
+    silent(
+        host.competing_processes, HW06, Passed, "cores are free", resources=using(machine_cores=3.3, process_cores=2.0)
+    ),
+    silent(
+        host.competing_processes,
+        HW06,
+        Passed,
+        "own workers",
+        resources=using(machine_cores=4.0, process_cores=2.0, worker_cores=1.5),
+    ),
+    silent(host.memory_pressure, HW07, Passed, "little", resources=using(memory_pressure=0.09)),
+    silent(host.memory_pressure, HW07, NotApplicable, "nobody counts", resources=Resources()),
+    silent(accelerator.metal_plugin, HW08, NotApplicable, "Linux", environment=ON_CPU),
+    silent(accelerator.metal_plugin, HW08, Passed, "convolutions", layers=(LARGE,)),
+    silent(
+        accelerator.batch_headroom,
+        HW10,
+        Passed,
+        "busy",
+        resources=dataclasses.replace(busy(0.8), device_memory=HALF_EMPTY),
+    ),
+    silent(accelerator.batch_headroom, HW10, NotApplicable, "CPU", accelerators=()),
+    silent(host.no_vector_library, HW11, Passed, "on", environment=ON_CPU),
+    silent(host.no_vector_library, HW11, NotApplicable, "GPU", accelerators=("GPU",)),
+    silent(accelerator.compute_bound_on_cpu, HW12, Passed, "short", planned_s=599.0),
+    silent(accelerator.compute_bound_on_cpu, HW12, NotApplicable, "GPU", accelerators=("GPU",)),
+    silent(
+        accelerator.compute_bound_on_cpu,
+        HW12,
+        NotApplicable,
+        "unknown layer",
+        layers=(LARGE, dataclasses.replace(LARGE, forward_flops=None)),
+    ),
+]

@@ -1,0 +1,254 @@
+"""The rows of the MC rules. Traps, which look right and are wrong, are marked as such."""
+
+import dataclasses
+
+from tb_trainspeed.profile import Data, Device, Environment, Layer, Model, Stage
+from tb_trainspeed.rules.model_compute import architecture, batch, frozen, precision, recurrent
+from tb_trainspeed.rules.rule import NotApplicable, Passed
+from tests.rules.rows import STEADY, fires, silent
+
+V100 = Device("GPU", "Tesla V100", capability="7.0")
+GTX = Device("GPU", "GTX 1080", capability="6.1")
+ON_CPU = Environment(backend="jax", devices=(Device("CPU", "cpu"),), cpu="EPYC", cpu_features=("avx2", "avx512_bf16"))
+COMPUTES = {"computing_share": 0.9, "computing_s": 0.1}
+
+
+def layer(kind, name, shape=None, parameters=0, trainable=True, path="", dtype="float32", **options):
+    return Layer(
+        name, kind, parameters, parameters if trainable else 0, shape, dtype, path or name, trainable, 1, 10, options
+    )
+
+
+def taking(name, forward=0.02, backward=0.04):
+    return {name: (forward, backward)}
+
+
+EMBEDDING = layer("Embedding", "tokens", "(None, 300, 64)", 64_000, input_dim="1000")
+LSTM = layer("LSTM", "lstm", "(None, 64)", 33_000, units="64", recurrent_dropout="0.2")
+PLAIN_LSTM = dataclasses.replace(LSTM, options={"units": "64"})
+GRU = layer("GRU", "gru", "(None, 64)", 25_000, units="64", reset_after="False")
+DROPOUT = layer("Dropout", "drop", "(None, 1024)", rate="0.5")
+WIDE = layer("Dense", "wide", "(None, 1003)", 2_000_000, units="1003")
+ALIGNED = layer("Dense", "wide", "(None, 1008)", 2_000_000, units="1008")
+OUTPUT = layer("Dense", "output", "(None, 10)", 10_000, units="10")
+ATTENTION = layer("MultiHeadAttention", "attention", "(None, 1024, 64)", 16_000)
+CONV = layer("Conv2D", "conv", "(None, 128, 128, 32)", 900, filters="32", kernel_size="3")
+SMALL_CONV = layer("Conv2D", "conv", "(None, 56, 56, 32)", 900, filters="32", kernel_size="3")
+FLATTEN = layer("Flatten", "flatten", "(None, 100352)")
+GIANT = layer("Dense", "giant", "(None, 64)", 6_400_000, units="64")
+DEPTHWISE = layer("DepthwiseConv2D", "depthwise", "(None, 64, 64, 32)", 300)
+WORDS = layer("Dense", "words", "(None, 60000)", 6_000_000, units="60000")
+BASE = layer("Functional", "mobilenet", "(None, 1280)", trainable=False)
+BASE_CONV = layer("Conv2D", "stem", "(None, 48, 48, 32)", 900, trainable=False, path="mobilenet/stem")
+TRAINED_BASE = dataclasses.replace(BASE, trainable=True)
+TRAINED_CONV = dataclasses.replace(BASE_CONV, trainable=True, trainable_parameters=900)
+
+MC00 = {
+    "batch_size": 8,
+    "dispatch_share": 0.7,
+    "dispatch_s": 0.001,
+    "compute_s": 0.0015,
+    "sample_flops": 1e5,
+    "steady": STEADY,
+}
+MC01 = {
+    **COMPUTES,
+    "layers": (EMBEDDING, LSTM, OUTPUT),
+    "layer_s": taking("lstm"),
+    "accelerators": ("GPU",),
+    "backend": "tensorflow",
+}
+MC02 = {**COMPUTES, "layers": (EMBEDDING, PLAIN_LSTM, OUTPUT), "layer_s": taking("lstm")}
+MC03 = {**COMPUTES, "data": Data(padding_share=0.7, batch_size=32), "layers": (EMBEDDING, PLAIN_LSTM)}
+MC04 = {
+    **COMPUTES,
+    "environment": Environment(backend="tensorflow", devices=(V100,)),
+    "model": Model(dtype_policy="float32", layers=(WIDE,)),
+    "trainable_parameters": 2_000_000,
+    "dispatch_s": 0.01,
+}
+MC05 = {**COMPUTES, "environment": ON_CPU, "model": Model(dtype_policy="mixed_bfloat16"), "accelerators": ()}
+MC06 = {
+    **COMPUTES,
+    "model": Model(dtype_policy="mixed_float16", layers=(WIDE, OUTPUT)),
+    "layer_s": taking("wide"),
+    "accelerators": ("GPU",),
+}
+MC07 = {
+    **COMPUTES,
+    "layers": (CONV, FLATTEN, GIANT, OUTPUT),
+    "layer_s": taking("giant"),
+    "trainable_parameters": 6_500_000,
+    "optimizer_s": 0.03,
+}
+MC08 = {**COMPUTES, "layers": (CONV, OUTPUT), "layer_s": taking("conv")}
+MC09 = {
+    **COMPUTES,
+    "layers": (BASE, BASE_CONV, OUTPUT),
+    "layer_s": taking("mobilenet/stem", 0.08, 0.0),
+    "stages": (),
+    "data": Data(adapter="ArrayDataAdapter", batch_size=64),
+    "epochs_planned": 10,
+}
+MC10 = {**COMPUTES, "layers": (TRAINED_BASE, TRAINED_CONV, OUTPUT), "layer_s": taking("mobilenet/stem", 0.03, 0.06)}
+MC11 = {**COMPUTES, "layers": (DEPTHWISE,), "layer_s": taking("depthwise"), "accelerators": ("GPU",)}
+MC13 = {**COMPUTES, "layers": (DROPOUT,), "layer_times": ("timed",), "layer_s": taking("drop")}
+MC14 = {
+    **COMPUTES,
+    "environment": Environment(backend="tensorflow", settings={"keras.config.floatx": "float64"}),
+    "model": Model(dtype_policy="float64"),
+}
+MC15 = {
+    **COMPUTES,
+    "environment": Environment(backend="jax", settings={"keras.config.is_flash_attention_enabled": "False"}),
+    "model": Model(dtype_policy="mixed_bfloat16", layers=(ATTENTION,)),
+    "accelerators": ("GPU",),
+    "layer_s": taking("attention"),
+}
+MC16 = {
+    **COMPUTES,
+    "layers": (layer("Conv2D", "conv", data_format="channels_first"),),
+    "accelerators": (),
+    "layer_s": taking("conv"),
+    "backend": "jax",
+}
+MC17 = {
+    **COMPUTES,
+    "layers": (EMBEDDING, WORDS),
+    "layer_s": taking("words"),
+    "trainable_parameters": 6_064_000,
+    "optimizer_s": 0.01,
+}
+MC18 = {"model": Model(metrics=("AUC",)), "metrics_s": 0.03, "computing_s": 0.1}
+
+FIRES = [
+    fires(batch.tiny_batch, MC00),
+    fires(recurrent.rnn_not_cudnn, MC01),
+    fires(recurrent.rnn_not_cudnn, MC01, "recurrent dropout on a CPU", accelerators=()),
+    fires(recurrent.rnn_not_cudnn, MC01, "GRU", layers=(EMBEDDING, GRU), layer_s=taking("gru")),
+    fires(recurrent.rnn_serial, MC02),
+    fires(batch.padding_waste, MC03),
+    fires(precision.float32_on_tensor_cores, MC04),
+    fires(precision.low_precision_on_wrong_hardware, MC05),
+    fires(
+        precision.low_precision_on_wrong_hardware,
+        MC05,
+        "old GPU",
+        accelerators=("GPU",),
+        environment=Environment(devices=(GTX,)),
+    ),
+    fires(precision.misaligned_dims, MC06),
+    fires(architecture.flatten_dense, MC07),
+    fires(architecture.input_resolution, MC08),
+    fires(frozen.frozen_backbone, MC09),
+    fires(frozen.training_whole_backbone, MC10),
+    fires(architecture.depthwise_on_gpu, MC11),
+    fires(recurrent.dropout_rng, MC13),
+    fires(precision.float64_policy, MC14),
+    fires(precision.attention_no_flash, MC15),
+    fires(precision.channels_first, MC16),
+    fires(architecture.huge_softmax, MC17),
+    fires(architecture.heavy_metrics, MC18),
+]
+
+IDLE = {"computing_share": 0.49}
+SILENT = [
+    silent(batch.tiny_batch, MC00, Passed, "large enough", batch_size=32),
+    silent(batch.tiny_batch, MC00, Passed, "computes", dispatch_share=0.2),
+    silent(recurrent.rnn_not_cudnn, MC01, Passed, "defaults", layers=(EMBEDDING, PLAIN_LSTM)),
+    silent(recurrent.rnn_not_cudnn, MC01, Passed, "trap: cuDNN on a CPU", layers=(GRU,), accelerators=()),
+    silent(recurrent.rnn_not_cudnn, MC01, Passed, "cheap", layer_s=taking("lstm", 0.005, 0.01)),
+    silent(recurrent.rnn_not_cudnn, MC01, Passed, "bound by something else", **IDLE),
+    silent(recurrent.rnn_serial, MC02, Passed, "cheap", layer_s=taking("lstm", 0.01, 0.04)),
+    silent(
+        recurrent.rnn_serial,
+        MC02,
+        Passed,
+        "short",
+        layers=(layer("Embedding", "tokens", "(None, 199, 64)"), PLAIN_LSTM),
+    ),
+    silent(batch.padding_waste, MC03, Passed, "little", data=Data(padding_share=0.39)),
+    silent(batch.padding_waste, MC03, NotApplicable, "zeros that are no tokens", layers=(OUTPUT,)),
+    silent(batch.padding_waste, MC03, Passed, "bound by something else", **IDLE),
+    silent(precision.float32_on_tensor_cores, MC04, Passed, "small", trainable_parameters=999_999),
+    silent(precision.float32_on_tensor_cores, MC04, Passed, "dispatches", dispatch_s=0.041),
+    silent(
+        precision.float32_on_tensor_cores, MC04, NotApplicable, "trap: mixed precision on a CPU", environment=ON_CPU
+    ),
+    silent(
+        precision.float32_on_tensor_cores,
+        MC04,
+        NotApplicable,
+        "GTX 1660",
+        environment=Environment(devices=(Device("GPU", "GTX 1660", capability="7.5"),)),
+    ),
+    silent(
+        precision.low_precision_on_wrong_hardware,
+        MC05,
+        Passed,
+        "AMX",
+        environment=dataclasses.replace(ON_CPU, cpu_features=("amx_bf16",)),
+    ),
+    silent(
+        precision.low_precision_on_wrong_hardware,
+        MC05,
+        Passed,
+        "TensorFlow",
+        environment=dataclasses.replace(ON_CPU, backend="tensorflow"),
+    ),
+    silent(precision.low_precision_on_wrong_hardware, MC05, NotApplicable, "float32", model=Model()),
+    silent(
+        precision.misaligned_dims,
+        MC06,
+        Passed,
+        "aligned",
+        model=Model(dtype_policy="mixed_float16", layers=(ALIGNED, OUTPUT)),
+    ),
+    silent(precision.misaligned_dims, MC06, NotApplicable, "CPU", accelerators=()),
+    silent(architecture.flatten_dense, MC07, Passed, "not most", trainable_parameters=13_000_000),
+    silent(architecture.flatten_dense, MC07, Passed, "cheap", layer_s=taking("giant", 0.001, 0.002), optimizer_s=0.01),
+    silent(architecture.flatten_dense, MC07, NotApplicable, "no map", layers=(CONV, GIANT)),
+    silent(architecture.input_resolution, MC08, Passed, "small images", layers=(SMALL_CONV, OUTPUT)),
+    silent(architecture.input_resolution, MC08, NotApplicable, "segmentation", layers=(CONV,)),
+    silent(architecture.input_resolution, MC08, Passed, "cheap", layer_s=taking("conv", 0.01, 0.03)),
+    silent(
+        frozen.frozen_backbone,
+        MC09,
+        Passed,
+        "the pipeline augments",
+        stages=(Stage("Map", operations=("StatelessRandomUniformV2",)),),
+    ),
+    silent(
+        frozen.frozen_backbone,
+        MC09,
+        Passed,
+        "the model augments",
+        layers=(layer("RandomFlip", "flip"), BASE, BASE_CONV, OUTPUT),
+    ),
+    silent(frozen.frozen_backbone, MC09, Passed, "two epochs", epochs_planned=2),
+    silent(frozen.frozen_backbone, MC09, Passed, "cheap", layer_s=taking("mobilenet/stem", 0.049, 0.0)),
+    silent(frozen.frozen_backbone, MC09, NotApplicable, "trained", layers=(OUTPUT,)),
+    silent(frozen.training_whole_backbone, MC10, Passed, "frozen", layers=(BASE, BASE_CONV, OUTPUT)),
+    silent(frozen.training_whole_backbone, MC10, NotApplicable, "own model", layers=(OUTPUT,)),
+    silent(architecture.depthwise_on_gpu, MC11, NotApplicable, "trap: depthwise on a CPU", accelerators=()),
+    silent(architecture.depthwise_on_gpu, MC11, Passed, "cheap", layer_s=taking("depthwise", 0.01, 0.03)),
+    silent(recurrent.dropout_rng, MC13, Passed, "cheap", layer_s=taking("drop", 0.009, 0.01)),
+    silent(recurrent.dropout_rng, MC13, NotApplicable, "none", layers=(OUTPUT,)),
+    silent(precision.float64_policy, MC14, Passed, "float32", model=Model(dtype_policy="float32")),
+    silent(precision.float64_policy, MC14, Passed, "JAX", environment=Environment(backend="jax")),
+    silent(
+        precision.attention_no_flash,
+        MC15,
+        NotApplicable,
+        "trap: TensorFlow",
+        environment=Environment(backend="tensorflow"),
+    ),
+    silent(precision.attention_no_flash, MC15, NotApplicable, "CPU", accelerators=()),
+    silent(precision.attention_no_flash, MC15, Passed, "cheap", layer_s=taking("attention", 0.005, 0.014)),
+    silent(precision.channels_first, MC16, Passed, "channels last", layers=(CONV,)),
+    silent(precision.channels_first, MC16, NotApplicable, "torch", backend="torch"),
+    silent(architecture.huge_softmax, MC17, Passed, "few classes", layers=(EMBEDDING, OUTPUT)),
+    silent(architecture.huge_softmax, MC17, Passed, "cheap", layer_s=taking("words", 0.01, 0.02)),
+    silent(architecture.heavy_metrics, MC18, Passed, "cheap", metrics_s=0.014),
+    silent(architecture.heavy_metrics, MC18, NotApplicable, "accuracy", model=Model(metrics=("Mean",))),
+]

@@ -1,0 +1,100 @@
+"""The rows of the OP rules."""
+
+import dataclasses
+
+from tb_trainspeed.profile import DeviceMemory, Layer, Model, Resources
+from tb_trainspeed.rules.optimizer import embedding, update
+from tb_trainspeed.rules.rule import NotApplicable, Passed
+from tests.rules.rows import fires, silent
+
+TABLE = Layer(
+    "users", "Embedding", 16_000_000, 16_000_000, "(None, 4, 32)", "float32", "users", True, 1, 0,
+    {"input_dim": "500000", "output_dim": "32"},
+)  # fmt: skip
+WITH_TABLE = Model(layers=(TABLE,), optimizer="Adam")
+CLIPPED = dataclasses.replace(WITH_TABLE, optimizer="SGD", optimizer_options={"momentum": "0.0", "clipnorm": "1.0"})
+UPDATE = {"trainable_parameters": 16_100_000, "optimizer_s": 0.06, "computing_s": 0.1}
+
+OP01 = {**UPDATE, "model": WITH_TABLE, "optimizer": "Adam", "batch_size": 64}
+OP02 = {**UPDATE, "model": CLIPPED, "optimizer": "SGD", "backend": "tensorflow", "batch_size": 64}
+OP03 = {**UPDATE, "optimizer": "Adam", "batch_size": 32}
+OP04 = {
+    "model": Model(trainable_variables=400),
+    "backend": "tensorflow",
+    "jit_compile": False,
+    "trainable_parameters": 400_000,
+    "optimizer_s": 0.06,
+    "computing_s": 0.1,
+}
+OP05 = {**UPDATE, "optimizer": "Muon", "batch_size": 32}
+OP06 = {**UPDATE, "model": Model(optimizer="Adam", optimizer_options={"use_ema": "True"})}
+OP07 = {
+    "model": Model(optimizer="Adam", optimizer_options={"gradient_accumulation_steps": "4"}),
+    "resources": Resources(device_memory=(DeviceMemory("GPU:0", 10**9, 15 * 10**8, 10**10),)),
+    "batch_size": 8,
+    "computing_s": 0.02,
+}
+REGULARIZED = dataclasses.replace(TABLE, options={**TABLE.options, "embeddings_regularizer": "L2"})
+
+FIRES = [
+    fires(embedding.adam_on_embedding, OP01),
+    fires(embedding.embedding_densified, OP02),
+    fires(
+        embedding.embedding_densified,
+        OP02,
+        "regularized",
+        model=dataclasses.replace(CLIPPED, layers=(REGULARIZED,), optimizer_options={"momentum": "0.0"}),
+    ),
+    fires(update.update_dominates, OP03),
+    fires(update.many_small_variables, OP04),
+    fires(update.muon_cost, OP05),
+    fires(update.averaging_and_clipping, OP06),
+    fires(
+        update.averaging_and_clipping,
+        OP06,
+        "clipping",
+        model=Model(optimizer="Adam", optimizer_options={"global_clipnorm": "1.0"}),
+    ),
+    fires(update.needless_accumulation, OP07),
+]
+
+SILENT = [
+    silent(embedding.adam_on_embedding, OP01, Passed, "SGD", optimizer="SGD"),
+    silent(embedding.adam_on_embedding, OP01, Passed, "most rows are looked up", batch_size=12_501),
+    silent(embedding.adam_on_embedding, OP01, Passed, "cheap", optimizer_s=0.014),
+    silent(embedding.adam_on_embedding, OP01, Passed, "not most", trainable_parameters=33_000_000),
+    silent(embedding.adam_on_embedding, OP01, NotApplicable, "none", model=Model()),
+    silent(embedding.embedding_densified, OP02, NotApplicable, "dense anyway", backend="jax"),
+    silent(
+        embedding.embedding_densified,
+        OP02,
+        Passed,
+        "sparse",
+        model=dataclasses.replace(CLIPPED, optimizer_options={"momentum": "0.0"}),
+    ),
+    silent(embedding.embedding_densified, OP02, Passed, "cheap", optimizer_s=0.014),
+    silent(update.update_dominates, OP03, Passed, "large batch", batch_size=129),
+    silent(update.update_dominates, OP03, Passed, "small model", trainable_parameters=999_999),
+    silent(update.update_dominates, OP03, Passed, "cheap", optimizer_s=0.029),
+    silent(update.many_small_variables, OP04, Passed, "few", model=Model(trainable_variables=150)),
+    silent(update.many_small_variables, OP04, Passed, "large", trainable_parameters=1_600_000),
+    silent(update.many_small_variables, OP04, Passed, "fused", backend="jax"),
+    silent(update.muon_cost, OP05, NotApplicable, "Adam", optimizer="Adam"),
+    silent(update.muon_cost, OP05, Passed, "cheap", optimizer_s=0.029),
+    silent(
+        update.averaging_and_clipping,
+        OP06,
+        NotApplicable,
+        "neither",
+        model=Model(optimizer_options={"use_ema": "False"}),
+    ),
+    silent(update.averaging_and_clipping, OP06, Passed, "cheap", optimizer_s=0.029),
+    silent(update.needless_accumulation, OP07, NotApplicable, "none", model=Model()),
+    silent(
+        update.needless_accumulation,
+        OP07,
+        Passed,
+        "full",
+        resources=Resources(device_memory=(DeviceMemory("GPU:0", 10**9, 21 * 10**8, 10**10),)),
+    ),
+]

@@ -1,0 +1,46 @@
+"""The parts of a step as rules see them: shares of deep samples, of the time that steady steps take."""
+
+import pytest
+
+from tb_trainspeed.profile import Breakdown, Layer, LayerTime, Ledger, Model, Part, Profile
+from tb_trainspeed.rules.facts import FACTS
+
+
+def part(name, mean_s):
+    return Part(name, mean_s, mean_s, mean_s)
+
+
+PROFILE = Profile(
+    ledger=Ledger(2.0, 100, 1, {"startup": 1.0, "compute": 0.8, "optimizer": 0.2}),
+    model=Model(layers=(Layer("lstm", "LSTM", 10, 10, path="lstm"), Layer("lstm_2", "LSTM", 10, 10, path="lstm_2"))),
+    breakdown=Breakdown(
+        1,
+        3,
+        (part("forward", 0.012), part("optimizer", 0.004), part("host_overhead", 0.004), part("input_wait", 0.5)),
+        (LayerTime("lstm", 0.002, 0.001), LayerTime("lstm/lstm_cell", 0.004, 0.0), LayerTime("lstm_2", 0.006, 0.0)),
+    ),
+)
+
+
+def test_the_parts_are_scaled_to_a_steady_step():
+    """A sampled step computes for 20 ms, a steady one for 10."""
+    assert FACTS["computing_s"](PROFILE) == pytest.approx(0.010)
+    assert FACTS["optimizer_s"](PROFILE) == pytest.approx(0.002)
+
+
+def test_what_is_inside_a_layer_counts_as_the_layer():
+    assert FACTS["layer_s"](PROFILE) == {
+        "lstm": (pytest.approx(0.003), pytest.approx(0.0005)),
+        "lstm_2": (pytest.approx(0.003), 0.0),
+    }
+
+
+def test_without_deep_samples_no_part_is_known():
+    for name in ("optimizer_s", "metrics_s", "layer_s"):
+        assert FACTS[name](Profile(ledger=PROFILE.ledger)) is None
+
+
+def test_metrics_have_their_share_of_the_gaps():
+    parts = (part("forward", 0.01), part("metrics", 0.005), part("host_overhead", 0.005))
+    profile = Profile(ledger=PROFILE.ledger, breakdown=Breakdown(1, 3, parts))
+    assert FACTS["metrics_s"](profile) == pytest.approx(0.010 / 3)
