@@ -124,5 +124,5 @@ def test_what_is_no_longer_computed_takes_its_cpu_time_along():
 def test_fewer_epochs_save_whole_epochs_and_make_none_faster():
     model = whatif.baseline(STARVED)
     fewer = Change(removes={"epochs": exactly(1.0)})
-    assert whatif.saves_once_s(model, [fewer]) == pytest.approx(model.epoch_s(1.0))
+    assert whatif.saves_once_s(STARVED, [fewer]) == pytest.approx(model.epoch_s(1.0))
     assert whatif.predict(model, [fewer]).after.epoch_s == pytest.approx(model.epoch_s(1.0))

@@ -20,6 +20,8 @@ _TRANSFORM = re.compile(
 )
 # A sum of the gradients of a value that was used more than once; TensorFlow names it outside of all scopes.
 _GRADIENT_SUM = re.compile(r"AddN(_\d+)?$")
+#: The scope that the metrics get while TensorFlow traces a step beside us; Keras gives them none.
+METRICS = "trainspeed_metrics"
 # The scope of the losses that were given to `compile`.
 _LOSS = "compile_loss"
 # What control flow puts before the scopes of what it runs.
@@ -49,7 +51,8 @@ class OpNames:
 
     Args:
         model: the Keras model that is trained.
-        unscoped: the phase of what has no scope at all. In Keras' own training step that is metrics.
+        unscoped: the phase of what has no scope at all. In Keras' own training step that is metrics; and where these
+            have a scope, what a layer does in a gradient of its own.
     """
 
     def __init__(self, model: Any, unscoped: str):
@@ -61,6 +64,7 @@ class OpNames:
         self._names = frozenset(layers)
         self._anywhere = {name: nodes[0] for name, nodes in layers.items() if len(nodes) == 1}
         self._unscoped = unscoped
+        self._metrics_named = False
         self._scales_loss = hasattr(model.optimizer, "inner_optimizer")
         self._places: dict[str, Place] = {}
         self._numbered: dict[str, bool] = {}
@@ -72,6 +76,7 @@ class OpNames:
         """
         scopes: dict[str, set[str]] = {}
         for name in names:
+            self._metrics_named |= METRICS in name
             parts = [scope for scope in self._scopes(name)[0][:-1] if scope != "gradient_tape"]
             for parent, child in itertools.pairwise(parts):
                 scopes.setdefault(parent, set()).add(child)
@@ -106,14 +111,15 @@ class OpNames:
             first = {scopes[0], _unnumbered(scopes[0])}
             if first & self._optimizers:
                 return Place("optimizer")
-            if first & self._losses:
+            if first & self._losses or METRICS in first:
                 return Place("metrics")
         layer = self._layer(scopes)
         if layer or differentiated or (scopes and self._is_model(scopes[0])):
             return Place("forward", layer)
         if self._scales_loss and (conditional or _LOSS_SCALING.match(operation)):
             return Place("optimizer")
-        return Place("backward" if _GRADIENT_SUM.match(operation) else self._unscoped)
+        own_gradient = self._metrics_named and self._unscoped == "metrics"
+        return Place("backward" if own_gradient or _GRADIENT_SUM.match(operation) else self._unscoped)
 
     def _scopes(self, name: str) -> tuple[list[str], bool, bool]:
         """Splits a name into its scopes without JAX's transforms; says whether it is transposed, differentiated."""

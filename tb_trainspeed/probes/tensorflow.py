@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from tb_trainspeed.probes import facts, source, tf_data
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
-from tb_trainspeed.probes.op_names import OpNames
+from tb_trainspeed.probes.op_names import METRICS, OpNames
 from tb_trainspeed.probes.profiler import Profiler
 from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
 from tb_trainspeed.probes.trace import Decoder
@@ -101,6 +101,7 @@ def time_steps(
     step = functools.partial(deep.run, train_function) if deep else train_function
     ready: ReadyFetch | None = None
     batch: Any = None
+    naming, undo = deep is not None, Undo()
 
     def shapes() -> str:
         return source.shapes_of(batch)
@@ -143,7 +144,10 @@ def time_steps(
 
     @functools.wraps(train_function)
     def timed(iterator: Any) -> Any:
-        nonlocal batch
+        nonlocal batch, naming
+        if naming:
+            naming = False
+            recorder.safely(lambda: name_metrics(model, undo))
         if deep:
             deep.before_step()
         apart = fetch_apart and isinstance(iterator, tf.data.Iterator)
@@ -153,6 +157,8 @@ def time_steps(
         except BaseException:  # also the error with which an epoch of unknown length ends
             recorder.step_abort()
             raise
+        finally:
+            undo.run()
         recorder.step_end(traced, None, shapes)
         if batch is not None:
             seen(batch)
@@ -162,6 +168,22 @@ def time_steps(
         return outputs
 
     return timed
+
+
+def name_metrics(model: Any, undo: Undo) -> None:
+    """Gives the operations of the metrics a name scope until `undo`: a step that is traced then can tell them apart."""
+    for owner, name in ((model, "compute_metrics"), (getattr(model, "_loss_tracker", None), "update_state")):
+        if owner is not None:
+            undo.replace(owner, name, _in_scope(getattr(owner, name)))
+
+
+def _in_scope(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def scoped(*args: Any, **kwargs: Any) -> Any:
+        with tf.name_scope(METRICS):
+            return method(*args, **kwargs)
+
+    return scoped
 
 
 def tracer(train_function: Callable[..., Any]) -> Callable[[Any], None] | None:

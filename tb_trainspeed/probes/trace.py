@@ -84,16 +84,16 @@ class Decoder:
             self._kernels(plane, modules, found)
         if not windows[0] or not found.begins:
             raise Unavailable("the profiler of this version saw no operation of a step")
-        return self._sample(found, windows, stages, steps)
+        return self._sample(found, windows, stages, steps, fill=not devices and not self._asynchronous)
 
     def _sample(
-        self, found: _Found, windows: tuple[list[int], list[int]], stages: tuple[Any, ...], steps: int
+        self, found: _Found, windows: tuple[list[int], list[int]], stages: tuple[Any, ...], steps: int, fill: bool
     ) -> Sample:
         intervals = Intervals(
             np.array(found.begins, np.int64), np.array(found.ends, np.int64), np.array(found.kinds, np.int64)
         )
         marks = np.array(windows[0], np.int64), np.array(windows[1], np.int64)
-        seconds, idle_s = share(intervals, marks, beyond=self._asynchronous)
+        seconds, idle_s = share(intervals, marks, beyond=self._asynchronous, fill=fill)
         places: dict[Place, float] = {}
         for one_s, shares in zip(seconds.tolist(), found.shares, strict=True):
             for place, part in shares:

@@ -221,9 +221,20 @@ def test_sharing_adds_up():
         begins, begins + rng.integers(0, 90, 300), rng.choice([WORK, CONTAINER, HIDDEN, WAIT], 300)
     )
     windows = np.array([0, 500]), np.array([400, 2000])
-    seconds, idle_s = intervals.share(made, windows, beyond=False)
-    assert (seconds >= 0).all()
-    assert seconds.sum() + idle_s == pytest.approx(1900e-12)
+    for fill in (False, True):
+        seconds, idle_s = intervals.share(made, windows, beyond=False, fill=fill)
+        assert (seconds >= 0).all()
+        assert seconds.sum() + idle_s == pytest.approx(1900e-12)
+
+
+def test_between_two_operations_the_next_one_is_got_on_its_way():
+    made = intervals.Intervals(np.array([10, 30, 75, 120]), np.array([20, 50, 80, 130]), np.array([WORK] * 4))
+    windows = np.array([0, 110]), np.array([90, 140])
+    seconds, idle_s = intervals.share(made, windows, beyond=False, fill=False)
+    np.testing.assert_allclose(seconds, np.array([10, 20, 5, 10]) * 1e-12)
+    seconds, idle_s = intervals.share(made, windows, beyond=False, fill=True)
+    np.testing.assert_allclose(seconds, np.array([10, 30, 30, 10]) * 1e-12)
+    assert idle_s == pytest.approx((10 + 10 + 10 + 10) * 1e-12)  # before the first of a window, and after its last
 
 
 # --- names of operations
@@ -242,6 +253,7 @@ def test_sharing_adds_up():
         ("StatefulPartitionedCall/compile_loss/mse/Mean", ("metrics", "")),
         ("gradient_tape/compile_loss/mse/Mul", ("backward", "")),
         ("StatefulPartitionedCall/Sum_2", ("metrics", "")),
+        ("StatefulPartitionedCall/trainspeed_metrics_1/Sum_2", ("metrics", "")),
         ("StatefulPartitionedCall/AddN_1", ("backward", "")),
         ("jit(train_step)/jvp(a)/dot_general", ("forward", "a")),
         ("jit(train_step)/jit(main)/transpose(jvp(net))/box/a/dot_general", ("backward", "box/a")),

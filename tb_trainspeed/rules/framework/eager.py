@@ -15,10 +15,9 @@ _COMPILED_REST = Range(1.0, 0.5, 0.15)
 # Where eager, the main thread may also be what computes: compiled, the arithmetic takes at least this, FLOP/s. An
 # assumption for a few cores.
 _FLOPS = Range(10e9, 30e9, 100e9)
-# From here on dividing what starting a step takes by the steps of a call gives 1.4 times or more. It is no sharp line:
-# fits of a small convolutional network with a share of 0.28 ran 1.24 to 1.52 times faster, five pairs on two cores. But
-# the share contains wall time between two calls, which other processes lengthen (0.25 was seen as 0.31): at 0.4 the
-# gain is safe even so.
+# From here on dividing what starting a step takes by the steps of a call gives 1.4 times or more. It is no sharp line,
+# but the share contains wall time between two calls, which other processes lengthen (0.25 was seen as 0.31): at 0.4
+# there is a gain even so. Chosen, not measured.
 _DISPATCH_FROM = 0.4
 _STEPS_PER_EXECUTION = 16
 _RECURRENT = ("LSTM", "GRU")
