@@ -183,9 +183,10 @@ def _counts(finding: "Finding", codes: tuple[str, ...], min_speedup: float) -> b
 
 
 def _rules(arguments: argparse.Namespace) -> int:
-    from tb_trainspeed.rules import catalogue, page
+    from tb_trainspeed.rules import catalogue, index, page
 
     if arguments.write:
+        (pathlib.Path(arguments.write) / "README.md").write_text(index(), encoding="utf-8")
         for rule in catalogue():
             (pathlib.Path(arguments.write) / f"{rule.code}.md").write_text(page(rule), encoding="utf-8")
         return 0

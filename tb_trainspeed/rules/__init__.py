@@ -67,6 +67,12 @@ def page(rule: Rule) -> str:
     return f"# {rule.code} {rule.name}\n\n{text}\n"
 
 
+def index() -> str:
+    """Returns the page that lists all rules as Markdown."""
+    rows = (f"| [{rule.code}]({rule.code}.md) | `{rule.name}` | {rule.summary} |\n" for rule in catalogue())
+    return f"# All causes\n\n| code | name | cause |\n|---|---|---|\n{''.join(rows)}"
+
+
 def check(profile: Profile, rules: tuple[Rule, ...] | None = None) -> tuple[Check, ...]:
     """Runs the rules. One that fails is an outcome like the others; it never takes the report with it."""
     checks = [_check(rule, profile) for rule in rules or catalogue()]
@@ -93,4 +99,4 @@ def _check(rule: Rule, profile: Profile) -> Check:
     return Check(rule, "passed" if isinstance(outcome, Passed) else "not_applicable", outcome.reason)
 
 
-__all__ = ["Check", "Found", "NotApplicable", "Passed", "Rule", "catalogue", "check", "page"]
+__all__ = ["Check", "Found", "NotApplicable", "Passed", "Rule", "catalogue", "check", "index", "page"]

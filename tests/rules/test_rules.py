@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from tb_trainspeed.profile import CallbackFacts, Environment, Ledger, Profile, Steps
-from tb_trainspeed.rules import Check, catalogue, check, page
+from tb_trainspeed.rules import Check, catalogue, check, index, page
 from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.framework import eager
@@ -85,6 +85,11 @@ def test_the_docs_hold_the_page_of_every_rule(rule):
     """`trainspeed rules --write docs/rules` writes them anew."""
     written = pathlib.Path(__file__).parents[2] / "docs" / "rules" / f"{rule.code}.md"
     assert written.read_text(encoding="utf-8") == page(rule)
+
+
+def test_the_docs_list_every_rule():
+    written = pathlib.Path(__file__).parents[2] / "docs" / "rules" / "README.md"
+    assert written.read_text(encoding="utf-8") == index()
 
 
 def test_codes_and_names_are_unique():
