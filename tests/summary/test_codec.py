@@ -207,7 +207,9 @@ HOSTILE = {
     "infinite column": packed(timeline={"start_s": [math.inf]}),
     "columns of different lengths": packed(timeline={"first_step": [0, 1], "steps": [1]}),
     "usage of different lengths": packed(
-        resources={"usage": {"columns": {"a": {"values": [1.0]}, "b": {"values": [1.0, 2.0]}}}}
+        resources={
+            "usage": {"columns": {name: trainspeed_pb2.Column(values=[1.0] * len(name)) for name in ("a", "bb")}}
+        }
     ),
     "schema -1": packed(schema=-1),
     "schema 0": packed(schema=0),
