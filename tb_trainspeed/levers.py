@@ -12,7 +12,7 @@ from tb_trainspeed.rules import facts, words
 from tb_trainspeed.rules.input_pipeline.workers import supply_of_workers
 from tb_trainspeed.rules.model_compute.batch import arithmetic_of
 from tb_trainspeed.rules.rule import Change, ChangesResults, Range, exactly
-from tb_trainspeed.whatif import ENDS, StepModel
+from tb_trainspeed.whatif import StepModel
 
 _WORKERS = (1, 2, 3, 4, 6, 8, 12, 16)
 _BATCHES = (1, 2, 4, 8, 16)
@@ -145,26 +145,16 @@ def _layers(profile: Profile, model: StepModel) -> Iterator[Lever]:
         of_device = min(1.0, share * compute_s / model.device_s)
         title = f"{name} ({words.share(share)} of computing)"
         note = "By its measured share of the step; at the cautious end half of what is cut stays."
-        yield Lever(
-            f"layer:{name}", title, 1.0, _SCALES, note, "training", _scaled(model, of_device), "size of a layer", "×"
-        )
+        yield Lever(f"layer:{name}", title, 1.0, _SCALES, note, "training", _scaled(of_device), "size of a layer", "×")
 
 
-def _scaled(model: StepModel, share: float) -> Callable[[float], Change]:
+def _scaled(share: float) -> Callable[[float], Change]:
     """A layer that takes this share of the device's time does so many times the work."""
 
     def change(scale: float) -> Change:
         whole, half = 1 + share * (scale - 1), 1 + share * (scale - 1) / 2
         device = Range(half, whole, whole) if scale < 1 else Range(whole, whole, half)
-        cpu = Range(*(_computing(model, getattr(device, end)) for end in ENDS))
-        return Change(factors={"device_s": device, "cpu_s": cpu})
+        # Work that is gone takes its CPU time along; work that comes brings its own.
+        return Change(factors={"device_s": device} if scale < 1 else {"device_s": device, "cpu_s": device})
 
     return change
-
-
-def _computing(model: StepModel, factor: float) -> float:
-    """The factor on all CPU time of a step that goes with one on what it computes, source and dispatch left alone."""
-    if factor >= 1 or not model.cpu_s:  # `whatif.apply` leaves them alone where it grows
-        return factor
-    computing = max(0.0, model.cpu_s - model.source_cpu_s - model.dispatch_s)
-    return 1 - (1 - factor) * computing / model.cpu_s

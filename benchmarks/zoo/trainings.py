@@ -12,10 +12,10 @@ from PIL import Image
 from benchmarks.zoo.case import Fit
 
 
-def mlp(features: int, width: int = 128, layers: int = 2, **options: Any) -> Any:
+def mlp(features: int, width: int = 128, layers: int = 2, optimizer: str = "adam", **options: Any) -> Any:
     hidden = [keras.layers.Dense(width, activation="relu") for _ in range(layers)]
     model = keras.Sequential([keras.layers.Input((features,)), *hidden, keras.layers.Dense(10)])
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), **options)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), **options)
     return model
 
 

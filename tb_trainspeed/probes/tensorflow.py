@@ -194,13 +194,14 @@ def tracer(train_function: Callable[..., Any]) -> Callable[[Any], None] | None:
     if tf.config.functions_run_eagerly():
         return None
     step = inspect.getclosurevars(train_function).nonlocals.get("one_step_on_data")
-    make: Any = getattr(getattr(step, "__wrapped__", None), "get_concrete_function", None)
+    functions: list[Any] = [getattr(step, "__wrapped__", None), step]  # Keras 3.8 does not wrap it
+    makers: list[Any] = [one.get_concrete_function for one in functions if hasattr(one, "get_concrete_function")]
 
     def trace(spec: Any) -> None:
         with contextlib.suppress(Exception):  # an error of the user's own comes again when the step is run
-            make(spec)
+            makers[0](spec)
 
-    return trace if make else None
+    return trace if makers else None
 
 
 def trace_detector(train_function: Callable[..., Any]) -> Callable[[], bool]:

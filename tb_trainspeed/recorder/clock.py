@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Hashable
 
 _HISTORY = 1024
+_MOST_READS = 10_000
 
 
 class PhaseClock:
@@ -21,6 +22,7 @@ class PhaseClock:
         self.start_ns = self._last = now() if start_ns is None else start_ns
         self.totals: collections.defaultdict[Hashable, int] = collections.defaultdict(int)
         self.transitions = 0
+        self._changes = 0
         self._history: collections.deque[tuple[int, int, Hashable]] | None = None
 
     @property
@@ -32,11 +34,13 @@ class PhaseClock:
 
     def tick(self) -> int:
         """Charges what elapsed to the slot in charge; returns the time, ns."""
+        self._changes += 1
         now, slot = self._now(), self._stack[-1]
         self.totals[slot] += now - self._last
         if self._history is not None:
             self._history.append((self._last, now, slot))
         self._last = now
+        self._changes += 1
         return now
 
     def push(self, slot: Hashable) -> int:
@@ -62,18 +66,23 @@ class PhaseClock:
 
     def move(self, source: Hashable, target: Hashable, amount_ns: int) -> None:
         """Charges `amount_ns` of what `source` was charged to `target` instead."""
+        self._changes += 1
         self.totals[source] -= amount_ns
         self.totals[target] += amount_ns
+        self._changes += 1
 
     def read(self) -> tuple[int, dict[Hashable, int]]:
         """Returns the time and a copy of the totals up to it, consistent even when called from another thread.
 
-        A transition always changes `_last`, so an unchanged `_last` around the copy proves that none came between.
+        Every change counts up before and after: an even count that is the same around the copy proves that none was
+        under way (a sequence lock, as in the Linux kernel). A Ctrl-C in a change leaves it odd: the last is used.
         """
-        while True:
+        for _ in range(_MOST_READS):
+            changes = self._changes
             last, slot = self._last, self._stack[-1]
             totals = dict(self.totals)
             now = self._now()
-            if self._last == last:
-                totals[slot] = totals.get(slot, 0) + now - last
-                return now, totals
+            if changes % 2 == 0 and self._changes == changes:
+                break
+        totals[slot] = totals.get(slot, 0) + now - last
+        return now, totals
