@@ -232,7 +232,7 @@ def cases(folder: str) -> list[Case]:
     plain = convnet()
 
     def fetch(extra_s: float) -> Fit:
-        return _fit(plain, Batches(fetch_s=0.04 + extra_s))
+        return _fit(plain, Batches(fetch_s=0.015 + extra_s))
 
     def hidden(extra_s: float) -> Fit:
         return _fit(plain, Batches(fetch_s=0.002 + extra_s, workers=4, max_queue_size=8))
