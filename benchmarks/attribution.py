@@ -291,6 +291,7 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
 def step_s(fit: Fit, ours: list[Any]) -> float:
     """Runs a fit; returns the time of a steady step with all that comes with it, boundaries included."""
     epochs = _Epochs()
+    gc.collect()  # else the graphs of earlier fits are collected in the middle of this one
     fit([*ours, epochs])
     assert epochs.steady_since is not None
     return (time.perf_counter() - epochs.steady_since) / ((EPOCHS - 1) * STEPS)
@@ -312,6 +313,7 @@ def phases_of(report: Report) -> dict[str, float]:
 def measured(fit: Fit) -> dict[str, float]:
     """Runs a fit with the callback; returns its phases."""
     callback = TrainSpeedCallback(log_dir=None, verbose=0)
+    gc.collect()
     fit([callback])
     return phases_of(callback.report)
 
