@@ -51,8 +51,7 @@ class OpNames:
 
     Args:
         model: the Keras model that is trained.
-        unscoped: the phase of what has no scope at all. In Keras' own training step that is metrics; and where these
-            have a scope, what a layer does in a gradient of its own.
+        unscoped: the phase of what has no scope at all.
     """
 
     def __init__(self, model: Any, unscoped: str):
@@ -64,7 +63,6 @@ class OpNames:
         self._names = frozenset(layers)
         self._anywhere = {name: nodes[0] for name, nodes in layers.items() if len(nodes) == 1}
         self._unscoped = unscoped
-        self._metrics_named = False
         self._scales_loss = hasattr(model.optimizer, "inner_optimizer")
         self._places: dict[str, Place] = {}
         self._numbered: dict[str, bool] = {}
@@ -76,7 +74,6 @@ class OpNames:
         """
         scopes: dict[str, set[str]] = {}
         for name in names:
-            self._metrics_named |= METRICS in name
             parts = [scope for scope in self._scopes(name)[0][:-1] if scope != "gradient_tape"]
             for parent, child in itertools.pairwise(parts):
                 scopes.setdefault(parent, set()).add(child)
@@ -118,8 +115,7 @@ class OpNames:
             return Place("forward", layer)
         if self._scales_loss and (conditional or _LOSS_SCALING.match(operation)):
             return Place("optimizer")
-        own_gradient = self._metrics_named and self._unscoped == "metrics"
-        return Place("backward" if own_gradient or _GRADIENT_SUM.match(operation) else self._unscoped)
+        return Place("backward" if _GRADIENT_SUM.match(operation) else self._unscoped)
 
     def _scopes(self, name: str) -> tuple[list[str], bool, bool]:
         """Splits a name into its scopes without JAX's transforms; says whether it is transposed, differentiated."""

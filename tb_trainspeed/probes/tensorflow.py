@@ -17,6 +17,7 @@ import pathlib
 import statistics
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,6 +36,8 @@ from tb_trainspeed.recorder import Budget, FitRecorder
 # ready fetch is measured in place, on the first steps and then now and then.
 _CALIBRATE_FIRST, _CALIBRATE_EVERY = 5, 32
 _MAX_SHAPES = 10_000
+# Train functions whose metrics have a scope, from the first step on, which was traced beside us.
+_named: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
 WAITS_AT_EPOCH_END = False
@@ -101,7 +104,7 @@ def time_steps(
     step = functools.partial(deep.run, train_function) if deep else train_function
     ready: ReadyFetch | None = None
     batch: Any = None
-    naming, undo = deep is not None, Undo()
+    naming, undo = deep is not None and not _trace_counter(train_function)(), Undo()
 
     def shapes() -> str:
         return source.shapes_of(batch)
@@ -147,7 +150,7 @@ def time_steps(
         nonlocal batch, naming
         if naming:
             naming = False
-            recorder.safely(lambda: name_metrics(model, undo))
+            recorder.safely(lambda: name_metrics(model, train_function, undo))
         if deep:
             deep.before_step()
         apart = fetch_apart and isinstance(iterator, tf.data.Iterator)
@@ -170,8 +173,9 @@ def time_steps(
     return timed
 
 
-def name_metrics(model: Any, undo: Undo) -> None:
+def name_metrics(model: Any, train_function: Callable[..., Any], undo: Undo) -> None:
     """Gives the operations of the metrics a name scope until `undo`: a step that is traced then can tell them apart."""
+    _named.add(train_function)
     for owner, name in ((model, "compute_metrics"), (getattr(model, "_loss_tracker", None), "update_state")):
         if owner is not None:
             undo.replace(owner, name, _in_scope(getattr(owner, name)))
@@ -206,17 +210,23 @@ def tracer(train_function: Callable[..., Any]) -> Callable[[Any], None] | None:
 
 def trace_detector(train_function: Callable[..., Any]) -> Callable[[], bool]:
     """Returns a function that tells whether TensorFlow traced since it was last asked. The first step always counts."""
-    variables = inspect.getclosurevars(train_function).nonlocals.values()
-    functions = [function for variable in variables for function in (variable, getattr(variable, "__wrapped__", None))]
-    counters = [getattr(function, "experimental_get_tracing_count", None) for function in functions]
     last = -1
+    count = _trace_counter(train_function)
 
     def traced() -> bool:
         nonlocal last
-        before, last = last, sum(count() for count in counters if count)
+        before, last = last, count()
         return last > before
 
     return traced
+
+
+def _trace_counter(train_function: Callable[..., Any]) -> Callable[[], int]:
+    """Returns a function that counts how often TensorFlow traced the train function and what it calls."""
+    variables = inspect.getclosurevars(train_function).nonlocals.values()
+    functions = [function for variable in variables for function in (variable, getattr(variable, "__wrapped__", None))]
+    counters = [getattr(function, "experimental_get_tracing_count", None) for function in functions]
+    return lambda: sum(count() for count in counters if count)
 
 
 def new_shapes(model: Any) -> Callable[[str], bool]:
@@ -283,12 +293,15 @@ def deep_tool(model: Any) -> Profiler:
         raise Unavailable("steps that run eagerly leave no names of layers in TensorFlow's profiler")
     from tensorflow.python.profiler import profiler_v2
 
+    unscoped = facts.unscoped_phase(model)
+    if unscoped == "metrics" and (model.train_function in _named or not _trace_counter(model.train_function)()):
+        unscoped = "backward"  # what is left then is a gradient of a layer's own
     return Profiler(
         lambda: profiler_v2._profiler is not None,
         _Session,
         tf.profiler.experimental.Trace,
         (profiler_v2, "_profiler_lock"),
-        Decoder(OpNames(model, facts.unscoped_phase(model)), asynchronous=False),
+        Decoder(OpNames(model, unscoped), asynchronous=False),
     )
 
 
