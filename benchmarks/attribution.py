@@ -109,7 +109,7 @@ class BurnMetric(keras.metrics.Metric):  # type: ignore[misc]
         self.total.assign(self.total + (burn(y_pred, self.units) if self.units else 0.0))
 
     def result(self) -> Any:
-        return self.total
+        return ops.convert_to_tensor(self.total)
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
