@@ -111,6 +111,12 @@ def profile(log_dir):
     return next(fit.profile for fit in read_log(log_dir).fits if fit.run == "slow")
 
 
+def computing(ledger, step_s):
+    """The ledger with so much computing in every step."""
+    phases = {**ledger.phases, "compute": step_s * ledger.steps}
+    return dataclasses.replace(ledger, phases=phases, wall_s=sum(value or 0.0 for value in phases.values()))
+
+
 def with_deep_samples(profile):
     """The fit as it would be after deep samples of a model within a model, and after a second compilation."""
     parts = (Part("forward", 3e-4, 2e-4, 4e-4), Part("backward", 6e-4, 5e-4, 7e-4), Part("optimizer", 1e-4, 1e-4, 1e-4))
@@ -120,8 +126,9 @@ def with_deep_samples(profile):
     changes = {
         "breakdown": Breakdown(3, 9, parts, layers),
         "compilation": dataclasses.replace(profile.compilation, events=(again,)),
-        # On some machines all of so small a step is dispatch, and then no layer has a size to turn.
+        # On a busy machine nearly all of so small a step is dispatch, and then no layer has a size to turn.
         "steps": dataclasses.replace(profile.steps, dispatch_s=1e-4),
+        "steady": computing(profile.steady, 2e-3),
     }
     return dataclasses.replace(profile, fit_id="deep", updated_at_s=profile.updated_at_s - 500, **changes)
 
