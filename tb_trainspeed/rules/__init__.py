@@ -59,8 +59,8 @@ def catalogue() -> tuple[Rule, ...]:
 def page(rule: Rule) -> str:
     """Returns the page of a rule as Markdown."""
     text = re.sub(
-        rf"^({'|'.join(HEADINGS)}): (.)",
-        lambda match: f"## {match[1]}\n\n{match[2].upper()}",
+        rf"^({'|'.join(HEADINGS)}): (https?:|.)",
+        lambda match: f"## {match[1]}\n\n{match[2] if len(match[2]) > 1 else match[2].upper()}",
         rule.doc,
         flags=re.MULTILINE,
     )

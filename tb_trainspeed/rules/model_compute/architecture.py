@@ -43,7 +43,7 @@ def flatten_dense(
 
     Sources: https://arxiv.org/abs/1312.4400, section 3.2. The times of the layer and of the update are measured by deep
     samples. Measured on two cores: 9.2 times faster. The prediction takes 80 to 100 % of the layer, and of its share of
-    the update, away.
+    the update, away: ends that were set by runs on a busy machine, and are to be checked.
     """
     found = [
         (flat, dense, _map_before(layers, flat))

@@ -57,7 +57,7 @@ def adam_on_embedding(
     Sources: https://github.com/keras-team/keras/issues/19992, https://github.com/keras-team/keras/issues/4365. The time
     of the update is measured by deep samples. Measured on two cores, 500,000 rows of 32: SGD instead of Adam makes
     epochs 4 to 6 times faster, and a table of 20,000 rows 11 to 44 times. The prediction takes 75 to 98 % of the
-    table's part of the update away.
+    table's part of the update away: ends that were set by runs on a busy machine, and are to be checked.
     """
     tables = _tables(model)
     if not tables:

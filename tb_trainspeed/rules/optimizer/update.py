@@ -127,7 +127,7 @@ def muon_cost(
 
     Sources: https://kellerjordan.github.io/posts/muon. The time of the update is measured by deep samples. Measured on
     two cores, matrices of 512 by 512, batch 32: AdamW steps are 16 times faster on TensorFlow, 31 times on JAX. The
-    prediction leaves 1 to 20 % of the update.
+    prediction leaves 1 to 20 % of the update: ends that were set by runs on a busy machine, and are to be checked.
     """
     if optimizer != "Muon":
         return NotApplicable(f"the optimizer is {optimizer}")
