@@ -33,7 +33,9 @@ def test_the_time_line_zooms_and_runs_over_steps_or_wall_time(show):
     for axis in ("wall time", "steps"):
         tab.find(".timeline .switch button", has_text=axis).click()
         expect(reset).to_have_count(0)
-        box = chart.locator(".u-over").bounding_box()
+        over = chart.locator(".u-over")
+        expect(over).to_be_visible()  # the chart is drawn anew for another axis
+        box = over.bounding_box()
         tab.page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 50)
         tip = chart.locator(".tip")
         expect(tip).to_contain_text("step")
