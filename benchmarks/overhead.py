@@ -35,7 +35,7 @@ import psutil
 
 from tb_trainspeed import TrainSpeedCallback
 
-_EPOCHS, _EPOCH_S, _FEATURES = 4, 0.3, 64
+_EPOCHS, _EPOCH_S, _FEATURES = 4, 0.8, 64
 _WIDTHS = (16, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144)
 _LONG_STEPS, _LONG_FROM = 100_000, 1_000
 
@@ -76,18 +76,31 @@ class Trial:
         self._make(max(10, int(_EPOCH_S / self.step_s)))
 
     def _make(self, steps: int) -> None:
-        rng = np.random.default_rng(0)
         self.steps = steps
-        self.x = rng.normal(size=(64 * steps, _FEATURES)).astype("float32")
-        self.y = rng.integers(0, 10, 64 * steps)
+        self.data = _data(64 * steps)
 
     def seconds(self, callbacks: list[Any]) -> tuple[float, float]:
         """Runs a fit; returns the median time of a step after the first epoch, and the time of the whole fit."""
         epochs, begin = _Epochs(), time.perf_counter()
-        self.model.fit(
-            self.x, self.y, batch_size=64, epochs=_EPOCHS, shuffle=False, verbose=0, callbacks=[*callbacks, epochs]
-        )
+        self.model.fit(**self.data, epochs=_EPOCHS, shuffle=False, verbose=0, callbacks=[*callbacks, epochs])
         return statistics.median(epochs.seconds[1:]) / self.steps, time.perf_counter() - begin
+
+
+def _data(samples: int) -> dict[str, Any]:
+    """Batches of 64. On TensorFlow a `tf.data` pipeline without its autotuner.
+
+    The end of an iterator joins the thread of the autotuner, which now and then sleeps on, for up to the length of the
+    epoch, with and without a callback: in fits of seconds that noise would be all there is to see.
+    """
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(samples, _FEATURES)).astype("float32"), rng.integers(0, 10, samples)
+    if keras.backend.backend() != "tensorflow":
+        return {"x": x, "y": y, "batch_size": 64}
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(64).prefetch(2).with_options(options)}
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -180,7 +193,7 @@ def grow(folder: str) -> list[dict[str, Any]]:
         trial._make(_LONG_FROM)
         memory = _Memory()
         trial.model.fit(
-            trial.x, trial.y, batch_size=64, epochs=_LONG_STEPS // _LONG_FROM, verbose=0, callbacks=[*make(), memory]
+            **trial.data, shuffle=False, epochs=_LONG_STEPS // _LONG_FROM, verbose=0, callbacks=[*make(), memory]
         )
         log = sum(file.stat().st_size for file in pathlib.Path(folder).rglob("*") if file.is_file())
         results.append(

@@ -4,8 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
-# Allowed from the start, for a short fit to have its samples too.
-_ALLOWANCE_NS = 100_000_000
+# Allowed from the start, for a fit of seconds to have a few samples too: the budget of 4 s at the usual 1 %.
+_ALLOWANCE_NS = 40_000_000
 
 
 class Budget:

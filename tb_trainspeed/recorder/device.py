@@ -17,8 +17,8 @@ from tb_trainspeed.recorder.clock import PhaseClock
 # More steps than this in flight are watched by the newest of them: JAX itself stops at 32 on a CPU.
 _MAX_IN_FLIGHT = 64
 _SAMPLES = 9
-# These samples leave most of the budget to the deep ones.
-_SHARE = 0.2
+# These samples leave half of the budget to the deep ones.
+_SHARE = 0.5
 
 
 class Done(Protocol):
