@@ -6,10 +6,8 @@ write first: it opens, decodes and augments files in Python, one after the other
 
 import dataclasses
 import functools
-import itertools
 import os
 import re
-import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,7 +20,6 @@ import numpy as np
 from PIL import Image
 
 from tb_trainspeed.callback import TrainSpeedCallback
-from tb_trainspeed.profile import Profile
 from tb_trainspeed.report import Finding, Report
 from tb_trainspeed.rules import words
 
@@ -108,12 +105,6 @@ def _with_fix(finding: Finding, paths: Sequence[str], labels: Any) -> DigitFiles
     return None
 
 
-def _typical_epoch_s(profile: Profile) -> float:
-    """Median time of the epochs after the first: TensorFlow's pause before an epoch comes in some epochs only."""
-    begins = [marker.at_s for marker in profile.markers if marker.kind == "epoch"]
-    return statistics.median(end - begin for begin, end in itertools.pairwise([*begins, profile.ledger.wall_s]))
-
-
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What a demo showed: the finding, and the speed-up of a steady epoch that its remedy really gave."""
@@ -142,7 +133,9 @@ def run(log_dir: str) -> Outcome | None:
             return None
         print(f"\n2/2  The same training with the fix for {finding.code}:\n", flush=True)
         fixed = _train(fixed_data, os.path.join(log_dir, "2-fixed"), verbose=0)
-    before_s, after_s = _typical_epoch_s(slow.profile), _typical_epoch_s(fixed.profile)
+    before_s, after_s = slow.typical_epoch_s, fixed.typical_epoch_s
+    assert before_s is not None  # there are several epochs
+    assert after_s is not None
     outcome = Outcome(finding, before_s / after_s)
     gain = finding.speedup
     print(f"\n  epoch       {words.seconds(before_s)} -> {words.seconds(after_s)} (medians after the first)")

@@ -334,6 +334,18 @@ class Ledger:
 
 
 @dataclasses.dataclass(frozen=True)
+class Epochs:
+    """How much the steady epochs differ: what each of them spent between its last step and the next epoch, and in gc.
+
+    The mean is what the ledger holds. TensorFlow joins a thread at the end of an iterator that now and then sleeps on,
+    so that a few epochs may have nearly all of the sum.
+    """
+
+    restart: Quantiles | None = None
+    gc: Quantiles | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Hook:
     """Time spent in one hook of one callback. `phase` is the phase of the ledger that holds it."""
 
@@ -550,6 +562,7 @@ class Profile:
     validation: Validation | None = None
     ledger: Ledger = Ledger()
     steady: Ledger | None = None
+    epochs: Epochs = Epochs()
     steps: Steps = Steps()
     breakdown: Breakdown | None = None
     hooks: tuple[Hook, ...] = ()

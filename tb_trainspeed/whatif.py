@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from tb_trainspeed.profile import ONE_OFF_PHASES, Profile
-from tb_trainspeed.rules.facts import BATCH_HOOKS, COMPUTING, steady_of, takes_turns
+from tb_trainspeed.rules.facts import BATCH_HOOKS, COMPUTING, pauses_of, steady_of, takes_turns
 from tb_trainspeed.rules.rule import Change, Range, exactly
 
 End = Literal["low", "expected", "high"]
@@ -28,11 +28,6 @@ _CORE_USE = Range(0.8, 0.9, 1.0)
 # wants them all is read off how busy the cores are while it computes. Eight demos on two cores gave 0.9 to 1.2 of that;
 # fetches that are not quite ready took a part back.
 _CONTENTION = Range(0.0, 0.8, 1.0)
-# The boundary between two epochs: TensorFlow joins the autotuner of the old iterator, which may sleep out the rest of
-# its period (seen in gdb: `RootDataset::Iterator::~Iterator`). The period doubles from 10 ms on
-# (`Model::OptimizeLoop`), so the pause is at most about as long as the epoch, and shrinks with it. How often it happens
-# is chance: at the pessimistic end nothing shrinks.
-_RESTART_SHRINKS = {"low": False, "expected": True, "high": True}
 # From this share of waiting on, it is the supply that sets the pace.
 _STARVED = 0.15
 # Old and new fit differ a little anyway. An assumption; repeated runs on a shared machine differ by far more.
@@ -56,6 +51,8 @@ class StepModel:
         cpu_s: CPU time of the whole process a step, at its `source_cpu_s`.
         cores: cores that the process may use.
         restart_s: the boundary between two epochs.
+        pauses_s: what boundaries and collections of garbage take in some epochs more than in most. It comes by chance,
+            with and without a remedy: both epochs are taken to be without, unless a change is about it.
         startup_s, compilation_s: what the fit pays for once, and no steady epoch.
         epochs: epochs of the fit. Fewer of them make no epoch faster, and save whole ones.
     """
@@ -76,6 +73,7 @@ class StepModel:
     validation_s: float
     restart_s: float
     rest_s: float
+    pauses_s: float = 0.0
     startup_s: float = 0.0
     compilation_s: float = 0.0
     epochs: float = 1.0
@@ -98,6 +96,7 @@ class StepModel:
     def epoch_s(self, core_use: float) -> float:
         """Time of one epoch."""
         once = self.epoch_callbacks_s + self.checkpointing_s + self.validation_s + self.restart_s + self.rest_s
+        once += self.pauses_s
         return self.steps * self.step_s(core_use) + once
 
     def phases(self, core_use: float) -> dict[str, float]:
@@ -112,7 +111,7 @@ class StepModel:
             "callbacks": self.steps * self.batch_callbacks_s + self.epoch_callbacks_s,
             "checkpointing": self.checkpointing_s,
             "validation": self.validation_s,
-            "epoch_restart": self.restart_s,
+            "epoch_restart": self.restart_s + self.pauses_s,
             "other": self.steps * self.other_step_s + self.rest_s,
         }
 
@@ -126,13 +125,15 @@ def baseline(profile: Profile) -> StepModel | None:
     steady = steady_of(profile)
     if steady is None:
         return None
+    pauses = {"epoch_restart": pauses_of(profile.epochs.restart), "gc": pauses_of(profile.epochs.gc)}
     step = {name: steady.per_step(name) for name in steady.phases}
     compute_s = sum(step.get(name, 0.0) for name in COMPUTING)
     # Rows of callbacks are sums over the whole fit; the ledger says how much of them is steady.
     batch_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks" and row.hook in BATCH_HOOKS)
     all_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks")
     batch_callbacks_s = step.get("callbacks", 0.0) * (batch_rows / all_rows if all_rows else 0.0)
-    other_s, late_s = step.get("gc", 0.0) + step.get("trainspeed", 0.0), 0.0
+    gc_s = max(0.0, step.get("gc", 0.0) - pauses["gc"] / steady.steps_per_epoch)
+    other_s, late_s = gc_s + step.get("trainspeed", 0.0), 0.0
     wait_s = step.get("input_wait", 0.0)
     # Checkpoints after a batch are in the critical path like those after an epoch, but hardly any epoch needs two
     # kinds: both are counted per epoch.
@@ -169,7 +170,8 @@ def baseline(profile: Profile) -> StepModel | None:
         epoch_callbacks_s=per_epoch.get("callbacks", 0.0) - batch_callbacks_s * steady.steps_per_epoch,
         checkpointing_s=per_epoch.get("checkpointing", 0.0),
         validation_s=per_epoch.get("validation", 0.0),
-        restart_s=per_epoch.get("epoch_restart", 0.0),
+        restart_s=max(0.0, per_epoch.get("epoch_restart", 0.0) - pauses["epoch_restart"]),
+        pauses_s=sum(pauses.values()),
         rest_s=per_epoch.get("other", 0.0),
         startup_s=profile.ledger.phases.get("startup") or 0.0,
         compilation_s=profile.ledger.phases.get("compilation") or 0.0,
@@ -208,11 +210,7 @@ def apply(model: StepModel, changes: Iterable[Change], end: End) -> StepModel:
     faster = 1 - getattr(_CONTENTION, end) * before.busy_cores() * min(1.0, released)
     values["device_s"] *= faster
     values["dispatch_s"] *= faster
-    after = StepModel(**values)
-    if _RESTART_SHRINKS[end] and before.step_s(1.0):
-        shrunk = min(1.0, after.step_s(1.0) / before.step_s(1.0))
-        after = dataclasses.replace(after, restart_s=after.restart_s * shrunk)
-    return after
+    return StepModel(**values)
 
 
 def _no_longer_computed(before: StepModel, values: Mapping[str, float], scale: float) -> float:
@@ -249,6 +247,8 @@ class Prediction:
 def predict(model: StepModel, changes: Iterable[Change]) -> Prediction:
     """Simulates an epoch with all `changes` together."""
     changes = tuple(changes)
+    if not any("pauses_s" in {*change.sets, *change.removes, *change.factors} for change in changes):
+        model = dataclasses.replace(model, pauses_s=0.0)
     before = Epoch(model.epoch_s(1.0), model.step_s(1.0), model.phases(1.0))
     if not changes:
         return Prediction(before, before, exactly(before.epoch_s))

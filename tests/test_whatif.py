@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tb_trainspeed import whatif
-from tb_trainspeed.profile import Data, Environment, Hook, Ledger, Profile, Source, Steps
+from tb_trainspeed.profile import Data, Environment, Epochs, Hook, Ledger, Profile, Quantiles, Source, Steps
 from tb_trainspeed.rules.rule import Change, Range, exactly
 
 PHASES = {"input_wait": 3.0, "compute": 1.0, "callbacks": 0.5, "validation": 0.4, "epoch_restart": 0.1}
@@ -119,6 +119,24 @@ def test_what_is_no_longer_computed_takes_its_cpu_time_along():
     after = whatif.apply(model, [Change(removes={"device_s": exactly(model.device_s / 2)})], "expected")
     assert after.cpu_s == pytest.approx(model.cpu_s / 2)
     assert after.step_s(1.0) < model.step_s(1.0)
+
+
+PAUSING = dataclasses.replace(
+    STARVED, epochs=Epochs(restart=Quantiles(4, mean_s=0.1, p05_s=0.02, p50_s=0.02, p95_s=0.3, p99_s=0.3, max_s=0.3))
+)
+
+
+def test_pauses_of_a_few_epochs_are_measured_but_foretell_nothing():
+    model, change = whatif.baseline(PAUSING), Change(sets={"supply_s": exactly(0.01)})
+    assert model.epoch_s(1.0) == pytest.approx(PAUSING.steady.wall_s)
+    assert whatif.predict(model, [change]).before.epoch_s == pytest.approx(PAUSING.steady.wall_s - 0.08)
+    assert whatif.speedup(model, [change]).expected > whatif.speedup(whatif.baseline(STARVED), [change]).expected
+
+
+def test_a_remedy_against_pauses_gains_their_time():
+    foreseen = whatif.predict(whatif.baseline(PAUSING), [Change(removes={"pauses_s": exactly(0.08)})])
+    assert foreseen.before.epoch_s == pytest.approx(PAUSING.steady.wall_s)
+    assert foreseen.before.epoch_s - foreseen.after_s.expected == pytest.approx(0.08)
 
 
 def test_fewer_epochs_save_whole_epochs_and_make_none_faster():

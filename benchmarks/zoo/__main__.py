@@ -49,7 +49,7 @@ def once(chosen: Case, turn: int) -> tuple[dict[str, Any], Report]:
 
 
 def _time(report: Report, chosen: Case) -> float:
-    return report.wall_s if chosen.total else report.epoch_s or report.wall_s
+    return report.wall_s if chosen.total else report.typical_epoch_s or report.epoch_s or report.wall_s
 
 
 def _predicted(report: Report, chosen: Case) -> dict[str, float]:

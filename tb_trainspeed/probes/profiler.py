@@ -28,7 +28,8 @@ class Profiler:
         decoder: decodes what was seen.
     """
 
-    # Starting and stopping took 0.3 and 10 to 170 ms on CPUs, decoding 5 to 150 ms. The first sample tells; every fit may have that one.
+    # Starting and stopping took 0.3 and 10 to 170 ms on CPUs, decoding 5 to 150 ms. The first sample tells,
+    # and every fit may have that one.
     first_cost_ns = 30_000_000
 
     def __init__(

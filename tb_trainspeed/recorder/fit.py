@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-from tb_trainspeed.profile import Hook, Marker, NestedCall, Profile, Steps, Validation
+from tb_trainspeed.profile import Epochs, Hook, Marker, NestedCall, Profile, Steps, Validation
 from tb_trainspeed.recorder.budget import Budget
 from tb_trainspeed.recorder.clock import PhaseClock
 from tb_trainspeed.recorder.curves import Curves
@@ -82,6 +82,7 @@ class FitRecorder:
         self._curves = Curves()
         self._first_epoch: Mark | None = None
         self._last_epoch: Mark | None = None
+        self._per_epoch = {"epoch_restart": Sketch(), "gc": Sketch()}
         self._stride = 1
         self._buckets: list[Mark] = [self._mark(self.clock.start_ns)]
         self._markers: dict[str, tuple[int, int, list[Marker]]] = {}
@@ -297,9 +298,16 @@ class FitRecorder:
             mark = self._mark(self.clock.switch("epoch_restart"))
             if not self._first_epoch:
                 self._first_epoch, self._step = mark, Sketch()
-            self._last_epoch = mark
+            self._epoch_over(mark)
             self._marker("epoch", mark.at_ns, 0, f"epoch {epoch + 1}")
         self._step_of_epoch = self._fetches_of_epoch = 0
+
+    def _epoch_over(self, mark: Mark) -> None:
+        """A steady epoch ended with this mark, or the first of them begins."""
+        if self._last_epoch:
+            for slot, sketch in self._per_epoch.items():
+                sketch.add(mark.totals.get(slot, 0) - self._last_epoch.totals.get(slot, 0))
+        self._last_epoch = mark
 
     def epoch_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """The steps of an epoch are over; these are its logs."""
@@ -360,7 +368,7 @@ class FitRecorder:
             self._leave_steps("epoch_restart")
             mark = self._mark(self.clock.switch("epoch_restart"))
             if self._first_epoch:
-                self._last_epoch = mark
+                self._epoch_over(mark)
             if mark.steps > self._buckets[-1].steps or mark.at_ns > self._buckets[-1].at_ns:
                 self._buckets.append(mark)
             self.finished_ns = mark.at_ns
@@ -494,6 +502,7 @@ class FitRecorder:
             validation=validation,
             ledger=ledger,
             steady=steady,
+            epochs=Epochs(*(sketch.summary() for sketch in self._per_epoch.values())),
             steps=self._steps_facts(mark, fetched, (shares or {}).get("input_wait")),
             hooks=hooks,
             curves=self._curves.curves(),

@@ -3,7 +3,9 @@
 import dataclasses
 import functools
 import html
+import itertools
 import json
+import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -126,6 +128,19 @@ class Report:
         """Seconds of a steady epoch."""
         steady = steady_of(self.profile)
         return steady.epoch_s if steady else None
+
+    @property
+    def typical_epoch_s(self) -> float | None:
+        """Median seconds of the epochs after the first: without what a few of them paused for.
+
+        `None` when there is none, and when there are so many that not every beginning was kept.
+        """
+        begins = [marker.at_s for marker in self.profile.markers if marker.kind == "epoch"]
+        if not begins or len(begins) != self.profile.ledger.epochs - 1:
+            return None
+        return statistics.median(
+            end - begin for begin, end in itertools.pairwise([*begins, self.profile.ledger.wall_s])
+        )
 
     @property
     def steps_per_s(self) -> float | None:

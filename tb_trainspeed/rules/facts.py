@@ -20,6 +20,7 @@ from tb_trainspeed.profile import (
     Ledger,
     NestedCall,
     Profile,
+    Quantiles,
     Source,
     Stage,
     Timeline,
@@ -65,6 +66,11 @@ def steady_of(profile: Profile) -> Steady | None:
     if ledger.steps < MIN_STEPS or ledger.wall_s <= one_off:
         return None
     return Steady((ledger.wall_s - one_off) / epochs, epochs, ledger.steps / epochs, phases)
+
+
+def pauses_of(epochs: Quantiles | None) -> float:
+    """What the mean steady epoch has more than the median one, seconds: it comes in a few epochs, by chance."""
+    return max(0.0, epochs.mean_s - epochs.p50_s) if epochs else 0.0
 
 
 def _share(profile: Profile, *phases: str) -> float | None:
@@ -238,9 +244,17 @@ def batches_per_epoch(profile: Profile) -> int | None:
 
 @fact
 def restart_s(profile: Profile) -> float | None:
-    """Boundary between two epochs, seconds."""
+    """Boundary between two epochs, seconds, without the pauses that a few of them have."""
     steady = steady_of(profile)
-    return steady.phases.get("epoch_restart", 0.0) / steady.epochs if steady else None
+    if steady is None:
+        return None
+    return max(0.0, steady.phases.get("epoch_restart", 0.0) / steady.epochs - pauses_of(profile.epochs.restart))
+
+
+@fact
+def restarts(profile: Profile) -> Quantiles | None:
+    """The boundaries of the steady epochs."""
+    return profile.epochs.restart
 
 
 @fact

@@ -415,6 +415,14 @@ class Ledger(_message.Message):
     phases: _containers.MessageMap[str, Number]
     def __init__(self, wall_s: _Optional[float] = ..., steps: _Optional[int] = ..., epochs: _Optional[int] = ..., phases: _Optional[_Mapping[str, Number]] = ...) -> None: ...
 
+class Epochs(_message.Message):
+    __slots__ = ("restart", "gc")
+    RESTART_FIELD_NUMBER: _ClassVar[int]
+    GC_FIELD_NUMBER: _ClassVar[int]
+    restart: Quantiles
+    gc: Quantiles
+    def __init__(self, restart: _Optional[_Union[Quantiles, _Mapping]] = ..., gc: _Optional[_Union[Quantiles, _Mapping]] = ...) -> None: ...
+
 class Hook(_message.Message):
     __slots__ = ("callback", "hook", "phase", "calls", "total_s", "max_s")
     CALLBACK_FIELD_NUMBER: _ClassVar[int]
@@ -660,7 +668,7 @@ class Curve(_message.Message):
     def __init__(self, name: _Optional[str] = ..., epochs: _Optional[int] = ..., first: _Optional[float] = ..., previous: _Optional[float] = ..., last: _Optional[float] = ..., lowest: _Optional[float] = ..., lowest_epoch: _Optional[int] = ..., highest: _Optional[float] = ..., highest_epoch: _Optional[int] = ..., not_finite_epoch: _Optional[int] = ...) -> None: ...
 
 class Profile(_message.Message):
-    __slots__ = ("schema", "fit_id", "fit_index", "worker", "status", "started_at_s", "updated_at_s", "start_seen", "epochs_planned", "environment", "model", "data", "validation", "ledger", "steady", "steps", "hooks", "callbacks", "nested_calls", "compilation", "timeline", "markers", "resources", "cost", "not_measured", "breakdown", "model_fit_index", "curves")
+    __slots__ = ("schema", "fit_id", "fit_index", "worker", "status", "started_at_s", "updated_at_s", "start_seen", "epochs_planned", "environment", "model", "data", "validation", "ledger", "steady", "steps", "hooks", "callbacks", "nested_calls", "compilation", "timeline", "markers", "resources", "cost", "not_measured", "breakdown", "model_fit_index", "curves", "epochs")
     class NotMeasuredEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -696,6 +704,7 @@ class Profile(_message.Message):
     BREAKDOWN_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIT_INDEX_FIELD_NUMBER: _ClassVar[int]
     CURVES_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
     schema: int
     fit_id: str
     fit_index: int
@@ -724,4 +733,5 @@ class Profile(_message.Message):
     breakdown: Breakdown
     model_fit_index: int
     curves: _containers.RepeatedCompositeFieldContainer[Curve]
-    def __init__(self, schema: _Optional[int] = ..., fit_id: _Optional[str] = ..., fit_index: _Optional[int] = ..., worker: _Optional[int] = ..., status: _Optional[str] = ..., started_at_s: _Optional[float] = ..., updated_at_s: _Optional[float] = ..., start_seen: _Optional[str] = ..., epochs_planned: _Optional[int] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., data: _Optional[_Union[Data, _Mapping]] = ..., validation: _Optional[_Union[Validation, _Mapping]] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., steady: _Optional[_Union[Ledger, _Mapping]] = ..., steps: _Optional[_Union[Steps, _Mapping]] = ..., hooks: _Optional[_Iterable[_Union[Hook, _Mapping]]] = ..., callbacks: _Optional[_Iterable[_Union[CallbackFacts, _Mapping]]] = ..., nested_calls: _Optional[_Iterable[_Union[NestedCall, _Mapping]]] = ..., compilation: _Optional[_Union[Compilation, _Mapping]] = ..., timeline: _Optional[_Union[Timeline, _Mapping]] = ..., markers: _Optional[_Iterable[_Union[Marker, _Mapping]]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., not_measured: _Optional[_Mapping[str, str]] = ..., breakdown: _Optional[_Union[Breakdown, _Mapping]] = ..., model_fit_index: _Optional[int] = ..., curves: _Optional[_Iterable[_Union[Curve, _Mapping]]] = ...) -> None: ...
+    epochs: Epochs
+    def __init__(self, schema: _Optional[int] = ..., fit_id: _Optional[str] = ..., fit_index: _Optional[int] = ..., worker: _Optional[int] = ..., status: _Optional[str] = ..., started_at_s: _Optional[float] = ..., updated_at_s: _Optional[float] = ..., start_seen: _Optional[str] = ..., epochs_planned: _Optional[int] = ..., environment: _Optional[_Union[Environment, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., data: _Optional[_Union[Data, _Mapping]] = ..., validation: _Optional[_Union[Validation, _Mapping]] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., steady: _Optional[_Union[Ledger, _Mapping]] = ..., steps: _Optional[_Union[Steps, _Mapping]] = ..., hooks: _Optional[_Iterable[_Union[Hook, _Mapping]]] = ..., callbacks: _Optional[_Iterable[_Union[CallbackFacts, _Mapping]]] = ..., nested_calls: _Optional[_Iterable[_Union[NestedCall, _Mapping]]] = ..., compilation: _Optional[_Union[Compilation, _Mapping]] = ..., timeline: _Optional[_Union[Timeline, _Mapping]] = ..., markers: _Optional[_Iterable[_Union[Marker, _Mapping]]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., not_measured: _Optional[_Mapping[str, str]] = ..., breakdown: _Optional[_Union[Breakdown, _Mapping]] = ..., model_fit_index: _Optional[int] = ..., curves: _Optional[_Iterable[_Union[Curve, _Mapping]]] = ..., epochs: _Optional[_Union[Epochs, _Mapping]] = ...) -> None: ...

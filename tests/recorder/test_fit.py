@@ -64,6 +64,14 @@ def play(fit, plan):
     return fit.profile()
 
 
+def test_what_the_steady_epochs_spent_between_two_of_them_is_known_for_each(played):
+    profile = play(played, Plan(restart=4.0, gc_in_call_once=30.0))
+    assert profile.epochs.restart.count == profile.epochs.gc.count == profile.steady.epochs == EPOCHS - 1
+    assert profile.epochs.restart.mean_s * 2 == pytest.approx(profile.steady.phases["epoch_restart"])
+    assert profile.epochs.gc.p50_s == pytest.approx(0.0, abs=1e-8)
+    assert profile.epochs.gc.max_s == pytest.approx(0.03)
+
+
 def phases_ms(ledger):
     return {name: value * 1e3 for name, value in ledger.phases.items() if value}
 

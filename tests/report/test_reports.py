@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tb_trainspeed.profile import Data, Environment, Ledger, Model, Profile, Quantiles, Source, Steps
+from tb_trainspeed.profile import Data, Environment, Ledger, Marker, Model, Profile, Quantiles, Source, Steps
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.report.terminal import render
 from tb_trainspeed.rules import words
@@ -172,3 +172,11 @@ def test_other_words():
     assert words.times_range(2.24, 2.61) == "2.2–2.6×"
     assert [words.size(x) for x in (500, 2_500_000)] == ["500 B", "2.5 MB"]
     assert words.number(1290.4) == "1,290"
+
+
+def test_the_typical_epoch_is_not_moved_by_a_pause_and_needs_every_beginning():
+    begins = tuple(Marker("epoch", 100 * index, at_s, 0.0, "") for index, at_s in enumerate((3.0, 5.0, 9.0)))
+    profile = dataclasses.replace(HEALTHY, ledger=Ledger(11.0, 400, 4, PHASES), markers=begins)
+    assert diagnose(profile).typical_epoch_s == pytest.approx(2.0)
+    assert diagnose(dataclasses.replace(profile, markers=begins[::2])).typical_epoch_s is None
+    assert diagnose(HEALTHY).typical_epoch_s is None

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tb_trainspeed.profile import Data, Files, HotSpot, Layer, LayerTime, Source, Stage
+from tb_trainspeed.profile import Data, Files, HotSpot, Layer, LayerTime, Quantiles, Source, Stage
 from tb_trainspeed.rules.input_pipeline import epoch, files, mapping, options, preprocessing, python_code, workers
 from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, silent
@@ -132,6 +132,15 @@ IP13 = {
     "busy_cores": 0.5,
     "cores": 4.0,
 }
+PAUSES = Quantiles(count=8, mean_s=0.25, p05_s=0.01, p50_s=0.01, p95_s=0.9, p99_s=1.0, max_s=1.0)
+IP27 = {
+    "backend": "tensorflow",
+    "adapter": "TFDatasetAdapter",
+    "data": Data(batch_size=32),
+    "stages": (PATHS, JPEGS, BATCH32),
+    "steady": STEADY,
+    "restarts": PAUSES,
+}
 IP14 = {"stages": (PATHS, JPEGS, SHUFFLE, BATCH32), "restart_s": 0.4, "steady": STEADY}
 IP15 = {"stages": (PATHS, JPEGS, SKIP, BATCH32), "restart_s": 0.4, "steady": STEADY}
 IP16 = {
@@ -220,6 +229,8 @@ FIRES = [
     fires(epoch.shuffle_after_decode, IP14),
     fires(epoch.skip_after_heavy_work, IP15),
     fires(epoch.cache_never_filled, IP16),
+    fires(epoch.autotuner_holds_up_epochs, IP27, "dataset"),
+    fires(epoch.autotuner_holds_up_epochs, IP27, "arrays", adapter="ArrayDataAdapter", stages=(SLICES, BATCH)),
     fires(options.automatic_prefetch_off, IP17),
     fires(options.automatic_prefetch_off, IP17, "autotuning off", data=Data(options={"autotune.enabled": "False"})),
     fires(python_code.open_file_per_batch, IP18),
@@ -386,6 +397,36 @@ SILENT = [
         Passed,
         "small buffer",
         stages=(PATHS, JPEGS, dataclasses.replace(SHUFFLE, buffer=63), BATCH32),
+    ),
+    silent(epoch.autotuner_holds_up_epochs, IP27, NotApplicable, "JAX", backend="jax"),
+    silent(
+        epoch.autotuner_holds_up_epochs,
+        IP27,
+        NotApplicable,
+        "off already",
+        data=Data(options={"autotune.enabled": "False"}),
+    ),
+    silent(
+        epoch.autotuner_holds_up_epochs,
+        IP27,
+        NotApplicable,
+        "few epochs",
+        restarts=dataclasses.replace(PAUSES, count=4),
+    ),
+    silent(epoch.autotuner_holds_up_epochs, IP27, Passed, "Keras' own dataset", adapter="PyDatasetAdapter"),
+    silent(
+        epoch.autotuner_holds_up_epochs,
+        IP27,
+        Passed,
+        "short pauses",
+        restarts=dataclasses.replace(PAUSES, mean_s=0.209),
+    ),
+    silent(
+        epoch.autotuner_holds_up_epochs,
+        IP27,
+        Passed,
+        "trap: every epoch starts slowly",
+        restarts=dataclasses.replace(PAUSES, mean_s=0.6, p50_s=0.26),
     ),
     silent(epoch.skip_after_heavy_work, IP15, NotApplicable, "arrays", stages=()),
     silent(epoch.skip_after_heavy_work, IP15, Passed, "skips paths", stages=(PATHS, SKIP, JPEGS, BATCH32)),

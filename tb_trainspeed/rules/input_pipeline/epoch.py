@@ -1,15 +1,19 @@
-"""What a tf.data pipeline does anew in every epoch: fill a buffer, compute what is skipped, lose a cache."""
+"""What a tf.data pipeline does in every epoch: fill a buffer, compute what is skipped, lose a cache, end."""
 
 from collections.abc import Sequence
 
-from tb_trainspeed.profile import Stage
+from tb_trainspeed.profile import Data, Quantiles, Stage
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import Steady
+from tb_trainspeed.rules.facts import Steady, pauses_of
 from tb_trainspeed.rules.input_pipeline.shared import DECODING, HEAVY, does, from_memory, maps, waits
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
 # Below this share of an epoch its beginning gains less than epochs differ from each other.
 _SPEAK_FROM = 0.1
+# A pause is an exception: so many boundaries show what is usual, and it is so many times as long.
+_ENOUGH_EPOCHS, _PAUSE_FROM = 5, 4.0
+# Batches to prefetch; the autotuner's own buffer has seldom more where the step is the slower of the two.
+_AHEAD = 4
 
 
 def _works(stages: Sequence[Stage]) -> Stage | None:
@@ -172,4 +176,66 @@ def cache_never_filled(
     return Passed("no cache that is read in part")
 
 
-RULES = (shuffle_after_decode, skip_after_heavy_work, cache_never_filled)
+@rule("IP27", "autotuner-holds-up-epochs")
+def autotuner_holds_up_epochs(
+    backend: str, adapter: str, data: Data, stages: tuple[Stage, ...], steady: Steady, restarts: Quantiles
+) -> Outcome:
+    """Now and then the end of an epoch waits for the thread that tunes the tf.data pipeline.
+
+    What it means: most epochs end within milliseconds, but some pause between their last step and the next epoch. On
+    TensorFlow, arrays and datasets alike are read by a tf.data iterator, a new one for every epoch.
+
+    Why it is slow: an iterator that ends joins the thread of its autotuner. That thread sleeps for ever longer periods,
+    from 10 ms up to about the length of the epoch, and now and then it is not woken: the training sleeps on with it.
+
+    What to change: switch the autotuner off, prefetch explicitly, and give `num_parallel_calls` numbers. An array
+    has to be made a dataset for that.
+
+    When this is wrong: the pauses have another cause, such as other programs on the machine or a file system that is
+    slow now and then. A pipeline that gains from being tuned, with several expensive stages, may lose more without.
+
+    Sources: seen in a debugger, in `RootDataset::Iterator::~Iterator`. Measured on two cores with epochs of half a
+    second: 0.1 to 1 s in a third of the epochs, and none in 32 epochs with the autotuner off. The prediction takes out
+    what the boundaries take in all epochs more than in most.
+    """
+    if backend != "tensorflow" or adapter == "TorchDataLoaderAdapter":
+        return NotApplicable("the data are not read by tf.data")
+    if data.options.get("autotune.enabled") == "False":
+        return NotApplicable("the autotuner is off")
+    if restarts.count < _ENOUGH_EPOCHS:
+        return NotApplicable(f"{restarts.count} boundaries between epochs are too few to tell a pause from a rule")
+    pauses_s = pauses_of(restarts)
+    share = pauses_s / steady.epoch_s
+    if share < _SPEAK_FROM or restarts.max_s < _PAUSE_FROM * restarts.p50_s:
+        return Passed(f"boundaries between epochs differ by {words.share(share)} of an epoch")
+    if adapter not in ("TFDatasetAdapter", "ArrayDataAdapter"):
+        return Passed("Keras makes the dataset by itself, with no way to its options")
+    parallel = any(stage.kind.startswith("Parallel") for stage in stages)
+    code = (
+        "+ options = tf.data.Options()\n+ options.autotune.enabled = False\n"
+        f"+ dataset = dataset.prefetch({_AHEAD}).with_options(options)"
+    )
+    if adapter == "ArrayDataAdapter":
+        code = (
+            "+ dataset = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x))"
+            f".batch({data.batch_size or 32})\n{code}\n- model.fit(x, y, ...)\n+ model.fit(dataset, ...)"
+        )
+    return Found(
+        title="Some epochs wait for tf.data's autotuner to end",
+        message=f"Half of the boundaries between epochs take at most {words.seconds(restarts.p50_s)}, the longest "
+        f"{words.seconds(restarts.max_s)}: the tf.data iterator, when it ends, joins the thread that tunes it.",
+        phase="epoch_restart",
+        evidence={
+            "boundary between epochs, median": words.seconds(restarts.p50_s),
+            "longest": words.seconds(restarts.max_s),
+            "pauses": f"{words.seconds(pauses_s)} an epoch, {words.share(share)} of it",
+        },
+        remedy="Switch the autotuner off and prefetch explicitly."
+        + (" Give `num_parallel_calls` a number: nobody tunes it then." if parallel else ""),
+        code=code,
+        change=Change(removes={"pauses_s": Range(0.7 * pauses_s, pauses_s, pauses_s)}),
+        confidence="likely",
+    )
+
+
+RULES = (shuffle_after_decode, skip_after_heavy_work, cache_never_filled, autotuner_holds_up_epochs)
