@@ -14,13 +14,14 @@ deep samples, with what the times of fits without the callback imply. KERAS_BACK
 import argparse
 import dataclasses
 import gc
+import itertools
 import json
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -36,6 +37,8 @@ EPOCHS, STEPS, BATCH, CLASSES = 4, 30, 64, 10
 FIRST_KERNEL = 3, 3, 1, 16
 _SIDE = 128
 _SHARE, _FIXED_S = 0.3, 0.005
+# About what it takes to compile the small convnet once more.
+_COMPILING_S = 0.3
 _PARTS = ("forward", "backward", "metrics")
 
 
@@ -227,6 +230,47 @@ def _arrays(model: Any, **options: Any) -> Fit:
     return _fit(model, dataset, **options)
 
 
+def pooled_convnet() -> Any:
+    """A compiled convnet that takes images of any size."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((None, None, 1)),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(CLASSES),
+        ]
+    )
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=True)
+    return model
+
+
+_sizes = itertools.count(29)
+
+
+def _odd_sizes(model: Any, many: int) -> Fit:
+    """A fit in which so many batches of the steady epochs have a size never seen before, so that the step compiles."""
+    x, y = data(1)
+    odd = {STEPS + (index + 1) * (EPOCHS - 1) * STEPS // (many + 1) for index in range(many)}
+
+    def batches() -> Iterator[Any]:
+        for index in range(EPOCHS * STEPS):
+            margin = next(_sizes) - 28 if index in odd else 0
+            yield np.pad(x, ((0, 0), (0, margin), (0, 0), (0, 0))), y
+
+    def fit(ours: list[Any]) -> None:
+        made: Any = batches()
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            kinds = tf.TensorSpec((BATCH, None, 28, 1), "float32"), tf.TensorSpec((BATCH,), "int64")
+            made = tf.data.Dataset.from_generator(batches, output_signature=kinds)
+        model.fit(made, steps_per_epoch=STEPS, epochs=EPOCHS, verbose=0, callbacks=ours)
+
+    return fit
+
+
 def cases(folder: str) -> list[Case]:
     """All places. The dear models are made once each."""
     plain = convnet()
@@ -259,6 +303,12 @@ def cases(folder: str) -> list[Case]:
     def burnt(place: str) -> Make:
         return lambda units: _arrays(convnet(**{place: int(units)}))
 
+    compiled = pooled_convnet()
+
+    def recompilation(extra_s: float) -> Fit:
+        many = max(1, round(extra_s * STEPS * (EPOCHS - 1) / _COMPILING_S)) if extra_s else 0
+        return _odd_sizes(compiled, many)
+
     return [
         Case("batch fetching", "input_wait", fetch),
         Case("batch fetching, hidden", "input_wait", hidden, hidden=True),
@@ -271,6 +321,8 @@ def cases(folder: str) -> list[Case]:
         Case("checkpointing", "checkpointing", checkpointing),
         Case("epoch boundary", "epoch_restart", boundary),
         Case("garbage collection", "gc", collections),
+        # torch compiles nothing
+        *([Case("recompilation", "compilation", recompilation)] if keras.backend.backend() != "torch" else []),
     ]
 
 
