@@ -13,6 +13,7 @@ from benchmarks.zoo import (
     callbacks,
     controls,
     convergence,
+    distribution,
     framework,
     hardware,
     input_pipeline,
@@ -21,7 +22,7 @@ from benchmarks.zoo import (
     tf_data,
     transfer,
 )
-from benchmarks.zoo.case import CASES, Case, Fit, measure, on_this_backend
+from benchmarks.zoo.case import CASES, Case, Fit, measure, on_this_backend, run
 
 __all__ = [
     "CASES",
@@ -30,6 +31,7 @@ __all__ = [
     "callbacks",
     "controls",
     "convergence",
+    "distribution",
     "framework",
     "hardware",
     "input_pipeline",
@@ -37,6 +39,7 @@ __all__ = [
     "model_compute",
     "on_this_backend",
     "optimizer",
+    "run",
     "tf_data",
     "transfer",
 ]

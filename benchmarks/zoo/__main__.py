@@ -10,12 +10,13 @@ import argparse
 import datetime
 import platform
 import sys
+import time
 from importlib import metadata
 from typing import Any
 
 import keras
 
-from benchmarks.zoo import CASES, Case, measure, on_this_backend
+from benchmarks.zoo import CASES, Case, on_this_backend, run
 from benchmarks.zoo.results import HEAD, load, markdown, row, save
 from tb_trainspeed import Report
 
@@ -34,14 +35,15 @@ def machine(cores: float | None) -> dict[str, str]:
 
 def once(chosen: Case, turn: int) -> tuple[dict[str, Any], Report]:
     """Runs a case once, in odd turns the fixed one first; returns what was found, predicted and measured."""
-    fixed: Report | None = None
+    begin, fixed = time.perf_counter(), None
     if chosen.fixed and turn % 2:
-        fixed = measure(chosen.fixed)
-    slow = measure(chosen.slow)
+        fixed = run(chosen, fixed=True)
+    slow = run(chosen)
     if chosen.fixed and not turn % 2:
-        fixed = measure(chosen.fixed)
+        fixed = run(chosen, fixed=True)
     codes = [finding.code for finding in slow.findings]
     result: dict[str, Any] = {"found": codes, "right": chosen.right(codes), "verdict": slow.verdict}
+    result["took_s"] = time.perf_counter() - begin
     if fixed:
         result |= {"measured": _time(slow, chosen) / _time(fixed, chosen), **_predicted(slow, chosen)}
         result["left"] = [finding.code for finding in fixed.findings]
@@ -93,6 +95,8 @@ def main() -> None:
             results["machine"] = machine(report.profile.environment.cores)
             if arguments.json:
                 save(results, arguments.json)
+        took_s = sum(repeat.get("took_s", 0.0) for repeat in repeats)
+        print(f"{index}/{len(chosen)} {case.name}, {took_s:.1f} s", end="\x1b[K\n", file=sys.stderr)
         print(row(entry), flush=True)
     if arguments.markdown:
         with open(arguments.markdown, "w", encoding="utf-8") as file:

@@ -81,7 +81,7 @@ class _Keeps(keras.callbacks.Callback):  # type: ignore[misc]
 @case("callback_keeps_everything", "CB11")
 def _keeps(fixed: bool) -> Fit:
     keeps = _Keeps(15000 if fixed else None)
-    return fit(mlp(32, 1024, 3), *numbers(64 * 40), batch_size=64, epochs=8, callbacks=[keeps])
+    return fit(mlp(32, 1024, 3, "sgd"), *numbers(64 * 40), batch_size=64, epochs=8, callbacks=[keeps])
 
 
 @case("tensorboard_histograms", "CB04")

@@ -1,19 +1,25 @@
 """What a case is, and how one is run."""
 
 import dataclasses
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
 from tb_trainspeed import Report, TrainSpeedCallback
+from tb_trainspeed.report import diagnose
+from tb_trainspeed.summary import decode
 
 Fit = Callable[[list[Any]], None]
 EVERYWHERE = ("tensorflow", "jax", "torch")
 
 CASES: list["Case"] = []
 # What else the machine does is true of it, and no property of a case.
-_OF_THE_MACHINE = frozenset({"HW06", "HW07"})
+OF_THE_MACHINE = frozenset({"HW06", "HW07"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +31,8 @@ class Case:
         backends: where it holds.
         quick: whether the tests run it.
         fixed: none where the fix is no `fit`, so that it cannot be timed by its report.
+        environment: variables with which the slow one runs in a process of its own, and so does the fixed one without
+            them; for what is decided when a backend starts. `None` where it runs in this process.
         total: whether it is the wall time of the whole fit that the fix shortens, startup and compilation included;
             else it is the time of a steady epoch.
     """
@@ -37,10 +45,11 @@ class Case:
     fixed: Callable[[], Fit] | None = None
     quick: bool = False
     total: bool = False
+    environment: Mapping[str, str] | None = None
 
     def right(self, codes: list[str]) -> bool:
         """Whether these findings, in this order, name a cause first and all causes among the first three."""
-        codes = [code for code in codes if code in self.causes or code not in _OF_THE_MACHINE]
+        codes = [code for code in codes if code in self.causes or code not in OF_THE_MACHINE]
         if not self.causes:
             return not codes
         return set(codes[:1]) <= set(self.causes) <= set(codes[:3])
@@ -53,13 +62,14 @@ def case(
     quick: bool = False,
     total: bool = False,
     timed: bool = True,
+    environment: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[[bool], Fit]], Callable[[bool], Fit]]:
     """Registers `make(fixed)` as a case; one without a cause, or that is not `timed`, is only run slow."""
 
     def register(make: Callable[[bool], Fit]) -> Callable[[bool], Fit]:
         family = make.__module__.rpartition(".")[2]
         fixed = (lambda: make(True)) if causes and timed else None
-        CASES.append(Case(name, family, causes, on, lambda: make(False), fixed, quick, total))
+        CASES.append(Case(name, family, causes, on, lambda: make(False), fixed, quick, total, environment))
         return make
 
     return register
@@ -68,6 +78,19 @@ def case(
 def on_this_backend(chosen: Case) -> bool:
     """Whether a case holds on the backend that runs."""
     return keras.backend.backend() in chosen.backends
+
+
+def run(chosen: Case, fixed: bool = False) -> Report:
+    """Runs a case as it is or fixed, in a process of its own where it needs one, and returns the report of its fit."""
+    if chosen.environment is None:
+        return measure(chosen.fixed if fixed and chosen.fixed else chosen.slow)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "profile")
+        command = [sys.executable, "-m", "benchmarks.zoo.alone", chosen.name, "fixed" if fixed else "slow", path]
+        variables = os.environ if fixed else {**os.environ, **chosen.environment}
+        subprocess.run(command, check=True, env=variables)
+        with open(path, "rb") as file:
+            return diagnose(decode(file.read()))
 
 
 def measure(make: Callable[[], Fit]) -> Report:

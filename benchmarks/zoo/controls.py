@@ -1,5 +1,7 @@
 """Healthy trainings, and traps: what looks like a cause and is none. Nothing may be found."""
 
+import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -184,3 +186,67 @@ def _lstm(fixed: bool) -> Fit:
     layers = keras.layers
     model = classifier(layers.Input((60,)), layers.Embedding(5000, 64), layers.LSTM(128))
     return fit(model, *tokens(64 * 20, 60), batch_size=64)
+
+
+@case("trap_progress_bar", on=EVERYWHERE)
+def _progress_bar(fixed: bool) -> Fit:
+    """Written into a file, the bar costs next to nothing."""
+    model, x = convnet(), np.random.default_rng(0).normal(size=(64 * 40, 28, 28, 1)).astype("float32")
+
+    def run(callbacks: list[Any]) -> None:
+        with open(os.devnull, "w", encoding="utf-8") as file, contextlib.redirect_stdout(file):
+            model.fit(x, numbers(64 * 40)[1], batch_size=64, epochs=4, verbose=1, callbacks=callbacks)
+
+    return run
+
+
+@case("trap_many_models", on=EVERYWHERE)
+def _many_models(fixed: bool) -> Fit:
+    """The eighth model of a search, none of which was cleared away."""
+    x, y = np.random.default_rng(0).normal(size=(64 * 40, 28, 28, 1)).astype("float32"), numbers(64 * 40)[1]
+    models = [convnet() for _ in range(8)]
+    for model in models[:-1]:
+        model.fit(x[:128], y[:128], verbose=0)
+    return fit(models[-1], x, y, batch_size=64)
+
+
+@case("trap_attention_on_a_cpu", on=EVERYWHERE)
+def _attention(fixed: bool) -> Fit:
+    """The kernel that GPUs have for attention does not exist here."""
+    layers = keras.layers
+    entries = layers.Input((512,))
+    hidden = layers.Embedding(5000, 32)(entries)
+    pooled = layers.GlobalAveragePooling1D()(layers.MultiHeadAttention(2, 16)(hidden, hidden))
+    model = keras.Model(entries, layers.Dense(10)(pooled))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return fit(model, *tokens(16 * 12, 512), batch_size=16, epochs=3)
+
+
+@case("trap_metric_in_python")
+def _metric(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    def accuracy(y: Any, logits: Any) -> Any:
+        right = tf.numpy_function(
+            lambda y, logits: np.float32(np.mean(y == logits.argmax(-1))), [y, logits], tf.float32
+        )
+        return tf.ensure_shape(right, ())
+
+    model, x = convnet(), np.random.default_rng(0).normal(size=(64 * 40, 28, 28, 1)).astype("float32")
+    model.compile("adam", model.loss, metrics=[accuracy])
+    return fit(model, x, numbers(64 * 40)[1], batch_size=64)
+
+
+@case("healthy_fit_with_validation", on=EVERYWHERE)
+def _validated(fixed: bool) -> Fit:
+    x, y = np.random.default_rng(0).normal(size=(64 * 48, 28, 28, 1)).astype("float32"), numbers(64 * 48)[1]
+    stop = keras.callbacks.EarlyStopping(patience=3)
+    held_out = x[64 * 40 :], y[64 * 40 :]
+    return fit(convnet(), x[: 64 * 40], y[: 64 * 40], batch_size=64, validation_data=held_out, callbacks=[stop])
+
+
+@case("healthy_gru", on=("tensorflow", "jax"))
+def _gru(fixed: bool) -> Fit:
+    layers = keras.layers
+    model = classifier(layers.Input((50,)), layers.Embedding(5000, 64), layers.GRU(128), layers.LayerNormalization())
+    return fit(model, *tokens(64 * 20, 50), batch_size=64)

@@ -147,3 +147,39 @@ def _anomaly(fixed: bool) -> Fit:
             run(callbacks)
 
     return watched
+
+
+@case("check_numerics", "FW12", environment={})
+def _check_numerics(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    if not fixed:
+        tf.debugging.enable_check_numerics()
+    return fit(mlp(32, 256, 4), *numbers(64 * 40), batch_size=64)
+
+
+@case("small_layers_on_torch", "FW14", on=("torch",), timed=False)
+def _small_layers(fixed: bool) -> Fit:
+    return fit(mlp(32, 64, 10), *numbers(64 * 40), batch_size=64)
+
+
+@case("debug_nans", "FW12", on=("jax",))
+def _debug_nans(fixed: bool) -> Fit:
+    import jax
+
+    run = fit(mlp(32, 256, 4), *numbers(64 * 40), batch_size=64)
+
+    def watched(callbacks: list[Any]) -> None:
+        with jax.debug_nans(not fixed):
+            run(callbacks)
+
+    return watched
+
+
+@case("compiling_a_deep_network", "FW04", on=("jax",), timed=False)
+def _compiles_long(fixed: bool) -> Fit:
+    """A network as deep as those that people train, for one epoch of a few steps."""
+    model = keras.applications.EfficientNetB0(input_shape=(32, 32, 3), weights=None, classes=10)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    x = np.random.default_rng(0).normal(size=(8 * 12, 32, 32, 3)).astype("float32")
+    return fit(model, x, numbers(8 * 12)[1], batch_size=8, epochs=1)

@@ -92,6 +92,29 @@ def _large_images(fixed: bool) -> Fit:
     return fit(model, *_pictures(16 * 20, size), batch_size=16)
 
 
+@case("areas_under_curves", "MC18", on=EVERYWHERE)
+def _areas(fixed: bool) -> Fit:
+    """For each of 20 labels."""
+    x = numbers(256 * 30, 64)[0]
+    area = keras.metrics.AUC(num_thresholds=20 if fixed else 200, multi_label=True, num_labels=20)
+    model = keras.Sequential([layers.Input((64,)), layers.Dense(64, "relu"), layers.Dense(20, "sigmoid")])
+    model.compile("adam", "binary_crossentropy", metrics=[area])
+    return fit(model, x, (x[:, :20] > 0).astype("float32"), batch_size=256)
+
+
+@case("much_dropout", "MC13")
+def _dropout(fixed: bool) -> Fit:
+    dropout = [] if fixed else [layers.Dropout(0.1) for _ in range(4)]
+    blocks = [layers.Conv2D(16, 3, activation="relu"), *dropout, layers.Conv2D(16, 3, activation="relu")]
+    return fit(classifier(layers.Input((48, 48, 3)), *blocks, pooling=2), *_pictures(32 * 30, 48), batch_size=32)
+
+
+@case("lstm_over_a_long_sequence", "MC02", timed=False)
+def _long_sequence(fixed: bool) -> Fit:
+    model = classifier(layers.Input((300,)), layers.Embedding(5000, 32), layers.LSTM(64))
+    return fit(model, *tokens(32 * 12, 300), batch_size=32, epochs=3)
+
+
 def _pictures(samples: int, size: int) -> tuple[Any, Any]:
     """Images of normal numbers, and a label in 0..9 for each."""
     random = np.random.default_rng(0)

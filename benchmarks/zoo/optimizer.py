@@ -31,3 +31,26 @@ def _muon(fixed: bool) -> Fit:
     optimizer = keras.optimizers.AdamW() if fixed else keras.optimizers.Muon()
     dense = [layers.Dense(512, activation="relu") for _ in range(3)]
     return fit(classifier(layers.Input((64,)), *dense, optimizer=optimizer), *numbers(32 * 25, 64), batch_size=32)
+
+
+def _sparse(optimizer: Any, **options: Any) -> Fit:
+    """Plain gradient descent, which touches the rows that a batch looks up."""
+    table_and_head = layers.Embedding(300_000, 32, **options), layers.Flatten(), layers.Dense(32)
+    model = classifier(layers.Input((4,)), *table_and_head, optimizer=optimizer)
+    return fit(model, *tokens(64 * 40, 4, 300_000), batch_size=64)
+
+
+@case("embedding_with_weight_decay", "OP02")
+def _decay(fixed: bool) -> Fit:
+    return _sparse(keras.optimizers.SGD(0.01, weight_decay=None if fixed else 1e-4))
+
+
+@case("averaged_embedding", "OP02")
+def _averaged(fixed: bool) -> Fit:
+    return _sparse(keras.optimizers.SGD(0.01, use_ema=not fixed))
+
+
+@case("averaged_weights", "OP06", on=("tensorflow", "torch"))
+def _ema(fixed: bool) -> Fit:
+    optimizer = keras.optimizers.SGD(0.01, momentum=0.9, use_ema=not fixed)
+    return fit(mlp(512, 2048, 3, optimizer), *numbers(32 * 40, 512), batch_size=32)

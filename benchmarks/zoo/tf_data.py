@@ -251,3 +251,39 @@ def _augmentation(fixed: bool) -> Fit:
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     x = np.random.default_rng(0).random((32 * 30, 96, 96, 3), "float32")
     return fit(model, x, np.arange(len(x)) % 10, batch_size=32, epochs=6)
+
+
+@case("text_looked_up_in_the_model", "IP22")
+def _text(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    layers = keras.layers
+    words = np.array([f"word{number}" for number in range(2000)])
+    texts = [" ".join(row) for row in np.random.default_rng(0).choice(words, (64 * 30, 300))]
+    look_up = layers.TextVectorization(output_sequence_length=300, vocabulary=words)
+    model = keras.Sequential([] if fixed else [layers.Input((), dtype="string"), look_up])
+    model.add(layers.Embedding(2002, 16))
+    model.add(layers.GlobalAveragePooling1D())
+    model.add(layers.Dense(10))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    dataset = tf.data.Dataset.from_tensor_slices((texts, np.arange(len(texts)) % 10)).batch(64)
+    if fixed:
+        dataset = dataset.map(lambda rows, labels: (look_up(rows), labels), num_parallel_calls=tf.data.AUTOTUNE)
+    return fit(model, dataset)
+
+
+@case("random_map_made_deterministic", "FW12", environment={})
+def _deterministic(fixed: bool) -> Fit:
+    """Where operations are to be deterministic, a map that draws random numbers runs one element at a time."""
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(0)
+    if not fixed:
+        tf.config.experimental.enable_op_determinism()
+    x, y = numbers(16 * 40, 40_000)
+
+    def noisy_quantiles(row: Any, label: Any) -> Any:
+        return tf.sort(row + tf.random.normal(row.shape))[::200], label
+
+    dataset = tf.data.Dataset.from_tensor_slices((x, y))
+    return fit(mlp(200), dataset.map(noisy_quantiles, num_parallel_calls=tf.data.AUTOTUNE).batch(16))

@@ -32,3 +32,26 @@ def _one_hot(fixed: bool) -> Fit:
     one_hot = np.zeros((samples, classes), "float32")
     one_hot[np.arange(samples), y] = 1
     return fit(_wide_softmax(classes, "categorical_crossentropy"), x, one_hot, batch_size=128)
+
+
+class _Rows(keras.utils.PyDataset):  # type: ignore[misc]
+    """Takes rows of arrays, a batch at a time."""
+
+    def __init__(self, x: Any, y: Any, batch: int):
+        super().__init__()
+        self.x, self.y, self.batch = x, y, batch
+
+    def __len__(self) -> int:
+        return len(self.y) // self.batch
+
+    def __getitem__(self, index: int) -> Any:
+        rows = slice(index * self.batch, (index + 1) * self.batch)
+        return self.x[rows], self.y[rows]
+
+
+@case("gigabytes_of_arrays", "TR04", total=True)
+def _gigabytes(fixed: bool) -> Fit:
+    x, y = np.ones((300_000, 1000), "float32"), numbers(300_000, 1)[1]
+    return fit(
+        mlp(1000, 16, 1), *([_Rows(x, y, 2048)] if fixed else [x, y]), batch_size=None if fixed else 2048, epochs=1
+    )

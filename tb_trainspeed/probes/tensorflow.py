@@ -18,7 +18,7 @@ import statistics
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -50,7 +50,16 @@ def fetches_can_be_timed(model: Any) -> str | None:
         return "steps_per_execution > 1 runs several steps in one graph call; the wait inside it needs a deep sample"
     if not type(model.distribute_strategy).__name__.startswith("_Default"):
         return "the batch is fetched inside a distributed step; the wait inside it needs a deep sample"
+    if "one_step_on_data" not in _closure(model.train_function):
+        return "the train function is not that of Keras, and fetches its batches itself"
     return None
+
+
+def _closure(train_function: Callable[..., Any]) -> Mapping[str, Any]:
+    """What a train function refers to, by name: of Keras' own `one_step_on_data`, which takes a batch."""
+    if inspect.isfunction(train_function):
+        return inspect.getclosurevars(train_function).nonlocals
+    return {"train_function": train_function}
 
 
 class ReadyFetch:
@@ -197,7 +206,7 @@ def tracer(train_function: Callable[..., Any]) -> Callable[[Any], None] | None:
     """
     if tf.config.functions_run_eagerly():
         return None
-    step = inspect.getclosurevars(train_function).nonlocals.get("one_step_on_data")
+    step = _closure(train_function).get("one_step_on_data")
     functions: list[Any] = [getattr(step, "__wrapped__", None), step]  # Keras 3.8 does not wrap it
     makers: list[Any] = [one.get_concrete_function for one in functions if hasattr(one, "get_concrete_function")]
 
@@ -223,7 +232,7 @@ def trace_detector(train_function: Callable[..., Any]) -> Callable[[], bool]:
 
 def _trace_counter(train_function: Callable[..., Any]) -> Callable[[], int]:
     """Returns a function that counts how often TensorFlow traced the train function and what it calls."""
-    variables = inspect.getclosurevars(train_function).nonlocals.values()
+    variables = _closure(train_function).values()
     functions = [function for variable in variables for function in (variable, getattr(variable, "__wrapped__", None))]
     counters = [getattr(function, "experimental_get_tracing_count", None) for function in functions]
     return lambda: sum(count() for count in counters if count)

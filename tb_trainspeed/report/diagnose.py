@@ -16,6 +16,10 @@ _WORTH_ONCE = 0.05
 _BOUND = {
     "input_wait": "Waiting for data",
     "compute": "Computing",
+    "optimizer": "Updating the weights",
+    "transfer": "Copying to the device",
+    "collectives": "Exchanging gradients",
+    "host_overhead": "Python and dispatch",
     "callbacks": "Callbacks",
     "checkpointing": "Writing checkpoints",
     "validation": "Validation",
@@ -99,9 +103,12 @@ def _headline(profile: Profile, attainable: Range | None, findings: list[Finding
         return (Part("No step has finished yet: the fit is starting and compiling."),)
     steady = steady_of(profile)
     once_s = sum(ledger.phases.get(name) or 0.0 for name in ONE_OFF_PHASES)
-    if steady is None or (once_s > ledger.wall_s / 2 and not findings):
+    at_start_s = sum(finding.saves_s for finding in findings if finding.speedup is None)
+    earlier = (Part("The fit would be over "), Part(f"{words.seconds(at_start_s)} earlier", True), Part("."))
+    if steady is None or (once_s > ledger.wall_s / 2 and not any(finding.speedup for finding in findings)):
         once = words.share(once_s / ledger.wall_s) if ledger.wall_s else "all"
-        return (Part("Starting and compiling: "), Part(once, True), Part(" of this short fit."))
+        short = (Part("Starting and compiling: "), Part(once, True))
+        return (*short, Part(" of this short fit. "), *earlier) if at_start_s else (*short, Part(" of this short fit."))
     phases = steady.phases
     name = max(phases, key=lambda phase: phases[phase])
     share = phases[name] / (steady.epoch_s * steady.epochs)
@@ -109,9 +116,8 @@ def _headline(profile: Profile, attainable: Range | None, findings: list[Finding
     if attainable and attainable.expected >= _WORTH:
         gain = Part(f"{words.times(attainable.expected)} faster", True)
         return (*bound, Part("Safe fixes would make it "), gain, Part("."))
-    at_start_s = sum(finding.saves_s for finding in findings if finding.speedup is None)
     if at_start_s and not any(finding.speedup for finding in findings):
-        return (*bound, Part("The fit would start "), Part(f"{words.seconds(at_start_s)} earlier", True), Part("."))
+        return (*bound, *earlier)
     if findings and findings[0].speedup:
         gain = Part(f"{words.times(findings[0].speedup.expected)} faster", True)
         return (*bound, Part("A fix that changes training would make it "), gain, Part("."))

@@ -130,3 +130,26 @@ def test_no_iterator_waits_for_the_garbage_collector():
         assert not [value for value in gc.get_objects() if isinstance(value, kind)]
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
+
+
+class OwnTrainFunction(keras.Model):
+    """Makes its train function itself, and fetches the batch in it."""
+
+    def make_train_function(self, force=False):
+        step = tf.function(lambda iterator: self.train_step(next(iterator)))
+        self.train_function = (lambda iterator: dict(step(iterator))) if self.in_python else step
+
+
+@pytest.mark.parametrize("in_python", [False, True])
+def test_a_train_function_of_the_users_own_fetches_its_batches_itself(in_python, make_model, arrays):
+    weights = []
+    callback = TrainSpeedCallback(None, verbose=0)
+    for callbacks in ([], [callback]):
+        model = make_model(OwnTrainFunction)
+        model.in_python = in_python
+        model.fit(*arrays, batch_size=32, epochs=2, verbose=0, shuffle=False, callbacks=callbacks)
+        weights.append(model.get_weights())
+    for without, with_us in zip(*weights, strict=True):
+        np.testing.assert_array_equal(without, with_us)
+    assert callback.report.profile.steps.count == 10
+    assert callback.report.phases["input_wait"] is None
