@@ -45,7 +45,7 @@ class _Counts(keras.callbacks.Callback):  # type: ignore[misc]
 
 @case("table_after_every_batch", "CB01", quick=True, on=EVERYWHERE)
 def _table(fixed: bool) -> Fit:
-    return fit(mlp(32), *numbers(64 * 60), batch_size=64, callbacks=[_Counts(50 if fixed else 1)])
+    return fit(mlp(32), *numbers(64 * 60), batch_size=64, epochs=8, callbacks=[_Counts(50 if fixed else 1)])
 
 
 class _Report(keras.callbacks.Callback):  # type: ignore[misc]
@@ -122,7 +122,7 @@ def _predict(fixed: bool) -> Fit:
 def _checkpoint(fixed: bool) -> Fit:
     path = os.path.join(tempfile.mkdtemp(), "model.keras")
     checkpoint = keras.callbacks.ModelCheckpoint(path, save_freq="epoch" if fixed else 1)
-    return fit(mlp(32, 256), *numbers(64 * 30), batch_size=64, callbacks=[checkpoint])
+    return fit(mlp(32, 256), *numbers(64 * 30), batch_size=64, epochs=6, callbacks=[checkpoint])
 
 
 @case("validation_every_epoch", "CB06", quick=True)
@@ -139,7 +139,13 @@ def _validation(fixed: bool) -> Fit:
 def _validation_batches(fixed: bool) -> Fit:
     x, y = numbers(64 * 40)
     return fit(
-        mlp(32), x, y, batch_size=64, validation_data=numbers(16 * 200), validation_batch_size=256 if fixed else 16
+        mlp(32),
+        x,
+        y,
+        batch_size=64,
+        epochs=8,
+        validation_data=numbers(16 * 200),
+        validation_batch_size=256 if fixed else 16,
     )
 
 

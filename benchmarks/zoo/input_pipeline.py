@@ -98,9 +98,9 @@ class _Tokens(keras.utils.PyDataset):  # type: ignore[misc]
 @case("threads_tokenise", "IP02", on=("torch",))
 def _threads_tokenise(fixed: bool) -> Fit:
     random = np.random.default_rng(0)
-    texts = ["".join(map(chr, random.integers(97, 123, 6000))) for _ in range(_BATCH * 20)]
+    texts = ["".join(map(chr, random.integers(97, 123, 3000))) for _ in range(_BATCH * 60)]
     options = {"workers": 2, "use_multiprocessing": fixed}
-    return fit(mlp(128), _Tokens(texts, random.integers(0, 10, len(texts)), **options))
+    return fit(mlp(128), _Tokens(texts, random.integers(0, 10, len(texts)), **options), epochs=3)
 
 
 class _Slices(keras.utils.PyDataset):  # type: ignore[misc]
@@ -291,7 +291,7 @@ def _hdf5_rows(fixed: bool) -> Fit:
 def _two_causes(fixed: bool) -> Fit:
     x, y = numbers(_BATCH * 30)
     options = {"workers": 8, "max_queue_size": 16} if fixed else {}
-    validation = {"validation_data": numbers(32 * 1500), "validation_batch_size": 32}
+    validation = {"validation_data": numbers(32 * 500), "validation_batch_size": 32}
     every = {"validation_freq": 5} if fixed else {}
     return fit(mlp(32), _FromFiles(x, y, **options), epochs=6, **validation, **every)
 

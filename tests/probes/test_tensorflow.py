@@ -152,4 +152,3 @@ def test_a_train_function_of_the_users_own_fetches_its_batches_itself(in_python,
     for without, with_us in zip(*weights, strict=True):
         np.testing.assert_array_equal(without, with_us)
     assert callback.report.profile.steps.count == 10
-    assert callback.report.phases["input_wait"] is None

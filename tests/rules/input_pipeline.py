@@ -71,6 +71,7 @@ IP02 = {
     "idle_cores": 2.95,
     "source": dataclasses.replace(PYTHON, gil_share=0.9),
     "data": Data(batch_bytes=8_000),
+    "restart_s": 0.1,
 }
 del IP02["wait_s"]
 IP03 = {
@@ -219,6 +220,17 @@ FIRES = [
     fires(mapping.slices_of_small_rows, IP23),
     fires(files.redecode_each_epoch, IP09, "Python"),
     fires(files.redecode_each_epoch, IP09, "DataLoader", adapter="TorchDataLoaderAdapter"),
+    fires(
+        files.redecode_each_epoch,
+        IP09,
+        "nothing but decoding, in parts that add up to a little more than 1",
+        hot_spots=tuple(
+            HotSpot("load", FILE, line, "convert", "PIL", share)
+            for line, share in enumerate(
+                (0.8404255319148937, 0.07446808510638298, 0.06914893617021277, 0.015957446808510637)
+            )
+        ),
+    ),
     fires(files.redecode_each_epoch, IP09_TF, "tf.data"),
     fires(files.redecode_each_epoch, IP09_TF, "augments afterwards", stages=(PATHS, JPEGS, AUGMENT, BATCH32)),
     fires(files.oversized_images, IP10, "JPEG"),

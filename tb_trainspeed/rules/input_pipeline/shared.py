@@ -84,5 +84,6 @@ def share_left(share: float, samples: int = 300) -> Range:
 
     Twice the standard error of a share is the width of the range.
     """
+    share = min(1.0, share)  # a sum of parts may be a little more
     error = 2 * math.sqrt(share * (1 - share) / samples) + 0.02
     return Range(*(max(0.02, 1 - part) for part in (share - error, share, min(1.0, share + error))))

@@ -14,6 +14,8 @@ _QUEUE_S = 0.0004
 # Pickling a batch in a process, sending it through a pipe and unpickling it: bytes a second.
 _PIPE_BYTES_PER_S = Range(0.5e9, 1e9, 2e9)
 _BIG_BATCH_BYTES = 5e6
+# Keras starts the worker processes anew for every epoch: seconds. An assumption; forks of a process that holds torch.
+_START_S = Range(0.5, 0.2, 0.05)
 # How far the share of samples that found the GIL held may be from the truth. An assumption.
 _GIL_ERROR = 0.25
 # From this share on it is the GIL that threads wait for.
@@ -142,6 +144,7 @@ def gil_bound_workers(
     cores: float,
     source: Source,
     data: Data,
+    restart_s: float,
 ) -> Outcome:
     """Threads make the batches, and take turns because of the GIL.
 
@@ -161,7 +164,7 @@ def gil_bound_workers(
     Sources: https://github.com/keras-team/keras/issues/9531, https://github.com/keras-team/keras/issues/10340. Measured
     on two cores: 2.4 times faster on torch, 1.1 times on TensorFlow, where the model wants the cores itself. The
     prediction shares the measured CPU time of a batch between the cores that are idle now, and adds the time to copy
-    it, at 0.5 to 2 GB a second.
+    it, at 0.5 to 2 GB a second, and to start the processes, for which every epoch waits 0.05 to 0.5 seconds.
     """
     if adapter != "PyDatasetAdapter" or workers < 2:
         return NotApplicable("batches are not made by workers")
@@ -197,7 +200,10 @@ def gil_bound_workers(
         remedy=f"Make the workers processes, as many as there are cores. `{data_kind}` must be picklable.",
         code=f"- train = {data_kind}(..., workers={workers})\n"
         f"+ train = {data_kind}(..., workers={count}, use_multiprocessing=True)",
-        change=Change(sets={"supply_s": supply, "device_s": Range(3 * trains_s, 1.5 * trains_s, trains_s)}),
+        change=Change(
+            factors={"restart_s": Range(*(1 + start / max(1e-3, restart_s) for start in _ends(_START_S)))},
+            sets={"supply_s": supply, "device_s": Range(3 * trains_s, 1.5 * trains_s, trains_s)},
+        ),
         confidence="likely",
     )
 
@@ -234,7 +240,8 @@ def multiprocessing_copies(
     When this is wrong: `__getitem__` computes a lot in Python, so that the processes gain more than the copies cost.
 
     Sources: https://github.com/keras-team/keras/issues/11727. Measured on two cores: 3.4 times faster with threads.
-    What a batch takes without the copy cannot be seen from outside the workers, which is the width of the range.
+    What a batch takes without the copy cannot be seen from outside the workers, which is the width of the range. Keras
+    starts the processes anew for every epoch, 0.05 to 0.5 seconds, which threads save.
     """
     if adapter != "PyDatasetAdapter" or not multiprocessing:
         return NotApplicable("batches are not made by processes")
@@ -261,7 +268,10 @@ def multiprocessing_copies(
         f"+ train = {data_kind}(..., workers={workers})",
         change=Change(
             factors={"supply_s": Range(0.8, 0.3, 0.1)},
-            removes={"device_s": Range(copy_s / 2, copy_s, copy_s * 2)} if alone else {},
+            removes={
+                "restart_s": Range(_START_S.high, _START_S.expected, _START_S.low),
+                **({"device_s": Range(copy_s / 2, copy_s, copy_s * 2)} if alone else {}),
+            },
         ),
         confidence="hint" if too_little else "likely",
     )

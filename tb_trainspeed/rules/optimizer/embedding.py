@@ -100,7 +100,7 @@ def adam_on_embedding(
     )
 
 
-@rule("OP02", "embedding-densified", silences=("OP06",))
+@rule("OP02", "embedding-densified", silences=("OP03", "OP06"))
 def embedding_densified(
     model: Model,
     backend: str,
