@@ -105,9 +105,7 @@ class Retraced(keras.Sequential):  # type: ignore[misc]
     def make_train_function(self, force: bool = False) -> None:
         count = 0
 
-        @tf.function
-        def one_step(iterator: Any, step: int) -> Any:
-            return self.train_step(next(iterator))
+        one_step = tf.function(lambda iterator, step: self.train_step(next(iterator)))
 
         def train_function(iterator: Any) -> Any:
             nonlocal count

@@ -9,8 +9,8 @@ def _two_devices(fixed: bool) -> Fit:
     import tensorflow as tf
 
     if fixed:
-        return fit(mlp(32, 256), *numbers(32 * 60), batch_size=32)
+        return fit(mlp(32, 256), *numbers(32 * 150), batch_size=32)
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], halves)
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-        return fit(mlp(32, 256), *numbers(32 * 60), batch_size=32)
+        return fit(mlp(32, 256), *numbers(32 * 150), batch_size=32)

@@ -89,7 +89,7 @@ def _large_images(fixed: bool) -> Fit:
         layers.Conv2D(64, 3, activation="relu"),
         pooling=2,
     )
-    return fit(model, *_pictures(16 * 20, size), batch_size=16)
+    return fit(model, *_pictures(16 * 12, size), batch_size=16)
 
 
 @case("areas_under_curves", "MC18", on=EVERYWHERE)

@@ -23,7 +23,7 @@ def _adam_on_embedding(fixed: bool) -> Fit:
 
 @case("update_of_wide_layers", "OP03", on=("tensorflow", "torch"))
 def _wide(fixed: bool) -> Fit:
-    return fit(mlp(512, 2048, 3), *numbers(32 * 80, 512), batch_size=128 if fixed else 32)
+    return fit(mlp(512, 2048, 3), *numbers(32 * 48, 512), batch_size=128 if fixed else 32)
 
 
 @case("muon_on_a_small_model", "OP05", on=("tensorflow", "jax"))
@@ -48,9 +48,3 @@ def _decay(fixed: bool) -> Fit:
 @case("averaged_embedding", "OP02")
 def _averaged(fixed: bool) -> Fit:
     return _sparse(keras.optimizers.SGD(0.01, use_ema=not fixed))
-
-
-@case("averaged_weights", "OP06", on=("tensorflow", "torch"))
-def _ema(fixed: bool) -> Fit:
-    optimizer = keras.optimizers.SGD(0.01, momentum=0.9, use_ema=not fixed)
-    return fit(mlp(512, 2048, 3, optimizer), *numbers(32 * 40, 512), batch_size=32)

@@ -280,7 +280,7 @@ def _deterministic(fixed: bool) -> Fit:
     keras.utils.set_random_seed(0)
     if not fixed:
         tf.config.experimental.enable_op_determinism()
-    x, y = numbers(16 * 40, 40_000)
+    x, y = numbers(16 * 20, 40_000)
 
     def noisy_quantiles(row: Any, label: Any) -> Any:
         return tf.sort(row + tf.random.normal(row.shape))[::200], label
