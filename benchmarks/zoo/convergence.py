@@ -1,12 +1,10 @@
 """CV: how many epochs it takes to get as good."""
 
-from typing import Any
-
 import keras
 import numpy as np
 
 from benchmarks.zoo.case import EVERYWHERE, Fit, case
-from benchmarks.zoo.trainings import classifier, convnet, fit, images, mlp, numbers
+from benchmarks.zoo.trainings import classifier, convnet, fit, images, numbers
 
 layers = keras.layers
 
@@ -45,13 +43,6 @@ def _bytes(fixed: bool) -> Fit:
     return fit(convnet(), *images(64 * 40), batch_size=64)
 
 
-@case("learning_rate_too_low", "CV02", on=EVERYWHERE, timed=False)
-def _low_rate(fixed: bool) -> Fit:
-    x, y = numbers(64 * 40)
-    model = mlp(32, 512, 3, keras.optimizers.Adam(1e-6))
-    return fit(model, x, y, batch_size=64, callbacks=[keras.callbacks.ReduceLROnPlateau("loss", patience=50)])
-
-
 @case("short_shuffle", "CV04", timed=False)
 def _short_shuffle(fixed: bool) -> Fit:
     import tensorflow as tf
@@ -59,13 +50,6 @@ def _short_shuffle(fixed: bool) -> Fit:
     x, y = images(64 * 40)
     dataset = tf.data.Dataset.from_tensor_slices((x.astype("float32") / 255, np.sort(y))).shuffle(64).batch(64)
     return fit(convnet(), dataset)
-
-
-@case("large_batches_at_the_usual_rate", "CV05", on=EVERYWHERE, timed=False)
-def _large_batches(fixed: bool) -> Fit:
-    x = numbers(1024 * 25)[0]
-    schedule: Any = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate)
-    return fit(mlp(32, 256), x, (x[:, 0] > 0).astype("int32"), batch_size=1024, callbacks=[schedule])
 
 
 @case("plain_gradient_descent", "CV07", on=EVERYWHERE, timed=False)
