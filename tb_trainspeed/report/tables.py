@@ -156,7 +156,12 @@ def _stages(profile: Profile) -> list[dict[str, Any]]:
         _stage(_kind(node["fused"].name), fused[node["fused"].name], node["fused"]) if "fused" in node else node
         for node in nodes
     ]
-    return [*made, *(_stage(_kind(time.name), [], time) for time in left if time.name not in fused)]
+    added = [_stage(_kind(time.name), [], time) for time in left if time.name not in fused]
+    for node in added:
+        # Keras hands what Python makes on to tf.data through this stage: its time is that of the source, again.
+        if node["title"] == "Generator" and profile.data.source:
+            node |= {"time_s": None, "element_s": None, "facts": ["runs the source for tf.data"]}
+    return [*made, *added]
 
 
 def _is_part(kind: str, name: str) -> bool:
