@@ -182,8 +182,7 @@ class FitSession:
         self._deep = deep
         if self._backend.distribution(self._model)[1] > 1 and not self._backend.TELLS_COLLECTIVES:
             self.recorder.untold = frozenset({"collectives"})
-            reason = f"on {self._backend_name} exchanging gradients is not told from computing"
-            self._not_measured["collectives"] = reason
+            self._not_measured["collectives"] = f"on {self._backend_name} it is not told from computing"
         self._decoder = self._spawn("trainspeed-decoder", self._deep.decode_all)
 
     def _sampling_failed(self, error: Exception) -> None:

@@ -79,7 +79,7 @@ test("compilations come with their cause", async () => {
   const compilation = { ...golden().compilation, count: 2, retraces: 1, events, compiler_s: { trace: 0.1, compile: 1.2 } };
   await draw(<Compilation report={{ ...golden(), compilation }} />);
   expect(root.querySelector(".compilation")?.textContent).toContain("2 traces, 1 after the first step");
-  expect([...root.querySelectorAll(".compilation tbody tr")].at(-1)?.textContent).toBe("1203.0 s400 msnew shapes float32(17, 32)");
+  expect([...root.querySelectorAll(".compilation tbody tr")].at(-1)?.textContent).toBe("1203 s400 msnew shapes float32(17, 32)");
   expect(root.textContent).toContain("The compiler's own account of the fit: compile 1.2 s, trace 100 ms.");
 });
 
