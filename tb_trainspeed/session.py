@@ -72,6 +72,7 @@ class FitSession:
         self._not_measured: dict[str, str] = {}
         self._warned = False
         self._worker = 0
+        self._distribution: tuple[str | None, int | None] = None, None
         self._try("worker", self._ask_worker)
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(started_at_s))
         # Workers on several machines may share the second and the number of their processes.
@@ -148,6 +149,8 @@ class FitSession:
         recorder.clock.pop()
 
     def _ask_worker(self) -> None:
+        # On this thread: Keras keeps the distribution of JAX for the thread that set it.
+        self._distribution = self._backend.distribution(self._model)
         self._worker = self._backend.worker(self._model)
 
     def _find_loop(self) -> None:
@@ -180,7 +183,7 @@ class FitSession:
         for name in _GUARDED_SAMPLER:
             setattr(deep, name, self._guarded(getattr(deep, name)))
         self._deep = deep
-        if self._backend.distribution(self._model)[1] > 1 and not self._backend.TELLS_COLLECTIVES:
+        if (self._distribution[1] or 1) > 1 and not self._backend.TELLS_COLLECTIVES:
             self.recorder.untold = frozenset({"collectives"})
             self._not_measured["collectives"] = f"on {self._backend_name} it is not told from computing"
         self._decoder = self._spawn("trainspeed-decoder", self._deep.decode_all)
@@ -403,9 +406,7 @@ class FitSession:
         backend = self._backend
         collect(
             "environment",
-            lambda: facts.environment(
-                self._backend_name, backend.devices(), self._settings, backend.distribution(self._model)
-            ),
+            lambda: facts.environment(self._backend_name, backend.devices(), self._settings, self._distribution),
         )
         collect("model", lambda: backend.model_facts(self._model))
         loop = self._loop

@@ -122,12 +122,14 @@ def test_the_pipeline_says_what_sets_the_pace(show, deep):
 @pytest.mark.parametrize("server", SERVERS)
 def test_the_page_of_a_rule_comes_from_the_package(show, server, deep):
     tab = show(server, run="deep")
-    tab.find(".checks summary").first.click()
+    summary = tab.find(".checks summary").first
+    summary.click()
     passed = next(check for check in deep.checks if check.outcome == "passed").rule
     tab.find(".checks .opens", has_text=passed.code).click()
     page = tab.find(f"#page-{passed.code}")
     expect(page.locator("h4")).to_have_text(list(HEADINGS))
     expect(page.locator("p").first).to_have_text(passed.summary.replace("`", ""))
+    summary.click()
 
 
 def test_callbacks_compilations_and_checks(show, deep):
