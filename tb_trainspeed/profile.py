@@ -544,6 +544,7 @@ class Profile:
     """Everything measured of one call of `fit` in one process.
 
     `fit_index` counts the fits of this callback, `model_fit_index` those of this model that were measured, from 1.
+    `worker` numbers the processes of a distributed fit, from 0.
     """
 
     schema: int = SCHEMA

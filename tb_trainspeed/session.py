@@ -62,8 +62,6 @@ class FitSession:
         max_overhead: float,
     ):
         started_at_s = time.time() - (time.perf_counter_ns() - start_ns) * 1e-9
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(started_at_s))
-        self.fit_id = f"{stamp}-{os.getpid()}-{next(_fits_of_process)}"
         self.max_overhead = max_overhead
         self.recorder = FitRecorder(start_ns)
         self._budget = Budget(max_overhead) if max_overhead else None
@@ -71,10 +69,22 @@ class FitSession:
         self._backend: Any = importlib.import_module(f"tb_trainspeed.probes.{backend}")
         self._log_dir = log_dir
         self._undo, self._validation_undo, self._watch = fit_loop.Undo(), fit_loop.Undo(), fit_loop.Undo()
-        self._static = Profile(
-            fit_id=self.fit_id, fit_index=fit_index, started_at_s=started_at_s, start_seen=start_seen
-        )
         self._not_measured: dict[str, str] = {}
+        self._warned = False
+        self._worker = 0
+        self._distribution: tuple[str | None, int | None] = None, None
+        self._try("worker", self._ask_worker)
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(started_at_s))
+        # Workers on several machines may share the second and the number of their processes.
+        suffix = f"-w{self._worker}" if self._worker else ""
+        self.fit_id = f"{stamp}-{os.getpid()}-{next(_fits_of_process)}{suffix}"
+        self._static = Profile(
+            fit_id=self.fit_id,
+            fit_index=fit_index,
+            worker=self._worker,
+            started_at_s=started_at_s,
+            start_seen=start_seen,
+        )
         self._status = "running"
         self.sees_end = False
         self._source: source.SourceClock | None = None
@@ -91,7 +101,6 @@ class FitSession:
         self._deep_samples: DeepSamples | None = None
         self._loop: fit_loop.FitLoop | None = None
         self._facts_ready = False
-        self._warned = False
         self._timed_function: Callable[..., Any] | None = None
         self._failed: Callable[[], None] = _ignore
 
@@ -139,6 +148,11 @@ class FitSession:
         self._try("resources", self._sample_resources)
         recorder.clock.pop()
 
+    def _ask_worker(self) -> None:
+        # On this thread: Keras keeps the distribution of JAX for the thread that set it.
+        self._distribution = self._backend.distribution(self._model)
+        self._worker = self._backend.worker(self._model)
+
     def _find_loop(self) -> None:
         self._loop = fit_loop.find_fit_loop()
 
@@ -169,6 +183,9 @@ class FitSession:
         for name in _GUARDED_SAMPLER:
             setattr(deep, name, self._guarded(getattr(deep, name)))
         self._deep = deep
+        if (self._distribution[1] or 1) > 1 and not self._backend.TELLS_COLLECTIVES:
+            self.recorder.untold = frozenset({"collectives"})
+            self._not_measured["collectives"] = f"on {self._backend_name} it is not told from computing"
         self._decoder = self._spawn("trainspeed-decoder", self._deep.decode_all)
 
     def _sampling_failed(self, error: Exception) -> None:
@@ -389,9 +406,7 @@ class FitSession:
         backend = self._backend
         collect(
             "environment",
-            lambda: facts.environment(
-                self._backend_name, backend.devices(), self._settings, backend.distribution(self._model)
-            ),
+            lambda: facts.environment(self._backend_name, backend.devices(), self._settings, self._distribution),
         )
         collect("model", lambda: backend.model_facts(self._model))
         loop = self._loop

@@ -71,6 +71,7 @@ export function render(): void {
       remember(session.state().selection);
     },
     retry: refresh,
+    rules: () => api.rules(),
     ...(saved === null && served(api)),
   };
   /** Which fit is in the URL only once it was chosen: a plain link goes on showing the newest. */

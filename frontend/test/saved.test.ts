@@ -8,10 +8,10 @@ import { golden, goldenWorkers } from "./golden";
 
 beforeEach(() => { document.body.replaceChildren(); });
 
-function put(text: string) {
+function put(text: string, id = "trainspeed-saved") {
   const data = document.createElement("script");
   data.type = "application/json";
-  data.id = "trainspeed-saved";
+  data.id = id;
   data.textContent = text;
   document.body.append(data);
 }
@@ -23,6 +23,12 @@ test("in TensorBoard there is no saved report", () => {
 test("a saved report is read as it was written", () => {
   put(JSON.stringify(golden()));
   expect(savedReport()).toEqual(golden());
+});
+
+test("a saved page has the pages of the rules inside", async () => {
+  const rules = [{ code: "IP01", name: "a-rule", summary: "", doc: "A page." }];
+  put(JSON.stringify(rules), "trainspeed-rules");
+  expect(await savedApi(golden()).rules()).toEqual(rules);
 });
 
 test("the session of a saved page shows its one fit without a server", async () => {

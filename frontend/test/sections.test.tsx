@@ -3,6 +3,7 @@ import { render, type ComponentChildren } from "preact";
 import { act } from "preact/test-utils";
 import { beforeEach, expect, test, vi } from "vitest";
 import type { LayerRow, WhatIf } from "../src/model/wire";
+import { Checks } from "../src/views/Checks";
 import { Compilation } from "../src/views/Compilation";
 import { Findings } from "../src/views/Findings";
 import { Hooks } from "../src/views/Hooks";
@@ -78,7 +79,7 @@ test("compilations come with their cause", async () => {
   const compilation = { ...golden().compilation, count: 2, retraces: 1, events, compiler_s: { trace: 0.1, compile: 1.2 } };
   await draw(<Compilation report={{ ...golden(), compilation }} />);
   expect(root.querySelector(".compilation")?.textContent).toContain("2 traces, 1 after the first step");
-  expect([...root.querySelectorAll(".compilation tbody tr")].at(-1)?.textContent).toBe("1203.0 s400 msnew shapes float32(17, 32)");
+  expect([...root.querySelectorAll(".compilation tbody tr")].at(-1)?.textContent).toBe("1203 s400 msnew shapes float32(17, 32)");
   expect(root.textContent).toContain("The compiler's own account of the fit: compile 1.2 s, trace 100 ms.");
 });
 
@@ -140,4 +141,37 @@ test("the phases of the time line are switches, and flags are explained", async 
   expect(keys().filter((key) => key.getAttribute("aria-pressed") === "false").map((key) => key.textContent)).toEqual(["compute"]);
   await act(() => { keys().at(-1)?.click(); });
   expect(keys().every((key) => key.getAttribute("aria-pressed") === "true")).toBe(true);
+});
+
+/** A click, and what the server then answers. */
+async function press(button: HTMLElement | null | undefined) {
+  await act(async () => {
+    button?.click();
+    await new Promise((resolve) => setTimeout(resolve));
+  });
+}
+
+test("the code of a check opens the page of its rule, which is asked for once", async () => {
+  const checks = ["CB01", "CB02"].map((code) => ({ code, name: "a-rule", outcome: "passed" as const, reason: "fine" }));
+  const rules = vi.fn(() => Promise.resolve([{ code: "CB01", name: "a-rule", summary: "Hooks.", doc: "Hooks.\n\nWhat it means: <b>slow</b> hooks.\n" }]));
+  await draw(<Checks report={{ ...golden(), checks }} rules={rules} />);
+  const [first, second] = [...root.querySelectorAll<HTMLButtonElement>(".checks .opens")];
+  expect(rules).not.toHaveBeenCalled();
+  await press(first);
+  expect(root.querySelector("#page-CB01 h4")?.textContent).toBe("What it means");
+  expect(root.querySelector("#page-CB01")?.textContent).toContain("<b>slow</b> hooks.");
+  expect(first?.getAttribute("aria-expanded")).toBe("true");
+  await press(first);
+  expect(root.querySelector("#page-CB01")).toBeNull();
+  await press(first);
+  expect(rules).toHaveBeenCalledOnce();
+  await press(second);
+  expect(root.querySelector("#page-CB02")?.textContent).toContain("no page of CB02");
+});
+
+test("rules that the server does not tell are an error and not a wait", async () => {
+  const checks = [{ code: "CB01", name: "a-rule", outcome: "passed" as const, reason: "fine" }];
+  await draw(<Checks report={{ ...golden(), checks }} rules={() => Promise.reject(new Error("No answer."))} />);
+  await press(root.querySelector<HTMLButtonElement>(".checks .opens"));
+  expect(root.querySelector(".page")?.textContent).toBe("No answer.");
 });

@@ -30,6 +30,7 @@ function server(runs: RunRow[]) {
       return { text: "", value, clock_offset_s: 0 };
     },
     whatIf: () => Promise.reject(new Error("the session asks no such thing")),
+    rules: () => Promise.reject(new Error("the session asks no such thing")),
     compare: () => Promise.reject(new ApiError("refused", "Not here.")),
   };
   return { world, session: createSession(api, () => NOW_S * 1000) };

@@ -69,7 +69,7 @@ const MARKERS = [
 
 test("what happened at one step is one event, in the order of the steps", () => {
   expect(eventsOf(MARKERS).map(({ at, line, name, details }) => [at, line, name, details])).toEqual([
-    [1, true, "", "compilation 2.0 s"],
+    [1, true, "", "compilation 2 s"],
     [5, false, "", "checkpoint (ModelCheckpoint) 100 ms"],
     [10, true, "epoch 2", "validation 200 ms"],
     [24, false, "", "validation 200 ms"],
@@ -103,7 +103,7 @@ test("the slowest steps lift the axis where they are drawn", () => {
 test("markers that took time belong to a bucket, those after the last step to the last", () => {
   const stack = stackOf(TIMELINE);
   expect([0, 1, 2].map((i) => markersIn(stack, i, MARKERS).map(markerText))).toEqual([
-    ["compilation 2.0 s", "checkpoint (ModelCheckpoint) 100 ms"],
+    ["compilation 2 s", "checkpoint (ModelCheckpoint) 100 ms"],
     ["validation 200 ms"],
     ["validation 200 ms"],
   ]);

@@ -34,7 +34,7 @@ function fakeSession(first: Partial<State>) {
 
 async function show(first: Partial<State>) {
   const { session, change } = fakeSession(first);
-  const actions = { choose: vi.fn(), setMode: vi.fn(), retry: vi.fn(), compareWith: vi.fn() };
+  const actions = { choose: vi.fn(), setMode: vi.fn(), retry: vi.fn(), compareWith: vi.fn(), rules: vi.fn() };
   await act(() => { render(<App session={session} actions={actions} theme="1" />, root); });
   return { change, actions };
 }
@@ -81,7 +81,7 @@ test("what is simulated is the fit that is drawn, not the one that was chosen me
   vi.useFakeTimers();
   const simulate = vi.fn(() => new Promise<never>(() => undefined));
   const { session } = fakeSession({ ...showing(golden()), selection: { run: "other", fit: "1" } });
-  const actions = { choose: vi.fn(), setMode: vi.fn(), retry: vi.fn(), compareWith: vi.fn(), simulate };
+  const actions = { choose: vi.fn(), setMode: vi.fn(), retry: vi.fn(), compareWith: vi.fn(), rules: vi.fn(), simulate };
   await act(() => { render(<App session={session} actions={actions} theme="1" />, root); });
   await act(async () => { await vi.advanceTimersByTimeAsync(500); });
   expect(simulate).toHaveBeenCalledExactlyOnceWith({ run: "baseline", fit: "1" }, ["IP09", "IP01"], {});

@@ -162,7 +162,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def rules_impl(self) -> list[dict[str, str]]:
         """All rules, with the text of their pages."""
-        return [{key: getattr(rule, key) for key in ("code", "name", "summary", "doc")} for rule in self._catalogue()]
+        return [rule.to_dict() for rule in self._catalogue()]
 
     def _report_on(self, ctx: Any, experiment_id: str, run: str, fit: str) -> Any:
         found, _ = self._store.fit(ctx, experiment_id, run, fit)

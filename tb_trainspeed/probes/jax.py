@@ -30,6 +30,8 @@ from tb_trainspeed.recorder import Budget, FitRecorder
 # After the last step of an epoch Keras reads the metrics: it waits for the device then, so we may.
 WAITS_AT_EPOCH_END = True
 GUARDS_EVERY_FETCH = False
+#: Whether deep samples see what is exchanged with other devices.
+TELLS_COLLECTIVES = True
 __all__ = ["time_fetches"]
 
 # https://docs.jax.dev/en/latest/jax.monitoring.html; the names are those of jax/_src/dispatch.py.
@@ -257,6 +259,11 @@ def distribution(model: Any) -> tuple[str | None, int | None]:
         return None, 1
     names, shape = found.device_mesh.axis_names, found.device_mesh.shape
     return type(found).__name__, int(dict(zip(names, shape, strict=True)).get(found.batch_dim_name, 1))
+
+
+def worker(model: Any) -> int:
+    """Which process of `jax.distributed` this is. The optimizer's variables have set up the backends before."""
+    return int(jax.process_index())
 
 
 def model_facts(model: Any) -> Model:

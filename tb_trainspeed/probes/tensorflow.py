@@ -42,6 +42,8 @@ _named: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 WAITS_AT_EPOCH_END = False
 GUARDS_EVERY_FETCH = False
+#: Whether deep samples see what is exchanged with other devices.
+TELLS_COLLECTIVES = True
 
 
 def fetches_can_be_timed(model: Any) -> str | None:
@@ -372,6 +374,19 @@ def distribution(model: Any) -> tuple[str | None, int | None]:
     strategy = model.distribute_strategy
     kind = type(strategy).__name__
     return None if kind.startswith("_Default") else kind, int(strategy.num_replicas_in_sync)
+
+
+def worker(model: Any) -> int:
+    """Which process of its strategy this is: the chief is 0, the others follow in the order of their tasks.
+
+    A `TF_CONFIG` alone says nothing: processes whose strategy does not use it train each for itself.
+    """
+    resolver = getattr(model.distribute_strategy, "cluster_resolver", None)
+    if resolver is None or resolver.task_type is None:
+        return 0
+    cluster = resolver.cluster_spec()
+    before = cluster.num_tasks("chief") if resolver.task_type != "chief" and "chief" in cluster.jobs else 0
+    return before + int(resolver.task_id or 0)
 
 
 def model_facts(model: Any) -> Model:

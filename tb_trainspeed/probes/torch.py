@@ -19,6 +19,8 @@ from tb_trainspeed.recorder import Budget, FitRecorder
 WAITS_AT_EPOCH_END = False
 # Keras guards each fetch with `catch_stop_iteration`, not the loop over the steps.
 GUARDS_EVERY_FETCH = True
+#: Whether deep samples see what is exchanged with other devices.
+TELLS_COLLECTIVES = False
 __all__ = ["time_fetches"]
 _MAX_TEXT, _DEAREST = 200, 12
 
@@ -227,6 +229,13 @@ def distribution(model: Any) -> tuple[str | None, int | None]:
     if distributed.is_available() and distributed.is_initialized():
         return "torch.distributed", int(distributed.get_world_size())
     return None, 1
+
+
+def worker(model: Any) -> int:
+    """Which process of torch.distributed this is, where it runs."""
+    distributed = torch.distributed
+    running = distributed.is_available() and distributed.is_initialized()
+    return int(distributed.get_rank()) if running else 0
 
 
 def model_facts(model: Any) -> Model:

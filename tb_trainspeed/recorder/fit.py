@@ -63,6 +63,8 @@ class FitRecorder:
         self.gap_waits = False
         #: Whether what the main thread computes inside the train function is dispatch; else it may be the step itself.
         self.call_dispatches = True
+        #: Phases that deep samples of this fit do not tell apart.
+        self.untold: frozenset[str] = frozenset()
         self._computed_in_call = 0
         self._fetches_of_epoch = self._fetch_begin_ns = self._fetch_total = self._fetch_thread_ns = 0
         self._fetch_slot = FIRST_WAIT
@@ -470,6 +472,7 @@ class FitRecorder:
             self._device is not None,
             shares,
             self.gap_waits,
+            self.untold,
         )
         first, last = self._first_epoch, self._last_epoch
         steady = None

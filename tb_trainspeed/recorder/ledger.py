@@ -46,7 +46,8 @@ class Scale:
 
     `device_known`: when the device was busy is known, so the rest of a step is the host's. `shares`: what deep samples
     say of the time inside the train function, phase by phase, adding up to 1. `gap_waits`: the host waits for the
-    device after the train function, so that the gap between two calls is like the call.
+    device after the train function, so that the gap between two calls is like the call. `untold`: phases that deep
+    samples of this fit do not tell apart.
     """
 
     start_ns: int
@@ -57,6 +58,7 @@ class Scale:
     device_known: bool = False
     shares: Mapping[str, float] | None = None
     gap_waits: bool = False
+    untold: frozenset[str] = frozenset()
 
 
 def shares_of(breakdown: Breakdown, device_known: bool) -> dict[str, float] | None:
@@ -108,7 +110,7 @@ def phases_until(mark: Mark, scale: Scale) -> dict[str, float | None]:
         phases[phase] += share * inside
         known.add(phase)
     if scale.shares:
-        known |= set(_NEEDS_DEEP_SAMPLES)
+        known |= set(_NEEDS_DEEP_SAMPLES) - scale.untold
     unknown = {"input_wait", "host_overhead", *_NEEDS_DEEP_SAMPLES} - known
     return {name: None if name in unknown else value * 1e-9 for name, value in phases.items()}
 

@@ -16,10 +16,10 @@ _WORTH_ONCE = 0.05
 _BOUND = {
     "input_wait": "Waiting for data",
     "compute": "Computing",
-    "optimizer": "Updating the weights",
-    "transfer": "Copying to the device",
-    "collectives": "Exchanging gradients",
-    "host_overhead": "Python and dispatch",
+    "transfer": "Copying data to the device",
+    "optimizer": "Updating weights",
+    "collectives": "Exchanging with other devices, or waiting for them",
+    "host_overhead": "Keras and Python, while nothing computes",
     "callbacks": "Callbacks",
     "checkpointing": "Writing checkpoints",
     "validation": "Validation",
@@ -112,7 +112,7 @@ def _headline(profile: Profile, attainable: Range | None, findings: list[Finding
     phases = steady.phases
     name = max(phases, key=lambda phase: phases[phase])
     share = phases[name] / (steady.epoch_s * steady.epochs)
-    bound = (Part(f"{_BOUND.get(name, name)}: "), Part(words.share(share), True), Part(" of training. "))
+    bound = (Part(f"{_BOUND[name]}: "), Part(words.share(share), True), Part(" of training. "))
     if attainable and attainable.expected >= _WORTH:
         gain = Part(f"{words.times(attainable.expected)} faster", True)
         return (*bound, Part("Safe fixes would make it "), gain, Part("."))

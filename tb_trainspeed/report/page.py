@@ -8,8 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-#: Where the panel looks for its data (frontend/src/model/saved.ts).
+from tb_trainspeed.rules import catalogue
+
+#: Where the panel looks for its data and for the pages of the rules (frontend/src/model/saved.ts).
 DATA_ID = "trainspeed-saved"
+RULES_ID = "trainspeed-rules"
 
 # The browser itself refuses whatever the file might be made to load or to run besides the panel.
 _POLICY = "default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -25,6 +28,7 @@ def render(values: Mapping[str, Any]) -> str:
         HTML. Names and messages in the report are data to it, whatever they contain.
     """
     data = _inert(json.dumps(values, allow_nan=False))
+    rules = _inert(json.dumps([rule.to_dict() for rule in catalogue()]))
     panel = _panel()
     digest = base64.b64encode(hashlib.sha256(panel.encode()).digest()).decode()
     title = html.escape(f"TrainSpeed: {values['run']}")
@@ -33,6 +37,7 @@ def render(values: Mapping[str, Any]) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY.format(digest=digest)}">\n'
         f'<meta name="viewport" content="width=device-width">\n<title>{title}</title>\n</head>\n<body>\n'
         f'<script type="application/json" id="{DATA_ID}">{data}</script>\n'
+        f'<script type="application/json" id="{RULES_ID}">{rules}</script>\n'
         f'<script type="module">{panel}</script>\n</body>\n</html>\n'
     )
 

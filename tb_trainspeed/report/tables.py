@@ -11,6 +11,8 @@ from tb_trainspeed.rules.input_pipeline.shared import SPEAK_FROM
 from tb_trainspeed.whatif import StepModel
 
 _AUTOTUNE = -1
+# A stage that nobody wrote is shown if it takes more than this share of the slowest one.
+_NEGLIGIBLE = 0.01
 
 _MEANINGS = {
     "startup": "From the call of fit to the first step: building the model, wrapping the data, the first iterator.",
@@ -100,11 +102,14 @@ def pipeline(profile: Profile, model: StepModel | None) -> list[dict[str, Any]]:
     `time_s` is a batch's, `element_s` an element's where a batch has several; `parallelism` is a number or `auto`.
     The `bottleneck` is marked where the times tell which node sets the pace.
     """
-    nodes = [*_source(profile), *_stages(profile)]
+    written, added = _stages(profile)
+    nodes = [*_source(profile), *written]
+    step = [_node("training step", "step", model.busy_s(), facts=["without the wait for its batch"])] if model else []
+    slowest_s = max((node["time_s"] or 0.0 for node in [*nodes, *added, *step]), default=0.0)
+    nodes += [node for node in added if (node["time_s"] or 0.0) > _NEGLIGIBLE * slowest_s]
     if not nodes:
         return []
-    if model:
-        nodes.append(_node("training step", "step", model.busy_s(), facts=["without the wait for its batch"]))
+    nodes += step
     _mark(nodes, profile)
     return nodes
 
@@ -136,8 +141,11 @@ def _kind(name: str) -> str:
     return re.sub(r"V\d+$", "", name.partition(" #")[0].removesuffix("Dataset"))
 
 
-def _stages(profile: Profile) -> list[dict[str, Any]]:
-    """Stages as they were written, with the times of those that ran; those that tf.data fused are one node."""
+def _stages(profile: Profile) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Stages as they were written, with the times of those that ran, those that tf.data fused as one; and those added.
+
+    Keras hands what Python makes on to tf.data through a generator, whose time is that of the source: it is left out.
+    """
     left = list(profile.breakdown.stages if profile.breakdown else ())
     nodes: list[dict[str, Any]] = []
     fused: dict[str, list[Stage]] = {}
@@ -156,7 +164,10 @@ def _stages(profile: Profile) -> list[dict[str, Any]]:
         _stage(_kind(node["fused"].name), fused[node["fused"].name], node["fused"]) if "fused" in node else node
         for node in nodes
     ]
-    return [*made, *(_stage(_kind(time.name), [], time) for time in left if time.name not in fused)]
+    added = [time for time in left if time.name not in fused]
+    if profile.data.source:
+        added = [time for time in added if _kind(time.name) != "Generator"]
+    return made, [_stage(_kind(time.name), [], time) for time in added]
 
 
 def _is_part(kind: str, name: str) -> bool:

@@ -114,6 +114,10 @@ def _lines(report: Report, log_dir: str | None) -> Iterable[Text]:
         yield from _finding(number, finding, brief=number > 1)
     if len(report.findings) > _SHOWN_FINDINGS:
         yield Text(f"… and {len(report.findings) - _SHOWN_FINDINGS} more in the tab.", style="dim")
+    if report.findings:
+        yield Text()
+        code = report.findings[0].code
+        yield Text(f"trainspeed rules {code} says why {code} is slow, and when it is wrong.", style="dim")
     if not report.findings:
         yield Text()
         yield Text(report.explanation.replace("`", ""))

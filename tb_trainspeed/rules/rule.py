@@ -96,6 +96,10 @@ class Rule:
         """The first line of the page."""
         return self.doc.partition("\n")[0]
 
+    def to_dict(self) -> dict[str, str]:
+        """Returns what is told of the rule as JSON values; `doc` is the text of its page."""
+        return {"code": self.code, "name": self.name, "summary": self.summary, "doc": self.doc}
+
     def __call__(self, *args: Any, **kwargs: Any) -> Outcome:
         return self.function(*args, **kwargs)
 

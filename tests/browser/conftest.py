@@ -1,16 +1,22 @@
-"""A real fit in a log folder, real TensorBoards that read it, and a real Chromium that looks at them."""
+"""Records in a log folder, real TensorBoards that read them, and a real Chromium that looks at them.
+
+Nearly all records are made from one of a real fit (tests/golden/event_files/demo), so that what is on screen does not
+depend on how fast the machine is; the run `real` is trained here.
+"""
 
 import dataclasses
 import os
+import pathlib
 import time
 
 import pytest
 
-from tb_trainspeed.profile import Breakdown, CompilationEvent, LayerTime, Part, Steps, Timeline
+from tb_trainspeed.profile import Breakdown, CompilationEvent, LayerTime, Part, Steps, Timeline, Usage
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.summary import EventFile, encode, fit_directory, read_log
 from tests.browser.drive import MissingError, Server, Tab, chromium, write
 
+RECORD = pathlib.Path(__file__).parents[1] / "golden" / "event_files" / "demo"
 HOSTILE_RUN = "<img src=x onerror=alert(1)> &amp; \u202etxt"
 
 
@@ -27,7 +33,27 @@ def browser():
 
 @pytest.fixture(scope="session")
 def log_dir(tmp_path_factory, browser):
-    """A real fit in the run `slow`, the same under a hostile name and with deep samples, and a broken record."""
+    """A recorded fit in the run `slow`, what else there may be of it in other runs, and a broken record."""
+    folder = tmp_path_factory.mktemp("logs")
+    train(folder / "real")
+    (fit,) = read_log(RECORD).fits
+    now = time.time()
+    profile = dataclasses.replace(fit.profile, started_at_s=now - fit.profile.ledger.wall_s, updated_at_s=now)
+    write(folder / "slow", profile)
+    write(folder / HOSTILE_RUN, profile, fit_id="hostile", updated_at_s=now - 1000)
+    write(folder / "deep", with_deep_samples(profile))
+    write(folder / "fixed", faster(profile))
+    write(folder / "one-step", beginning(profile), fit_id="one-step")
+    for worker in range(3):
+        write(folder / "workers", at_work(profile, worker))
+    broken = EventFile(fit_directory(str(folder / "broken"), "broken"))
+    broken.write(0, now, {"profile": b"not a record"})
+    broken.close()
+    return folder
+
+
+def train(log_dir):
+    """A real fit."""
     import keras
     import numpy as np
 
@@ -41,21 +67,9 @@ def log_dir(tmp_path_factory, browser):
             time.sleep(0.01)
             return np.zeros((8, 4), "float32"), np.zeros((8, 1), "float32")
 
-    folder = tmp_path_factory.mktemp("logs")
     model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    model.fit(Slow(), epochs=3, verbose=0, callbacks=[TrainSpeedCallback(str(folder / "slow"), verbose=0)])
-    (fit,) = read_log(folder).fits
-    write(folder / HOSTILE_RUN, fit.profile, fit_id="hostile", updated_at_s=fit.profile.updated_at_s - 1000)
-    write(folder / "deep", with_deep_samples(fit.profile))
-    write(folder / "fixed", faster(fit.profile))
-    write(folder / "one-step", beginning(fit.profile), fit_id="one-step")
-    for worker in range(3):
-        write(folder / "workers", at_work(fit.profile, worker))
-    broken = EventFile(fit_directory(str(folder / "broken"), "broken"))
-    broken.write(0, time.time(), {"profile": b"not a record"})
-    broken.close()
-    return folder
+    model.fit(Slow(), epochs=3, verbose=0, callbacks=[TrainSpeedCallback(str(log_dir), verbose=0)])
 
 
 def scaled(ledger, factors):
@@ -107,14 +121,13 @@ def at_work(profile, worker):
 
 
 @pytest.fixture(scope="session")
-def profile(log_dir):
-    return next(fit.profile for fit in read_log(log_dir).fits if fit.run == "slow")
+def profiles(log_dir):
+    return {fit.run: fit.profile for fit in read_log(log_dir).fits}
 
 
-def computing(ledger, step_s):
-    """The ledger with so much computing in every step."""
-    phases = {**ledger.phases, "compute": step_s * ledger.steps}
-    return dataclasses.replace(ledger, phases=phases, wall_s=sum(value or 0.0 for value in phases.values()))
+@pytest.fixture(scope="session")
+def profile(profiles):
+    return profiles["slow"]
 
 
 def with_deep_samples(profile):
@@ -122,20 +135,19 @@ def with_deep_samples(profile):
     parts = (Part("forward", 3e-4, 2e-4, 4e-4), Part("backward", 6e-4, 5e-4, 7e-4), Part("optimizer", 1e-4, 1e-4, 1e-4))
     times = {"encoder/<b>x,1</b>": (1e-4, 3e-4), "encoder/b": (5e-5, 1e-4), "dense": (5e-5, 5e-5)}
     layers = tuple(LayerTime(path, *seconds) for path, seconds in times.items())
+    cores = tuple(1 + 0.5 * (bucket % 3) for bucket in range(48))
     again = CompilationEvent(30, 0.5, 0.1, "float32(3, 4)", "new shapes")
     changes = {
         "breakdown": Breakdown(3, 9, parts, layers),
         "compilation": dataclasses.replace(profile.compilation, events=(again,)),
-        # On a busy machine nearly all of so small a step is dispatch, and then no layer has a size to turn.
-        "steps": dataclasses.replace(profile.steps, dispatch_s=1e-4),
-        "steady": computing(profile.steady, 2e-3),
+        "resources": dataclasses.replace(profile.resources, usage=Usage(0.5, {"process_cores": cores})),
     }
     return dataclasses.replace(profile, fit_id="deep", updated_at_s=profile.updated_at_s - 500, **changes)
 
 
 @pytest.fixture(scope="session")
-def deep_profile(log_dir):
-    return next(fit.profile for fit in read_log(log_dir).fits if fit.run == "deep")
+def deep_profile(profiles):
+    return profiles["deep"]
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,12 @@ _REPORT_CSP = """addEventListener("securitypolicyviolation", (event) => {
 });"""
 
 
+_THREE_FRAMES = """() => new Promise((resolve) => {
+    const after = (frames) => requestAnimationFrame(() => { frames > 1 ? after(frames - 1) : resolve(); });
+    after(3);
+})"""
+
+
 # TensorBoard as the command `tensorboard` starts it, on a machine without TensorFlow: importing that takes long.
 _TENSORBOARD = """import sys, types
 sys.modules["tensorboard.compat.notf"] = types.ModuleType("notf")
@@ -61,6 +67,15 @@ def write(run_dir, profile, **changes):
     events = EventFile(fit_directory(str(run_dir), profile.fit_id))
     events.write(profile.ledger.steps, time.time(), {"profile": encode(profile)})
     events.close()
+
+
+def eventually(read, wanted, timeout_s=10.0):
+    """Asserts that `read()` becomes `wanted` (perhaps a `pytest.approx`): what is on screen follows a click, it is not
+    there at once."""
+    deadline = time.monotonic() + timeout_s
+    while (value := read()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert value == wanted
 
 
 class Server:
@@ -105,7 +120,8 @@ class Tab:
     def __init__(self, browser, url):
         self._url = url
         self.complaints = []
-        context = browser.new_context(color_scheme="light")
+        # Without motion nothing is half faded or on its way when it is looked at.
+        context = browser.new_context(color_scheme="light", reduced_motion="reduce")
         context.set_default_timeout(30_000)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         context.add_init_script(_REPORT_CSP)
@@ -130,6 +146,19 @@ class Tab:
         self.page.get_by_role("button", name="Menu for changing light or dark theme").click()
         self.page.get_by_role("menuitem", name=name).click()
         expect(self.page.get_by_role("menu")).to_have_count(0)
+        expect(self.find(":root.dark")).to_have_count(1 if name == "Dark" else 0)
+
+    def pick(self, button, words):
+        """Chooses the one run that has these words in its name, in the list that a button opens."""
+        self.find(button).click()
+        self.find("[role=combobox]").fill(words)
+        option = self.find("[role=option]")
+        expect(option).to_have_count(1)
+        option.click()
+
+    def settle(self):
+        """Waits until what was changed is drawn, and what follows the size of its surroundings has followed."""
+        self.frame.evaluate(_THREE_FRAMES)
 
     @property
     def frame(self):

@@ -1,11 +1,10 @@
 """The sections of the tab below the verdict, in a real browser: time line, what-if, model, pipeline, callbacks."""
 
-import re
-
 import pytest
 
 from tb_trainspeed.report import diagnose
-from tests.browser.drive import expect
+from tb_trainspeed.rules.rule import HEADINGS
+from tests.browser.drive import eventually, expect
 from tests.browser.test_tab import SERVERS, seconds
 
 
@@ -52,6 +51,7 @@ def test_phases_of_the_time_line_are_switches(show):
     tab = show("fast", run="deep", height=1100)
     key = tab.find(".keys button", has_text="compute")
     chart = tab.find(".chart")
+    expect(chart.locator("canvas")).to_be_visible()
     chart.focus()
     tab.page.keyboard.press("ArrowRight")
     expect(chart.locator(".tip")).to_contain_text("compute")
@@ -69,6 +69,7 @@ def test_ticks_and_levers_are_simulated_by_the_server(show, server, deep):
     tab = show(server, run="deep", height=1100)
     safe = [finding.code for finding in deep.findings if finding.changes_results == "no"]
     told = tab.find(".whatif .told")
+    gained = lambda: float(told.last.locator(".gained").inner_text().rstrip("×"))  # noqa: E731
     for codes, settings in ((safe, {}), ([], {}), ([], {"workers": 3})):
         for finding in deep.findings:
             if finding.speedup is None:  # nothing recurs that could be simulated
@@ -77,15 +78,12 @@ def test_ticks_and_levers_are_simulated_by_the_server(show, server, deep):
             tick.set_checked(finding.code in codes)
         if settings:
             tab.find(".lever", has_text="workers").locator("input").fill("2")
-        expect(tab.find(".whatif")).to_have_attribute("aria-busy", "false")
         answer = deep.what_if(codes, settings)
         expect(told.first).to_contain_text("an epoch")
         assert seconds(told.first.locator("b").inner_text()) == pytest.approx(answer["before_s"], rel=0.05)
         if answer["speedup"]["expected"] > 1.005:
-            expect(told.last.locator(".gained")).to_have_text(re.compile(r"^\d+(\.\d+)?×$"))
-            expect(told.last.locator("b").first).to_have_text(re.compile(r"\d"))
-            shown = float(told.last.locator(".gained").inner_text().rstrip("×"))
-            assert shown == pytest.approx(answer["speedup"]["expected"], rel=0.06)
+            # An answer to the question before may still be on screen.
+            eventually(gained, pytest.approx(answer["speedup"]["expected"], rel=0.02))
         else:
             expect(told.last).to_have_text("the same")
 
@@ -121,6 +119,19 @@ def test_the_pipeline_says_what_sets_the_pace(show, deep):
     expect(tab.find(".pipeline .bottleneck h3")).to_have_text(slowest)
 
 
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_page_of_a_rule_comes_from_the_package(show, server, deep):
+    tab = show(server, run="deep")
+    summary = tab.find(".checks summary").first
+    summary.click()
+    passed = next(check for check in deep.checks if check.outcome == "passed").rule
+    tab.find(".checks .opens", has_text=passed.code).click()
+    page = tab.find(f"#page-{passed.code}")
+    expect(page.locator("h4")).to_have_text(list(HEADINGS))
+    expect(page.locator("p").first).to_have_text(passed.summary.replace("`", ""))
+    summary.click()
+
+
 def test_callbacks_compilations_and_checks(show, deep):
     tab = show("prefix", run="deep")
     hooks = sorted(deep.profile.hooks, key=lambda row: -row.total_s)
@@ -140,9 +151,14 @@ def test_what_was_used_follows_the_zoom_and_the_pointer(show, deep):
     line = chart.locator("path").first
     before = line.get_attribute("d")
     chart.scroll_into_view_if_needed()
+    expect(tab.find(".u-over")).to_be_visible()
+
+    def ends(part):
+        box = part.bounding_box()
+        return box["x"], box["width"]
+
+    eventually(lambda: ends(chart.locator("svg")), pytest.approx(ends(tab.find(".u-over")), abs=1.5))
     over = tab.find(".u-over").bounding_box()
-    box = chart.locator("svg").bounding_box()
-    assert (box["x"], box["width"]) == pytest.approx((over["x"], over["width"]), abs=1.5)
     tab.page.mouse.move(over["x"] + over["width"] * 0.3, over["y"] + 50, steps=4)
     expect(chart.locator(".cursor")).to_have_count(1)
     tab.page.mouse.down()

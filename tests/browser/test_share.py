@@ -35,6 +35,7 @@ def test_text_and_data(show, server, tmp_path, profile, report):
 def test_a_picture(show, tmp_path, theme):
     tab = show("prefix", run="slow")
     tab.choose_theme(theme)
+    expect(tab.find(".timeline canvas")).to_be_visible()
     path = download(tab, "PNG", tmp_path)
     tab.choose_theme("Light")
     data = path.read_bytes()
@@ -70,6 +71,9 @@ def test_a_page_opens_without_tensorboard(show, browser, tmp_path, run):
     expect(page.locator("header bdi")).to_have_text(run)
     expect(page.locator(".timeline canvas")).to_be_visible()
     expect(page.locator("img")).to_have_count(0)
+    page.locator(".checks summary").first.click()
+    page.locator(".checks .opens").first.click()
+    expect(page.locator(".checks .page h4").first).to_have_text("What it means")
     page.locator(".share > button").click()
     with page.expect_download() as started:
         page.locator("#share button", has_text="JSON").click()

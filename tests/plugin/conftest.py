@@ -78,7 +78,8 @@ class FakeReport:
 
 
 def fake_catalogue():
-    return [types.SimpleNamespace(code="IP01", name="a-name", summary="A summary.", doc="A page.")]
+    rule = {"code": "IP01", "name": "a-name", "summary": "A summary.", "doc": "A page."}
+    return [types.SimpleNamespace(to_dict=lambda: rule)]
 
 
 @contextlib.contextmanager

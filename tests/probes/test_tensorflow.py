@@ -1,8 +1,10 @@
 """Beside a TensorFlow fit; what TensorFlow tells of its compiler, its switches and its devices."""
 
+import json
 import subprocess
 import sys
 import textwrap
+import types
 
 import keras
 import numpy as np
@@ -66,6 +68,28 @@ def test_a_strategy_is_seen(make_model):
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
         model = make_model()
     assert probe.distribution(model) == ("OneDeviceStrategy", 1)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "kind", "number", "worker"),
+    [
+        ({"worker": ["a:1", "b:1"]}, "worker", 1, 1),
+        ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "chief", 0, 0),
+        ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "worker", 1, 2),
+        ({}, None, None, 0),
+    ],
+)
+def test_the_task_of_the_cluster_is_the_number_of_the_worker(cluster, kind, number, worker):
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(tf.train.ClusterSpec(cluster), "", kind, number)
+    strategy = types.SimpleNamespace(cluster_resolver=resolver)
+    assert probe.worker(types.SimpleNamespace(distribute_strategy=strategy)) == worker
+
+
+def test_alone_it_is_the_first_worker(make_model, monkeypatch):
+    """Whatever a `TF_CONFIG` says that no strategy uses."""
+    task = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(task))
+    assert probe.worker(make_model()) == 0
 
 
 def test_gpus(monkeypatch):

@@ -331,6 +331,14 @@ def test_deep_samples_split_the_time_inside_the_train_function(played):
     assert sum(value or 0 for value in phases.values()) == pytest.approx(sum(value or 0 for value in whole.values()))
 
 
+def test_what_deep_samples_cannot_tell_apart_is_unknown_and_not_zero(played):
+    played.recorder.untold = frozenset({"collectives"})
+    for _ in range(20):
+        played.step(compute=10.0)
+    phases = played.recorder.fill(Profile(breakdown=breakdown(forward=2.0, backward=4.0))).ledger.phases
+    assert (phases["collectives"], phases["transfer"]) == (None, 0.0)
+
+
 def test_deep_samples_tell_the_wait_inside_the_train_function(played):
     for _ in range(20):
         played.recorder.step_begin(False)

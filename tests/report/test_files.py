@@ -44,9 +44,11 @@ class Elements(html.parser.HTMLParser):
 def test_the_page_holds_the_data_unchanged_and_no_script_of_theirs():
     values = {**diagnose(hostile()).to_dict(), "run": EVIL, "workers": None}
     text = page.render(values)
-    data, panel = Elements(text).scripts
+    data, rules, panel = Elements(text).scripts
     assert data[0] == {"type": "application/json", "id": page.DATA_ID}
     assert json.loads(data[1]) == json.loads(json.dumps(values))
+    assert rules[0] == {"type": "application/json", "id": page.RULES_ID}
+    assert {rule["code"]: rule["doc"] for rule in json.loads(rules[1])}["IP01"].startswith("Batches are made by one")
     assert panel[0] == {"type": "module"}
     assert "alert(1)" not in text.replace(data[1], "").replace("alert(1)&lt;", "")
 

@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
+from tb_trainspeed.profile import PHASES as ALL_PHASES
 from tb_trainspeed.profile import Data, Environment, Ledger, Marker, Model, Profile, Quantiles, Source, Steps
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.report.terminal import render
@@ -61,6 +63,14 @@ def test_json_keeps_its_names_and_says_null_for_what_was_not_measured():
     (finding,) = values["findings"]
     assert finding["speedup"]["low"] <= finding["speedup"]["expected"] <= finding["speedup"]["high"]
     assert {check["outcome"] for check in values["checks"]} <= {"found", "passed", "not_applicable", "not_measured"}
+
+
+@pytest.mark.parametrize("phase", ALL_PHASES)
+def test_whatever_takes_longest_the_verdict_says_so_in_words(phase):
+    ledger = dataclasses.replace(STARVED.ledger, phases={phase: STARVED.ledger.wall_s})
+    verdict = diagnose(dataclasses.replace(STARVED, ledger=ledger, steady=ledger)).verdict
+    assert re.match(r"[A-Z][A-Za-z ,]+: ", verdict)
+    assert "_" not in verdict
 
 
 def test_findings_save_less_than_what_recurs():

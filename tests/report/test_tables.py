@@ -98,6 +98,13 @@ def test_python_that_makes_batches_is_a_source_and_sets_the_pace_of_a_step_that_
     assert marked(pipeline(data)) == ["training step"]
 
 
+def test_the_stage_that_runs_the_source_does_not_take_its_time_again():
+    data = Data("PyDatasetAdapter", "Photos", workers=1, source=Source("Photos.__getitem__", 10, 0.5, 0.1))
+    nodes = pipeline(data, (StageTime("Generator", 0.06, 1.0),), STARVED)
+    assert [node["title"] for node in nodes] == ["Photos.__getitem__", "training step"]
+    assert marked(nodes) == ["Photos.__getitem__"]
+
+
 def test_workers_have_a_queue():
     nodes = pipeline(Data("PyDatasetAdapter", "Photos", workers=4, max_queue_size=10))
     assert [(node["role"], node["parallelism"], node["buffer"]) for node in nodes[:2]] == [
@@ -132,7 +139,8 @@ def test_stages_that_tf_data_fused_are_one_and_those_it_added_come_last():
     times = (
         StageTime("TensorSlice", 1e-4, 32.0),
         StageTime("ParallelMapAndBatch", 0.04, 1.0, 2),
-        StageTime("Extra", 0, 1),
+        StageTime("Extra", 0.01, 1),
+        StageTime("Negligible", 1e-5, 1),
     )
     nodes = pipeline(Data(stages=WRITTEN), times, STARVED)
     assert [node["title"] for node in nodes] == [

@@ -1,7 +1,7 @@
 /** The routes of the server. Replies keep their text, so that an unchanged one costs no redraw. */
 
 import type { Selection } from "./selection";
-import type { Report, Runs, WhatIf } from "./wire";
+import type { Report, Rule, Runs, WhatIf } from "./wire";
 import type { Comparison } from "./wireFits";
 
 /** `refused`: the server says why, in a sentence (4xx). `unreachable`: no answer, or none that makes sense. */
@@ -27,6 +27,8 @@ export interface Api {
   /** What the remedies of these findings and these settings of levers would give together. */
   whatIf(run: string, fit: string, codes: readonly string[], levers: Readonly<Record<string, number>>): Promise<WhatIf>;
   compare(a: Selection, b: Selection): Promise<Reply<Comparison>>;
+  /** The catalogue; it comes with the package, so no internet is needed. */
+  rules(): Promise<Rule[]>;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -75,6 +77,7 @@ const CACHED_REPORTS = 8;
 /** Fetches, and keeps the last few replies. */
 export function createApi(): Api {
   let runs: Reply<Runs> | undefined;
+  let rules: Rule[] | undefined;
   const reports = new Map<string, Reply<Report>>();
   return {
     async runs() {
@@ -96,6 +99,10 @@ export function createApi(): Api {
     },
     compare(a, b) {
       return get<Comparison>(`./compare?${query({ a: a.run, a_fit: a.fit, b: b.run, b_fit: b.fit })}`, undefined);
+    },
+    async rules() {
+      rules ??= (await get<Rule[]>("./rules", undefined)).value;
+      return rules;
     },
   };
 }

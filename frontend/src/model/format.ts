@@ -19,7 +19,7 @@ function twoDigits(value: number): string {
   return String(value).padStart(2, "0");
 }
 
-/** 73 ns, 850 µs, 49.6 ms, 1.2 s, 4 min 08 s, 2 h 05 min, 3 d 04 h. */
+/** 73 ns, 850 µs, 49.6 ms, 1.23 s, 4 min 08 s, 2 h 05 min, 3 d 04 h. */
 export function duration(seconds: Maybe): string {
   if (!known(seconds)) return NOTHING;
   if (seconds < 0) return `−${duration(-seconds)}`;
@@ -27,7 +27,7 @@ export function duration(seconds: Maybe): string {
   if (seconds < 0.9995e-6) return `${threeDigits(seconds * 1e9)} ns`;
   if (seconds < 0.999e-3) return `${threeDigits(seconds * 1e6)} µs`;
   if (seconds < 0.9995) return `${threeDigits(seconds * 1e3)} ms`;
-  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 59.95) return `${threeDigits(seconds)} s`;
   const whole = Math.round(seconds);
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${twoDigits(whole % 60)} s`;
   const minutes = Math.round(seconds / 60);

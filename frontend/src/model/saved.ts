@@ -1,13 +1,18 @@
 /** A page that somebody saved (tb_trainspeed/report/page.py): the report is inside, and there is no server. */
 
 import { ApiError, type Api, type Reply } from "./api";
-import type { FitRow, Report } from "./wire";
+import type { FitRow, Report, Rule } from "./wire";
 
 const DATA_ID = "trainspeed-saved";
+const RULES_ID = "trainspeed-rules";
+
+function inside(id: string): unknown {
+  const data = document.getElementById(id);
+  return data === null ? null : JSON.parse(data.textContent);
+}
 
 export function savedReport(): Report | null {
-  const data = document.getElementById(DATA_ID);
-  return data === null ? null : (JSON.parse(data.textContent) as Report);
+  return inside(DATA_ID) as Report | null;
 }
 
 /** Answers like a server that has this one fit. */
@@ -20,5 +25,6 @@ export function savedApi(report: Report): Api {
     report: () => reply(report),
     whatIf: () => Promise.reject(new ApiError("refused", "A saved page holds what was measured; TensorBoard simulates.")),
     compare: () => Promise.reject(new ApiError("refused", "A saved page holds one fit.")),
+    rules: () => Promise.resolve((inside(RULES_ID) ?? []) as Rule[]),
   };
 }

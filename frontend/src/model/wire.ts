@@ -55,6 +55,14 @@ export interface Finding {
   bars: Readonly<Record<string, number>>;
 }
 
+/** A rule of the catalogue; `doc` is the text of its page. */
+export interface Rule {
+  code: string;
+  name: string;
+  summary: string;
+  doc: string;
+}
+
 export interface Check {
   code: string;
   name: string;

@@ -3,7 +3,7 @@ import { useEffect, useErrorBoundary, useMemo, useState } from "preact/hooks";
 import { fitRow, newerThan, same, type Selection } from "../model/selection";
 import type { Session, State } from "../model/session";
 import type { Mode } from "../model/ledger";
-import type { Report } from "../model/wire";
+import type { Report, Rule } from "../model/wire";
 import type { Comparison } from "../model/wireFits";
 import { Checks, Problems } from "./Checks";
 import { Compare } from "./Compare";
@@ -25,6 +25,8 @@ export interface Actions {
   choose: (wanted: Partial<Selection>) => void;
   setMode: (mode: Mode) => void;
   retry: () => void;
+  /** The pages of all rules. */
+  rules: () => Promise<Rule[]>;
   /** What some findings and levers of a fit would give; without a server there is none. */
   simulate?: (of: Selection, ...question: Parameters<Simulate>) => ReturnType<Simulate>;
   compareWith: (other: Selection | null) => void;
@@ -82,7 +84,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
       {report && !against && (current || !problem) && (
         <div class={current ? "report" : "report stale"} aria-busy={!current}>
           <Guard key={`${shown?.run} ${shown?.fit}`} report={report}>
-            <Body report={report} mode={state.mode} setMode={actions.setMode} theme={theme} shown={shown} simulate={actions.simulate} />
+            <Body report={report} mode={state.mode} setMode={actions.setMode} theme={theme} shown={shown} simulate={actions.simulate} rules={actions.rules} />
           </Guard>
         </div>
       )}
@@ -108,9 +110,10 @@ interface BodyProps {
   /** The fit that the report is of, which may no longer be the one that is selected. */
   shown: Selection | null;
   simulate: Actions["simulate"];
+  rules: Actions["rules"];
 }
 
-function Body({ report, mode, setMode, theme, shown, simulate }: BodyProps) {
+function Body({ report, mode, setMode, theme, shown, simulate, rules }: BodyProps) {
   const started = report.steps > 0;
   const ask = useMemo<Simulate | undefined>(() => simulate && shown ? (...question) => simulate(shown, ...question) : undefined, [simulate, shown]);
   return (
@@ -127,7 +130,7 @@ function Body({ report, mode, setMode, theme, shown, simulate }: BodyProps) {
         <Hooks report={report} />
         <Compilation report={report} />
       </div>
-      <Checks report={report} />
+      <Checks report={report} rules={rules} />
     </>
   );
 }

@@ -1,5 +1,7 @@
+import { useState } from "preact/hooks";
 import { count, plural } from "../model/format";
-import type { Check, Report, Runs } from "../model/wire";
+import type { Check, Report, Rule, Runs } from "../model/wire";
+import { RulePage } from "./RulePage";
 import { Name, Sentence } from "./Text";
 
 const GROUPS: [Check["outcome"], (n: number) => string][] = [
@@ -9,21 +11,23 @@ const GROUPS: [Check["outcome"], (n: number) => string][] = [
   ["failed", (n) => `${plural(n, "check")} failed to run`],
 ];
 
+type AskRules = () => Promise<Rule[]>;
+
 /** Everything that was looked at: people trust a tool that says so. */
-export function Checks({ report }: { report: Report }) {
+export function Checks({ report, rules }: { report: Report; rules: AskRules }) {
   if (report.checks.length === 0) return null;
   return (
     <section class="checks">
       <h2>Also checked</h2>
       {GROUPS.map(([outcome, title]) => {
         const checks = report.checks.filter((check) => check.outcome === outcome);
-        return checks.length > 0 && <Group key={outcome} title={title(checks.length)} checks={checks} />;
+        return checks.length > 0 && <Group key={outcome} title={title(checks.length)} checks={checks} rules={rules} />;
       })}
     </section>
   );
 }
 
-function Group({ title, checks }: { title: string; checks: Check[] }) {
+function Group({ title, checks, rules }: { title: string; checks: Check[]; rules: AskRules }) {
   const preview = [...new Set(checks.map(({ name, reason }) => reason || name))].join(", ");
   return (
     <details>
@@ -32,16 +36,39 @@ function Group({ title, checks }: { title: string; checks: Check[] }) {
       </summary>
       <table>
         <tbody>
-          {checks.map(({ code, name, reason }) => (
-            <tr key={code}>
-              <td class="rule">{code}</td>
-              <td>{name}</td>
-              <td><Sentence text={reason} /></td>
-            </tr>
-          ))}
+          {checks.map((check) => <Row key={check.code} check={check} rules={rules} />)}
         </tbody>
       </table>
     </details>
+  );
+}
+
+/** A check; its code opens the page of its rule below it. */
+function Row({ check: { code, name, reason }, rules }: { check: Check; rules: AskRules }) {
+  const [open, setOpen] = useState(false);
+  const [page, setPage] = useState<string | null>(null);
+  const toggle = () => {
+    setOpen(!open);
+    if (open || page !== null) return;
+    rules().then(
+      (all) => { setPage(all.find((rule) => rule.code === code)?.doc ?? `There is no page of ${code}.`); },
+      (error: unknown) => { setPage(error instanceof Error ? error.message : String(error)); },
+    );
+  };
+  const id = `page-${code}`;
+  return (
+    <>
+      <tr>
+        <td class="rule"><button type="button" class="opens" aria-expanded={open} aria-controls={open ? id : undefined} title={`what ${name} means`} onClick={toggle}>{code}</button></td>
+        <td>{name}</td>
+        <td><Sentence text={reason} /></td>
+      </tr>
+      {open && (
+        <tr id={id}>
+          <td colSpan={3} class="page">{page === null ? <p class="dim">Reading …</p> : <RulePage text={page} />}</td>
+        </tr>
+      )}
+    </>
   );
 }
 

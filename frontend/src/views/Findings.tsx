@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks";
 import { duration, plural, times, timesRange } from "../model/format";
 import { phaseColour } from "../model/phases";
-import { sections } from "../model/text";
 import { firstQuestion, stillValid, ticked, type Question } from "../model/whatif";
 import type { Finding, Range, Report } from "../model/wire";
 import { Code } from "./Code";
-import { Link, Linked, Sentence } from "./Text";
+import { RulePage } from "./RulePage";
+import { Sentence } from "./Text";
 import { WhatIf, type Simulate } from "./WhatIf";
 
 interface Props {
@@ -75,7 +75,7 @@ interface CardProps {
 }
 
 function Card({ finding, most, tick }: CardProps) {
-  const { code, name, title, message, remedy, evidence, confidence, more, url } = finding;
+  const { code, name, title, message, remedy, evidence, confidence, more } = finding;
   const facts = Object.entries(evidence);
   return (
     <article class={`card finding ${confidence}`}>
@@ -100,13 +100,7 @@ function Card({ finding, most, tick }: CardProps) {
         {more && (
           <details>
             <summary>why, and when this is wrong</summary>
-            {sections(more).map(({ heading, paragraphs }) => (
-              <>
-                {heading && <h4>{heading}</h4>}
-                {paragraphs.map((paragraph) => <p><Linked text={paragraph} /></p>)}
-              </>
-            ))}
-            {/^https?:/.test(url) && <p><Link url={url}>{`${code} in the documentation`}</Link></p>}
+            <RulePage text={more} />
           </details>
         )}
       </div>

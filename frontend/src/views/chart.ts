@@ -179,7 +179,7 @@ const STEPS = [1, 2, 5].flatMap((n) => Array.from({ length: 10 }, (_, power) => 
 const SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800, 604800];
 
 function short(seconds: number): string {
-  return duration(seconds).replace(/\.0 s$/, " s").replace(/ 00 (s|min|h)$/, "");
+  return seconds === 0 ? "0" : duration(seconds).replace(/ 00 (s|min|h)$/, "");
 }
 
 /** The unit stands beside the second tick, where nothing cuts it off. */

@@ -34,7 +34,8 @@ export function drawEvents(u: uPlot, events: readonly StepEvent[]) {
   let labelEnd = -Infinity;
   ctx.save();
   ctx.beginPath();
-  ctx.rect(left, 0, width + 14 * ratio, top + height);
+  const edge = left + width + 14 * ratio;
+  ctx.rect(left, 0, edge - left, top + height);
   ctx.clip();
   prepare(ctx);
   ctx.strokeStyle = css("--marker");
@@ -49,13 +50,14 @@ export function drawEvents(u: uPlot, events: readonly StepEvent[]) {
     const next = placed.slice(i + 1).find((event) => event.line)?.x ?? left + width + gap;
     const room = next - x - gap;
     const label = [[name, details].filter(Boolean).join(" · "), name || details].find((text) => ctx.measureText(text).width <= room) ?? (name || details);
-    const labelled = label !== "" && x >= labelEnd + gap;
+    const end = x + 5 * ratio + ctx.measureText(label).width;
+    const labelled = label !== "" && x >= labelEnd + gap && end <= edge;
     ctx.beginPath();
     ctx.moveTo(x, labelled ? top - 14 * ratio : top);
     ctx.lineTo(x, top + height);
     ctx.stroke();
     if (!labelled) return;
-    labelEnd = x + 5 * ratio + ctx.measureText(label).width;
+    labelEnd = end;
     ctx.fillText(label, x + 5 * ratio, top - 6 * ratio);
   });
   ctx.restore();
