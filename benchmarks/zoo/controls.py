@@ -184,3 +184,17 @@ def _lstm(fixed: bool) -> Fit:
     layers = keras.layers
     model = classifier(layers.Input((60,)), layers.Embedding(5000, 64), layers.LSTM(128))
     return fit(model, *tokens(64 * 20, 60), batch_size=64)
+
+
+@case("trap_models_without_clear_session", on=EVERYWHERE)
+def _models_kept(fixed: bool) -> Fit:
+    """The last of eight models that all stay in memory, of which there is enough."""
+    x, y = images(64 * 20)
+    x = x.astype("float32") / 255
+    kept = [convnet() for _ in range(8)]
+
+    def run(callbacks: list[Any]) -> None:
+        for model in kept:
+            model.fit(x, y, batch_size=64, epochs=2, verbose=0, callbacks=callbacks)
+
+    return run
