@@ -92,7 +92,7 @@ def _large_images(fixed: bool) -> Fit:
     return fit(model, *_pictures(16 * 20, size), batch_size=16)
 
 
-@case("python_loop_in_a_layer", "MC12", on=("tensorflow", "jax"), total=True)
+@case("python_loop_in_a_layer", "MC12", total=True)
 def _python_loop(fixed: bool) -> Fit:
     class Mixer(layers.Layer):  # type: ignore[misc]
         """A score for each position, and their weighted mean."""
