@@ -81,7 +81,9 @@ class Layer:
     `path` is the names from the model down to the layer, joined by `/`. `calls` is how often the model calls it, which
     is more than once where it is shared. `forward_flops` are the floating-point operations of all these calls for one
     sample, forward only, `None` where the kind or a shape is not known. `options` are its arguments that bear on speed,
-    without those that have their default.
+    without those that have their default. `operations` is how many operations the step as traced (on JAX as compiled)
+    holds for it, forward and backward, without those of layers in it that have rows of their own; `copies` how many of
+    one kind, forward, of the kind that computes and that it holds most of.
     """
 
     name: str
@@ -95,6 +97,25 @@ class Layer:
     calls: int | None = None
     forward_flops: int | None = None
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    operations: int | None = None
+    copies: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class CodeLine:
+    """A line of the user's own code that runs in every step or is traced into it, as its source reads.
+
+    `kind` is what it does: `read` brings a value back to the host, `print` prints, `python` calls Python from a
+    compiled step, `loop` repeats code for numbers or slices. `calls` is what it calls for that, as written:
+    `tf.print`, `item`, `range`. `function` is the function it is in, such as `Net.train_step`.
+    """
+
+    kind: str
+    calls: str
+    function: str
+    file: str
+    line: int
+    text: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +124,9 @@ class Model:
 
     `optimizer` is the class of the optimizer, without the one that scales the loss around it, whose class is among
     `optimizer_options`. `trainable_variables` and `optimizer_variables` count variables, `optimizer_parameters` the
-    numbers in the latter. `metrics` are classes. `layers_left_out` counts layers beyond those listed.
+    numbers in the latter. `metrics` are classes. `layers_left_out` counts layers beyond those listed. `code` are lines
+    of `code_functions` functions of the user's own whose source was read. `operations` is how many operations the
+    traced step holds in all.
     """
 
     name: str = ""
@@ -125,6 +148,9 @@ class Model:
     optimizer_parameters: int | None = None
     custom_train_step: bool | None = None
     layers_left_out: int = 0
+    code: tuple[CodeLine, ...] = ()
+    code_functions: int | None = None
+    operations: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -313,7 +339,8 @@ class Breakdown:
 
     The parts are exclusive and add up to the time inside the train function. Their names: `forward`, `backward`,
     `metrics`, `optimizer`, `transfer`, `collectives`, `input_wait` (inside the train function), `host_overhead` (no
-    operation runs) and `unknown` (operations that could not be told).
+    operation runs) and `unknown` (operations that could not be told). `python_s` is what operations that run Python or
+    print on the host take of a step, by their kind: `PyFunc`, `EagerPyFunc`, `PrintV2`, `pure_callback`.
     """
 
     samples: int = 0
@@ -321,6 +348,7 @@ class Breakdown:
     parts: tuple[Part, ...] = ()
     layers: tuple[LayerTime, ...] = ()
     stages: tuple[StageTime, ...] = ()
+    python_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -494,7 +522,10 @@ class DeviceMemory:
 
 @dataclasses.dataclass(frozen=True)
 class Resources:
-    """What the process and the machine used over the fit."""
+    """What the process and the machine used over the fit.
+
+    `live_models` is how many models that were trained under this callback are still in memory, this one included.
+    """
 
     process_cpu_s: float | None = None
     machine_cpu_s: float | None = None
@@ -503,6 +534,7 @@ class Resources:
     usage: Usage = Usage()
     accelerators: tuple[Accelerator, ...] = ()
     device_memory: tuple[DeviceMemory, ...] = ()
+    live_models: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

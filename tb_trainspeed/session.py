@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tb_trainspeed.probes import facts, fit_loop, gc_pauses, resources, source
+from tb_trainspeed.probes import facts, fit_loop, gc_pauses, graph, op_names, resources, source
 from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
 from tb_trainspeed.profile import Compilation, CompilationEvent, Cost, Profile, Resources
 from tb_trainspeed.recorder import Budget, DeepSamples, FitRecorder, PhaseClock
@@ -96,11 +96,12 @@ class FitSession:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._background_ns: dict[str, int] = {}
+        self._tool: Any = None
         self._deep: DeepSampler | None = None
         self._decoder: threading.Thread | None = None
         self._deep_samples: DeepSamples | None = None
         self._loop: fit_loop.FitLoop | None = None
-        self._facts_ready = False
+        self._facts_ready = self._graph_ready = False
         self._timed_function: Callable[..., Any] | None = None
         self._failed: Callable[[], None] = _ignore
 
@@ -177,6 +178,7 @@ class FitSession:
         except Unavailable as reason:
             self._not_measured[_PARTS] = str(reason)
             return
+        self._tool = tool
         self._undo.add(tool.close)
         self._deep_samples = DeepSamples(self._budget, tool.first_cost_ns)
         deep = DeepSampler(tool, self._deep_samples, self.recorder, self._sampling_failed)
@@ -317,6 +319,9 @@ class FitSession:
         """Everything known so far, from any thread."""
         if not self._facts_ready:
             self._collect_facts()
+        if not self._graph_ready and self.recorder.steps and self._static.model.kind:  # the step was traced, then
+            self._graph_ready = True
+            self._try("the traced step", self._read_graph)
         breakdown = self._deep_samples.breakdown() if self._deep_samples else None
         profile = self.recorder.fill(dataclasses.replace(self._static, breakdown=breakdown))
         own_s = profile.ledger.phases.get("trainspeed") or 0.0
@@ -380,7 +385,9 @@ class FitSession:
                 found = self._resources.facts()
                 if self._resources.without_accelerators:
                     self._not_measured["accelerators"] = self._resources.without_accelerators
-            found = dataclasses.replace(found, device_memory=self._backend.device_memory())
+            found = dataclasses.replace(
+                found, device_memory=self._backend.device_memory(), live_models=fit_loop.live_models()
+            )
 
         self._try("resources", look)
         return found
@@ -416,6 +423,15 @@ class FitSession:
             collect("callbacks", lambda: facts.callback_facts(loop.callbacks))
             parts["epochs_planned"] = loop.arguments.get("epochs")
         self._static = dataclasses.replace(self._static, **parts)
+
+    def _read_graph(self) -> None:
+        operations = self._backend.traced_operations(self._model) or getattr(self._tool, "operations", None)
+        self._graph_ready = bool(operations)  # else a sample may tell
+        if operations:
+            names = op_names.OpNames(self._model, facts.unscoped_phase(self._model))
+            self._static = dataclasses.replace(
+                self._static, model=graph.add_facts(self._static.model, operations, names)
+            )
 
     def _spawn(self, name: str, target: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=lambda: self._counted(target), name=name, daemon=True)

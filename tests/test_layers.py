@@ -40,6 +40,7 @@ MAY_USE = {
     "demo": {"keras", "tensorflow"},
     "probes.fit_entry": {"keras"},
     "probes.source": {"keras"},
+    "probes.code": {"keras"},  # its trees
     "probes.facts": {"keras"},  # its configuration
     "probes.jax": {"jax", "keras"},
     "probes.torch": {"torch"},

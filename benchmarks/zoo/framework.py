@@ -62,6 +62,38 @@ def _variable_lengths_without_jit(fixed: bool) -> Fit:
     return fit(_sequence_model(), _sequences(list(range(32, 64, 2)) * 4))
 
 
+@case("python_number_that_changes", "FW02b", total=True)
+def _python_number(fixed: bool) -> Fit:
+    """Noise on the inputs that fades: its scale is an argument of the step."""
+    import tensorflow as tf
+
+    class Faded(keras.Sequential):  # type: ignore[misc]
+        def make_train_function(self, force: bool = False) -> Any:
+            if self.train_function is not None and not force:
+                return self.train_function
+            steps = 0
+
+            def one_step(data: Any, scale: Any) -> Any:
+                x, y = data
+                return self.train_step((x + scale * tf.random.normal(tf.shape(x)), y))
+
+            step = tf.function(one_step)
+
+            def train_function(iterator: Any) -> Any:
+                nonlocal steps
+                steps += 1
+                scale = 1.0 / steps
+                return step(next(iterator), tf.constant(scale) if fixed else scale)
+
+            self.train_function = train_function
+            return train_function
+
+    layers = keras.layers
+    model = Faded([layers.Input((32,)), layers.Dense(64, activation="relu"), layers.Dense(10)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return fit(model, *numbers(32 * 40), batch_size=32, epochs=2)
+
+
 @case("last_partial_batch", "FW03", on=("jax",), total=True)
 def _last_batch(fixed: bool) -> Fit:
     samples = 64 * 12 + (0 if fixed else 7)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from benchmarks.zoo.case import EVERYWHERE, Fit, case
-from benchmarks.zoo.trainings import classifier, fit, mlp, numbers, tokens
+from benchmarks.zoo.trainings import classifier, convnet, fit, mlp, numbers, tokens
 
 layers = keras.layers
 
@@ -113,6 +113,73 @@ def _dropout(fixed: bool) -> Fit:
 def _long_sequence(fixed: bool) -> Fit:
     model = classifier(layers.Input((300,)), layers.Embedding(5000, 32), layers.LSTM(64))
     return fit(model, *tokens(32 * 12, 300), batch_size=32, epochs=3)
+
+
+@case("python_loop_in_a_layer", "MC12", total=True)
+def _python_loop(fixed: bool) -> Fit:
+    class Mixer(layers.Layer):  # type: ignore[misc]
+        """A score for each position, and their weighted mean."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = layers.Dense(32, activation="tanh")
+            self.score = layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            if fixed:
+                states = self.dense(x)
+                return keras.ops.mean(states * keras.ops.sigmoid(self.score(states)), 1)
+            total = 0.0
+            for position in range(x.shape[1]):
+                state = self.dense(x[:, position])
+                total += state * keras.ops.sigmoid(self.score(state))
+            return total / x.shape[1]
+
+    model = classifier(layers.Input((80, 16)), Mixer())
+    x = np.random.default_rng(0).normal(size=(32 * 40, 80, 16)).astype("float32")
+    return fit(model, x, numbers(32 * 40)[1], batch_size=32, epochs=3)
+
+
+def _reciprocal_ranks(y: Any, scores: Any) -> Any:
+    """The reciprocal rank of the true class, by sorting in Python."""
+    rows = zip(y.ravel(), scores.tolist(), strict=True)
+    return np.float32([1 / (1 + sorted(row, reverse=True).index(row[int(label)])) for label, row in rows])
+
+
+@case("python_function_as_metric", "MC19")
+def _python_metric(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    class Rank(keras.metrics.Mean):  # type: ignore[misc]
+        """The mean reciprocal rank of the true class."""
+
+        def update_state(self, y: Any, scores: Any, sample_weight: Any = None) -> Any:
+            if fixed:
+                labels = keras.ops.cast(keras.ops.reshape(y, (-1, 1)), "int32")
+                above = scores > keras.ops.take_along_axis(scores, labels, 1)
+                return super().update_state(1 / (1 + keras.ops.sum(keras.ops.cast(above, "float32"), 1)))
+            ranks = tf.numpy_function(_reciprocal_ranks, [y, scores], tf.float32)
+            return super().update_state(tf.ensure_shape(ranks, (None,)))
+
+    model = keras.Sequential([layers.Input((64,)), layers.Dense(128, activation="relu"), layers.Dense(100)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=[Rank()])
+    return fit(model, *numbers(2048 * 30, 64), batch_size=2048)
+
+
+@case("trap_python_function_of_a_small_batch")
+def _small_python_metric(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    class Correct(keras.metrics.Mean):  # type: ignore[misc]
+        def update_state(self, y: Any, scores: Any, sample_weight: Any = None) -> Any:
+            inputs = [y, scores]
+            share = tf.numpy_function(lambda y, scores: np.float32((y == scores.argmax(-1)).mean()), inputs, tf.float32)
+            return super().update_state(tf.ensure_shape(share, ()))
+
+    model = convnet()
+    model.compile("adam", model.loss, metrics=[Correct()])
+    x = np.random.default_rng(0).normal(size=(64 * 40, 28, 28, 1)).astype("float32")
+    return fit(model, x, numbers(64 * 40)[1], batch_size=64)
 
 
 def _pictures(samples: int, size: int) -> tuple[Any, Any]:

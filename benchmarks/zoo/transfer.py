@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from benchmarks.zoo.case import EVERYWHERE, Fit, case
-from benchmarks.zoo.trainings import fit, mlp, numbers
+from benchmarks.zoo.trainings import Folder, convnet, fit, mlp, numbers
 
 
 @case("float64_arrays", "TR01", on=EVERYWHERE)
@@ -55,3 +55,47 @@ def _gigabytes(fixed: bool) -> Fit:
     return fit(
         mlp(1000, 16, 1), *([_Rows(x, y, 2048)] if fixed else [x, y]), batch_size=None if fixed else 2048, epochs=1
     )
+
+
+@case("callback_in_the_step", "TR05", on=("jax",))
+def _callback(fixed: bool) -> Fit:
+    import jax
+
+    folder = Folder()
+
+    class Watched(keras.Sequential):  # type: ignore[misc]
+        """Writes the norm of every weight into a file, in every step."""
+
+        def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+            loss = super().compute_loss(*args, **kwargs)
+            if not fixed:
+                norms = [keras.ops.norm(weight) for weight in self.trainable_weights]
+                jax.debug.callback(self._write, loss, *norms)
+            return loss
+
+        def _write(self, *values: Any) -> None:
+            with open(folder.path("norms.txt"), "a", encoding="utf-8") as file:
+                print(*values, file=file)
+
+    layers = keras.layers
+    model = Watched([layers.Input((32,)), *[layers.Dense(64, activation="relu") for _ in range(8)], layers.Dense(10)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return fit(model, *numbers(32 * 100), batch_size=32)
+
+
+@case("trap_print_in_the_step")
+def _print(fixed: bool) -> Fit:
+    import tensorflow as tf
+
+    folder = Folder()
+    plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def printed(y: Any, scores: Any) -> Any:
+        loss = plain(y, scores)
+        tf.print(loss, output_stream=f"file://{folder.path('losses.txt')}")
+        return loss
+
+    model = convnet()
+    model.compile("adam", printed)
+    x = np.random.default_rng(0).normal(size=(64 * 40, 28, 28, 1)).astype("float32")
+    return fit(model, x, numbers(64 * 40)[1], batch_size=64)

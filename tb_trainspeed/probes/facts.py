@@ -10,10 +10,10 @@ from typing import Any
 
 import keras
 
-from tb_trainspeed.probes import machine, source
+from tb_trainspeed.probes import code, machine, source
 from tb_trainspeed.probes.fit_loop import FitLoop
 from tb_trainspeed.probes.layers import layer_facts, parameters_of
-from tb_trainspeed.profile import CallbackFacts, Data, Device, Environment, Model, Validation
+from tb_trainspeed.profile import CallbackFacts, CodeLine, Data, Device, Environment, Model, Validation
 
 _CALLBACK_OPTIONS = (
     "save_freq", "save_weights_only", "save_best_only", "monitor", "patience", "histogram_freq", "update_freq",
@@ -104,6 +104,10 @@ def model_facts(model: Any) -> Model:
     kind, options = _optimizer(optimizer)
     variables = list(getattr(optimizer, "variables", ()))
     trainable = model.trainable_weights
+    lines: tuple[CodeLine, ...] = ()
+    functions: int | None = None
+    with contextlib.suppress(Exception):  # objects of the user's own are asked for their attributes
+        lines, functions = code.code_lines(model)
     return Model(
         name=str(model.name),
         kind=type(model).__name__,
@@ -123,6 +127,8 @@ def model_facts(model: Any) -> Model:
         optimizer_parameters=parameters_of(variables) if optimizer is not None else None,
         custom_train_step=not type(model).train_step.__module__.startswith("keras."),
         layers_left_out=left_out,
+        code=lines,
+        code_functions=functions,
     )
 
 

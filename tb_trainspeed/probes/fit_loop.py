@@ -259,3 +259,8 @@ def count_fits(model: Any) -> tuple[int, int]:
     remade += last is not None and last() is not model.train_function
     _trained[model] = fits + 1, remade, weakref.ref(model.train_function)
     return fits + 1, remade
+
+
+def live_models() -> int:
+    """Returns how many of the models whose fits were counted are still in memory."""
+    return len(_trained)

@@ -18,14 +18,20 @@ _FREE = frozenset({"parameter", "constant", "bitcast", "tuple", "get-tuple-eleme
 # Cost so much more than the elementwise instructions they are fused with that those do not count.
 _HEAVY = frozenset({"dot", "convolution", "custom-call", "sort", "fft", "cholesky", "triangular-solve"})
 _UNKNOWN = Place("unknown")
+# What JAX calls the operations that call Python.
+_PYTHON = frozenset({"pure_callback", "io_callback", "debug_callback", "debug_print"})
 _FAR = 6
 
 
 class Instruction(NamedTuple):
-    """An instruction of a module. `contains` says that what it does are other instructions, seen by themselves."""
+    """An instruction of a module. `contains` says that what it does are other instructions, seen by themselves.
+
+    `python` is by what name it calls Python on the host, empty where it does not.
+    """
 
     shares: Shares
     contains: bool = False
+    python: str = ""
 
 
 def op_names(module: HloProto) -> set[str]:
@@ -35,6 +41,16 @@ def op_names(module: HloProto) -> set[str]:
         for computation in module.hlo_module.computations
         for instruction in computation.instructions
     }
+
+
+def operations(module: HloProto) -> list[tuple[str, str]]:
+    """The instructions of a module that were made from an operation: the name of that, and what they do."""
+    return [
+        (instruction.metadata.op_name.decode(errors="replace"), instruction.opcode.decode())
+        for computation in module.hlo_module.computations
+        for instruction in computation.instructions
+        if instruction.metadata.op_name and instruction.opcode != b"fusion"  # whose parts are there themselves
+    ]
 
 
 def instructions(module: HloProto, place: Callable[[str], Place]) -> dict[str, Instruction]:
@@ -55,8 +71,16 @@ def instructions(module: HloProto, place: Callable[[str], Place]) -> dict[str, I
                 made = ((Place("collectives"), 1.0),)
             elif opcode.startswith(_TRANSFERS):
                 made = ((Place("transfer"), 1.0),)
-            found[instruction.name.decode(errors="replace")] = Instruction(made, opcode in _CONTAINERS)
+            found[instruction.name.decode(errors="replace")] = Instruction(
+                made, opcode in _CONTAINERS, _python(instruction)
+            )
     return found
+
+
+def _python(instruction: Any) -> str:
+    """By what name of JAX's an instruction calls Python."""
+    name = instruction.metadata.op_name.decode(errors="replace").rpartition("/")[2]
+    return str(name) if instruction.opcode == b"custom-call" and name in _PYTHON else ""
 
 
 def _own_shares(computation: Any, computations: Mapping[int, Any], place: Callable[[str], Place]) -> dict[int, Shares]:

@@ -169,6 +169,9 @@ def _options(layer: Any) -> dict[str, str]:
             options[name] = text
     if not getattr(layer, "supports_jit", True):
         options["supports_jit"] = "False"
+    remat = getattr(layer, "_remat_mode", None)
+    if remat is not None and remat.mode and (remat.mode != "list_of_layers" or layer.name in (remat.layer_names or ())):
+        options["remat"] = _text(remat.mode)
     if type(layer).__name__ == "RNN":
         options["cell"] = type(layer.cell).__name__
     return options

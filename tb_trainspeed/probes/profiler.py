@@ -47,6 +47,11 @@ class Profiler:
         #: Called when a profiler of the user's is about to start while ours is on.
         self.give_way: Callable[[], None] = self.close
 
+    @property
+    def operations(self) -> list[tuple[str, str]]:
+        """Name and kind of the operations of the step, as far as XLA compiled it and a sample was decoded."""
+        return self._decoder.operations
+
     def start(self) -> None:
         """Starts a session.
 

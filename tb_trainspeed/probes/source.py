@@ -135,6 +135,11 @@ def shapes_of(batch: Any) -> str:
     return ", ".join(f"{keras.backend.standardize_dtype(leaf.dtype)}{tuple(leaf.shape)}" for leaf in leaves)
 
 
+def is_library(path: str) -> bool:
+    """Whether a file is of a library, and not the user's own. The demo is code such as the user's, wherever it is."""
+    return path != _DEMO and path.startswith(("<", _OWN_FOLDER, *_LIBRARY_FOLDERS))
+
+
 def _locate(frame: FrameType | None) -> tuple[str, str, int, str, str] | None:
     """Returns (function, file, line, callee, library) of the innermost frame of the user's own code."""
     callee, library = "", ""

@@ -234,10 +234,15 @@ def trace_detector(train_function: Callable[..., Any]) -> Callable[[], bool]:
 
 def _trace_counter(train_function: Callable[..., Any]) -> Callable[[], int]:
     """Returns a function that counts how often TensorFlow traced the train function and what it calls."""
+    counters = [function.experimental_get_tracing_count for function in _traced_functions(train_function)]
+    return lambda: sum(count() for count in counters)
+
+
+def _traced_functions(train_function: Callable[..., Any]) -> list[Any]:
+    """The train function's parts that TensorFlow traces."""
     variables = _closure(train_function).values()
     functions = [function for variable in variables for function in (variable, getattr(variable, "__wrapped__", None))]
-    counters = [getattr(function, "experimental_get_tracing_count", None) for function in functions]
-    return lambda: sum(count() for count in counters if count)
+    return [function for function in functions if hasattr(function, "experimental_get_tracing_count")]
 
 
 def new_shapes(model: Any) -> Callable[[str], bool]:
@@ -392,6 +397,20 @@ def worker(model: Any) -> int:
 def model_facts(model: Any) -> Model:
     """Facts of a compiled model."""
     return dataclasses.replace(facts.model_facts(model), functions_run_eagerly=tf.config.functions_run_eagerly())
+
+
+def traced_operations(model: Any) -> list[tuple[str, str]] | None:
+    """Returns name and type of the operations of the traced step, `None` where there is no such graph."""
+    functions = _traced_functions(inspect.unwrap(model.train_function))
+    graphs = [
+        concrete.graph
+        for function in functions
+        if getattr(function, "input_signature", None) is None  # else it might be traced now
+        for concrete in [*getattr(function, "_list_all_concrete_functions", list)()]  # which is private, alas
+    ]
+    found = ([(operation.name, operation.type) for operation in graph.get_operations()] for graph in graphs)
+    # Of several the one that holds the step: the others call it, or are of a batch of another shape.
+    return max(found, key=len, default=None)
 
 
 def data_facts(loop: FitLoop) -> Data:

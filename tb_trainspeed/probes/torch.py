@@ -243,6 +243,10 @@ def model_facts(model: Any) -> Model:
     return facts.model_facts(model)
 
 
+def traced_operations(model: Any) -> None:
+    """Nothing: torch traces nothing."""
+
+
 def data_facts(loop: FitLoop) -> Data:
     """How the training data reaches the step."""
     return facts.tf_data_facts(facts.data_facts(loop), loop)

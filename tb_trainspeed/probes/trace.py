@@ -29,6 +29,8 @@ _CONTAINERS = frozenset({
     "StatelessCase", "SymbolicGradient", "XlaLaunch", "_XlaRun", "_XlaCompile", "_XlaMerge",
 })  # fmt: skip
 _TRANSFERS = ("_Send", "_Recv", "_HostSend", "_HostRecv", "CopyToDevice", "Memcpy")
+# They run Python on the host, or make and print text there.
+_PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc", "PrintV2", "StringFormat"})
 _COLLECTIVES = ("Collective", "Nccl", "_Nccl", "NcclAllReduce")
 
 
@@ -40,6 +42,11 @@ class _Found:
         self.ends: list[int] = []
         self.kinds: list[int] = []
         self.shares: list[Shares] = []
+        #: What calls Python on the host, by its kind: picoseconds.
+        self.python_ps: dict[str, int] = {}
+
+    def call_python(self, kind: str, begin: int, end: int) -> None:
+        self.python_ps[kind] = self.python_ps.get(kind, 0) + end - begin
 
     def add(self, begin: int, end: int, kind: int, shares: Shares) -> None:
         self.begins.append(begin)
@@ -60,6 +67,8 @@ class Decoder:
     def __init__(self, names: OpNames, asynchronous: bool):
         self._names, self._asynchronous = names, asynchronous
         self._modules: dict[str, dict[str, Instruction]] = {}
+        #: Name and kind of the operations of the largest module of XLA's that was seen, which is the step.
+        self.operations: list[tuple[str, str]] = []
 
     def decode(self, data: bytes, steps: int) -> Sample:
         """Returns what one of so many steps is made of.
@@ -105,7 +114,8 @@ class Decoder:
             if layer:
                 layers.setdefault(layer, [0.0, 0.0])[phase == "backward"] += value / steps
         parts["host_overhead"] += idle_s / steps
-        return Sample(steps, parts, {layer: (times[0], times[1]) for layer, times in layers.items()}, stages)
+        python_s = {kind: total * 1e-12 / steps for kind, total in found.python_ps.items()}
+        return Sample(steps, parts, {layer: (times[0], times[1]) for layer, times in layers.items()}, stages, python_s)
 
     def _marks(self, plane: xspace.Plane, windows: tuple[list[int], list[int]]) -> None:
         for line in plane.lines:
@@ -123,6 +133,7 @@ class Decoder:
             if (match := _OPERATION.match(name))
         }
         self._names.learn(name for name, _ in operations.values())
+        python = {number: of_type for number, (_, of_type) in operations.items() if of_type in _PYTHON}
         for number, (name, of_type) in operations.items():
             kind, place = WORK, self._names.place(name)
             if of_type.startswith(_WAITS):
@@ -144,10 +155,14 @@ class Decoder:
             foreign = tf_data_trace.runs_of(plane, line, ids)
             begins = [begin for begin, _, _ in foreign]
             for number, begin, end in zip(line.names.tolist(), line.begins.tolist(), line.ends.tolist(), strict=True):
-                if number in kinds:
+                if number in kinds or number in python:
                     before = bisect.bisect_right(begins, begin) - 1
-                    if before < 0 or begin >= foreign[before][1]:
+                    if before >= 0 and begin < foreign[before][1]:
+                        continue
+                    if number in kinds:
                         found.add(begin, end, *kinds[number])
+                    if number in python:
+                        found.call_python(python[number], begin, end)
             xspace.pause()
 
     def _thunks(self, plane: xspace.Plane, modules: dict[str, bytes], found: _Found) -> None:
@@ -172,7 +187,10 @@ class Decoder:
                 if index % 1000 == 999:
                     xspace.pause()
         for begin, end, flow, instruction in begun:
-            self._add(found, begin, max(end, ended.get(flow, 0) if flow is not None else 0), instruction)
+            over = max(end, ended.get(flow, 0) if flow is not None else 0)
+            self._add(found, begin, over, instruction)
+            if instruction.python:
+                found.call_python(instruction.python, begin, over)
 
     def _kernels(self, plane: xspace.Plane, modules: dict[str, bytes], found: _Found) -> None:
         """What a GPU or TPU ran, by the streams of the device."""
@@ -206,5 +224,6 @@ class Decoder:
                 parsed = xspace.read_module(modules[module])
                 xspace.pause()
                 self._names.learn(hlo.op_names(parsed))
+                self.operations = max(self.operations, hlo.operations(parsed), key=len)
                 self._modules[module] = hlo.instructions(parsed, self._names.place)
         return self._modules[module].get(operation) or Instruction(((Place("unknown"), 1.0),))

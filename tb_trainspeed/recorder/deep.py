@@ -23,6 +23,7 @@ class Sample:
     parts: Mapping[str, float]
     layers: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     stages: tuple[StageTime, ...] = ()
+    python_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 class DeepSamples:
@@ -83,4 +84,8 @@ class DeepSamples:
                 for name in dict.fromkeys(name for sample in samples for name in sample.layers)
             ),
             stages=samples[-1].stages,
+            python_s={
+                kind: statistics.fmean(sample.python_s.get(kind, 0.0) for sample in samples)
+                for kind in dict.fromkeys(kind for sample in samples for kind in sample.python_s)
+            },
         )

@@ -6,7 +6,7 @@ measured to take, so that they add up to it.
 
 import re
 
-from tb_trainspeed.profile import Curve, Environment, Layer, LayerTime, Model, Profile, Resources, Usage
+from tb_trainspeed.profile import CodeLine, Curve, Environment, Layer, LayerTime, Model, Profile, Resources, Usage
 from tb_trainspeed.rules.facts import COMPUTING, fact, steady_of
 
 
@@ -99,6 +99,53 @@ def layer_s(profile: Profile) -> dict[str, tuple[float, float]] | None:
         forward, backward = seconds.get(path, (0.0, 0.0))
         seconds[path] = (forward + time.forward_s * scale, backward + time.backward_s * scale)
     return seconds
+
+
+@fact
+def timed_layers(profile: Profile) -> dict[str, tuple[float, float]]:
+    """As `layer_s`, but empty where no layer was timed."""
+    return layer_s(profile) or {}
+
+
+@fact
+def python_s(profile: Profile) -> dict[str, float] | None:
+    """Seconds of a steady step in operations that run Python or print on the host, by their kind."""
+    scale = _scale(profile)
+    if scale is None or profile.breakdown is None:
+        return None
+    return {kind: seconds * scale for kind, seconds in profile.breakdown.python_s.items()}
+
+
+@fact
+def step_code(profile: Profile) -> tuple[CodeLine, ...] | None:
+    """Lines of the user's own code of a step, by its source."""
+    return profile.model.code if profile.model.code_functions is not None else None
+
+
+@fact
+def operations(profile: Profile) -> int | None:
+    """How many operations the traced step holds."""
+    return profile.model.operations
+
+
+@fact
+def live_models(profile: Profile) -> int | None:
+    return profile.resources.live_models
+
+
+@fact
+def memory_pressure(profile: Profile) -> float | None:
+    """Share of the time in which some task waited for memory, 0 to 1."""
+    return mean(profile.resources.usage, "memory_pressure")
+
+
+@fact
+def transfer_share(profile: Profile) -> float | None:
+    """Share of steady training in which the step waits for a copy to the device, 0 to 1."""
+    steady, copied = steady_of(profile), profile.ledger.phases.get("transfer")
+    if steady is None or copied is None:
+        return None
+    return steady.phases.get("transfer", 0.0) / (steady.epoch_s * steady.epochs)
 
 
 def _row_of(time: LayerTime, layers: tuple[Layer, ...]) -> str:

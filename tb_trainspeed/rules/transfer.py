@@ -3,10 +3,11 @@
 import math
 import re
 
-from tb_trainspeed.profile import Data
+from tb_trainspeed.profile import CodeLine, Data, Environment
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.input_pipeline.shared import faster_source, waits
+from tb_trainspeed.rules.model_compute.shared import cost, less
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
 _WIDE_FROM = 0.5
@@ -18,6 +19,9 @@ _SAFE_FIX_FROM = 0.05
 # What a PCIe 3 or 4 link of 16 lanes carries, less what is lost on the way.
 _PCIE_BYTES_PER_S = Range(25e9, 12e9, 6e9)
 _TRANSFER_FROM = 2e9
+# A part of a step that one looks for in vain among its layers.
+_PRINTING_FROM = 0.1
+_PRINTS = ("PrintV2", "StringFormat", "debug_callback", "debug_print")
 _ITEM_BYTES = {"float64": 8, "int64": 8, "uint64": 8, "float32": 4, "int32": 4, "float16": 2, "int16": 2}
 
 
@@ -216,4 +220,131 @@ def arrays_copied(adapter: str, data: Data, startup_s: float, wall_s: float, bac
     )
 
 
-RULES = (float64_inputs, one_hot_huge_classes, float32_images, arrays_copied)
+@rule("TR05", "sync-every-step")
+def sync_every_step(
+    backend: str,
+    step_code: tuple[CodeLine, ...],
+    run_eagerly: bool,
+    functions_run_eagerly: bool,
+    accelerators: tuple[str, ...],
+    python_s: dict[str, float],
+    computing_s: float,
+    dispatch_s: float,
+) -> Outcome:
+    """Your code of the step reads values back to the host, or prints them.
+
+    What it means: `train_step`, a loss or a metric of your own has `.item()`, `.numpy()`, `float(loss)` or `print` on
+    torch, or `tf.print`, `jax.debug.print` or `jax.debug.callback` in a compiled step.
+
+    Why it is slow: to read a value, the host waits until the device has computed it, and the device then waits for the
+    host's next step. Printing from a compiled step also makes text of a tensor on the host, in every step.
+
+    What to change: keep the value on the device, in a metric of Keras, which is read once an epoch; or read it every
+    hundredth step.
+
+    When this is wrong: on a CPU torch computes at once, and there is nothing to wait for. TensorFlow waits for every
+    call of the train function anyway: there and on JAX the rule goes by the measured time of printing. A plain `print`
+    in a compiled step runs while it is traced, and costs nothing later.
+
+    Sources: https://github.com/lnccbrown/LANfactory/pull/120 (85 % of an epoch was one `float(loss)`). Printing is
+    timed by deep samples, of which the prediction takes half to all away, and on JAX, where such a step cannot run
+    ahead, up to 80 % of the host's part of a step at best. On an accelerator with torch it hides up to as much of that,
+    which is a hint and not verified on hardware. Measured on two cores: `tf.print` of a few numbers takes next to
+    nothing, and the rule is silent.
+    """
+    lines = [line for line in step_code if line.kind in ("read", "print")]
+    if not lines:
+        return Passed("your code of a step reads nothing back")
+    if backend == "torch":
+        if not accelerators:
+            return NotApplicable("on a CPU torch computes at once, and there is nothing to wait for")
+        change = Change(factors={"dispatch_s": Range(1.0, 0.6, 0.2)})
+        evidence = {"host's part of a step": words.seconds(dispatch_s)}
+        costs = f"the {accelerators[0]} and the host's {words.seconds(dispatch_s)} a step then take turns"
+    else:
+        if run_eagerly or functions_run_eagerly:
+            return NotApplicable("steps run eagerly, which is FW01 and names what needs that")
+        prefix = ("tf.", "tensorflow.") if backend == "tensorflow" else ("jax.", "debug.")
+        lines = [line for line in lines if line.kind == "print" and line.calls.startswith(prefix)]
+        if not lines:
+            return Passed("what reads values back runs while the step is traced, not in the steps")
+        own_s = sum(seconds for kind, seconds in python_s.items() if kind in _PRINTS)
+        if own_s < _PRINTING_FROM * computing_s:
+            return Passed(f"printing takes {words.share(own_s / computing_s)} of computing")
+        # With a callback in it, JAX runs a step of a CPU in turn with the host.
+        overlap = {"dispatch_s": Range(1.0, 1.0, 0.2)} if backend == "jax" else {}
+        change = Change(removes=less(own_s, 0.5, 1.0, 1.0).removes, factors=overlap)
+        evidence = {"computing": cost(own_s, computing_s)}
+        costs = f"that takes {cost(own_s, computing_s)} of computing"
+    line = lines[0]
+    return Found(
+        title="The step reads values back to the host",
+        message=f"`{line.function}` calls `{line.calls}` in line {line.line}, in every step; {costs}.",
+        phase="compute",
+        evidence={
+            "the line": f"{line.text} ({line.function}, line {line.line})",
+            **({"such lines": str(len(lines))} if len(lines) > 1 else {}),
+            **evidence,
+        },
+        remedy="Keep the value on the device, in a metric: Keras reads it once an epoch.",
+        code=f"- {line.text}\n+ self.watched.update_state(loss)   # self.watched = keras.metrics.Mean() in __init__",
+        change=change,
+        confidence="hint" if backend == "torch" else "likely",
+    )
+
+
+@rule("TR06", "no-device-prefetch")
+def no_device_prefetch(
+    backend: str, accelerators: tuple[str, ...], environment: Environment, transfer_share: float, steady: Steady
+) -> Outcome:
+    """A distributed step on JAX waits for the copy of its batch to the devices.
+
+    What it means: the model is trained under a `keras.distribution` on accelerators, and copies to them that are not
+    hidden take 5 % of training or more.
+
+    Why it is slow: without a distribution Keras starts the copy of the next batch while the step computes; with one it
+    hands over a batch when it is asked for it.
+
+    What to change: copy one batch ahead in a generator of your own; JAX copies while it computes.
+
+    When this is wrong: another batch must fit into the memory of the devices. Where loading takes longer than copying,
+    there is little to hide.
+
+    Sources: Keras, `JAXEpochIterator`; https://github.com/keras-team/keras/pull/22942 (0.5 to 8 % for looking further
+    ahead). It is a hint, not verified on hardware: the prediction hides up to all of the copies, half as expected.
+    """
+    if backend != "jax":
+        return NotApplicable("the backend is not JAX")
+    if not accelerators:
+        return NotApplicable("nothing is transferred on a CPU")
+    if environment.distribution is None:
+        return Passed("Keras starts the copy of the next batch while the step computes")
+    if transfer_share < _SAFE_FIX_FROM:
+        return Passed(f"copies that are not hidden take {words.share(transfer_share)} of training")
+    copied_s = transfer_share * steady.epoch_s / steady.steps_per_epoch
+    return Found(
+        title="The step waits for the copy of its batch",
+        message=f"With `{environment.distribution}` Keras copies a batch when the step needs it: "
+        f"{words.seconds(copied_s)} a step, {words.share(transfer_share)} of training.",
+        phase="transfer",
+        evidence={"copies": f"{words.seconds(copied_s)} a step", "of training": words.share(transfer_share)},
+        remedy="Start the copy of the next batch before it is needed.",
+        code="- model.fit(batches, ...)\n"
+        "+ def ahead(batches):\n"
+        "+     layout = keras.distribution.distribution().get_data_layout\n"
+        "+     waiting = None\n"
+        "+     for batch in batches:\n"
+        "+         put = lambda x: jax.device_put(x, layout(x.shape).backend_layout)\n"
+        "+         following = jax.tree.map(put, batch)   # returns at once\n"
+        "+         if waiting is not None:\n"
+        "+             yield waiting\n"
+        "+         waiting = following\n"
+        "+     yield waiting\n"
+        "+\n"
+        "+ model.fit(ahead(batches), ...)",
+        change=Change(removes={"device_s": Range(0.0, copied_s / 2, copied_s)}),
+        confidence="hint",
+    )
+
+
+RULES = (float64_inputs, one_hot_huge_classes, float32_images, arrays_copied, sync_every_step, no_device_prefetch)

@@ -76,7 +76,7 @@ class Environment(_message.Message):
     def __init__(self, backend: _Optional[str] = ..., versions: _Optional[_Mapping[str, str]] = ..., platform: _Optional[str] = ..., cores: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., memory_available_bytes: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., machine_cores: _Optional[int] = ..., machine_devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., cpu: _Optional[str] = ..., cpu_features: _Optional[_Iterable[str]] = ..., settings: _Optional[_Mapping[str, str]] = ..., distribution: _Optional[str] = ..., replicas: _Optional[int] = ...) -> None: ...
 
 class Layer(_message.Message):
-    __slots__ = ("name", "kind", "parameters", "trainable_parameters", "output_shape", "dtype", "path", "trainable", "calls", "forward_flops", "options")
+    __slots__ = ("name", "kind", "parameters", "trainable_parameters", "output_shape", "dtype", "path", "trainable", "calls", "forward_flops", "options", "operations", "copies")
     class OptionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +95,8 @@ class Layer(_message.Message):
     CALLS_FIELD_NUMBER: _ClassVar[int]
     FORWARD_FLOPS_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    COPIES_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     parameters: int
@@ -106,10 +108,28 @@ class Layer(_message.Message):
     calls: int
     forward_flops: int
     options: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., parameters: _Optional[int] = ..., trainable_parameters: _Optional[int] = ..., output_shape: _Optional[str] = ..., dtype: _Optional[str] = ..., path: _Optional[str] = ..., trainable: bool = ..., calls: _Optional[int] = ..., forward_flops: _Optional[int] = ..., options: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    operations: int
+    copies: int
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., parameters: _Optional[int] = ..., trainable_parameters: _Optional[int] = ..., output_shape: _Optional[str] = ..., dtype: _Optional[str] = ..., path: _Optional[str] = ..., trainable: bool = ..., calls: _Optional[int] = ..., forward_flops: _Optional[int] = ..., options: _Optional[_Mapping[str, str]] = ..., operations: _Optional[int] = ..., copies: _Optional[int] = ...) -> None: ...
+
+class CodeLine(_message.Message):
+    __slots__ = ("kind", "calls", "function", "file", "line", "text")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    calls: str
+    function: str
+    file: str
+    line: int
+    text: str
+    def __init__(self, kind: _Optional[str] = ..., calls: _Optional[str] = ..., function: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "kind", "parameters", "trainable_parameters", "layers", "optimizer", "optimizer_options", "loss", "dtype_policy", "run_eagerly", "functions_run_eagerly", "jit_compile", "steps_per_execution", "metrics", "trainable_variables", "optimizer_variables", "optimizer_parameters", "custom_train_step", "layers_left_out")
+    __slots__ = ("name", "kind", "parameters", "trainable_parameters", "layers", "optimizer", "optimizer_options", "loss", "dtype_policy", "run_eagerly", "functions_run_eagerly", "jit_compile", "steps_per_execution", "metrics", "trainable_variables", "optimizer_variables", "optimizer_parameters", "custom_train_step", "layers_left_out", "code", "operations", "code_functions")
     class OptimizerOptionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -136,6 +156,9 @@ class Model(_message.Message):
     OPTIMIZER_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     CUSTOM_TRAIN_STEP_FIELD_NUMBER: _ClassVar[int]
     LAYERS_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    CODE_FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     parameters: int
@@ -155,7 +178,10 @@ class Model(_message.Message):
     optimizer_parameters: int
     custom_train_step: bool
     layers_left_out: int
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., parameters: _Optional[int] = ..., trainable_parameters: _Optional[int] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., optimizer: _Optional[str] = ..., optimizer_options: _Optional[_Mapping[str, str]] = ..., loss: _Optional[str] = ..., dtype_policy: _Optional[str] = ..., run_eagerly: bool = ..., functions_run_eagerly: bool = ..., jit_compile: bool = ..., steps_per_execution: _Optional[int] = ..., metrics: _Optional[_Iterable[str]] = ..., trainable_variables: _Optional[int] = ..., optimizer_variables: _Optional[int] = ..., optimizer_parameters: _Optional[int] = ..., custom_train_step: bool = ..., layers_left_out: _Optional[int] = ...) -> None: ...
+    code: _containers.RepeatedCompositeFieldContainer[CodeLine]
+    operations: int
+    code_functions: int
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., parameters: _Optional[int] = ..., trainable_parameters: _Optional[int] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., optimizer: _Optional[str] = ..., optimizer_options: _Optional[_Mapping[str, str]] = ..., loss: _Optional[str] = ..., dtype_policy: _Optional[str] = ..., run_eagerly: bool = ..., functions_run_eagerly: bool = ..., jit_compile: bool = ..., steps_per_execution: _Optional[int] = ..., metrics: _Optional[_Iterable[str]] = ..., trainable_variables: _Optional[int] = ..., optimizer_variables: _Optional[int] = ..., optimizer_parameters: _Optional[int] = ..., custom_train_step: bool = ..., layers_left_out: _Optional[int] = ..., code: _Optional[_Iterable[_Union[CodeLine, _Mapping]]] = ..., operations: _Optional[int] = ..., code_functions: _Optional[int] = ...) -> None: ...
 
 class Stage(_message.Message):
     __slots__ = ("kind", "parallelism", "deterministic", "buffer", "batch_size", "function", "operations", "stateful_operations", "elements_per_batch", "output", "output_bytes", "count", "elements")
@@ -383,18 +409,27 @@ class StageTime(_message.Message):
     def __init__(self, name: _Optional[str] = ..., busy_s: _Optional[float] = ..., calls: _Optional[float] = ..., parallelism: _Optional[int] = ..., buffer_fill: _Optional[float] = ...) -> None: ...
 
 class Breakdown(_message.Message):
-    __slots__ = ("samples", "steps", "parts", "layers", "stages")
+    __slots__ = ("samples", "steps", "parts", "layers", "stages", "python_s")
+    class PythonSEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Number
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Number, _Mapping]] = ...) -> None: ...
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
+    PYTHON_S_FIELD_NUMBER: _ClassVar[int]
     samples: int
     steps: int
     parts: _containers.RepeatedCompositeFieldContainer[Part]
     layers: _containers.RepeatedCompositeFieldContainer[LayerTime]
     stages: _containers.RepeatedCompositeFieldContainer[StageTime]
-    def __init__(self, samples: _Optional[int] = ..., steps: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[Part, _Mapping]]] = ..., layers: _Optional[_Iterable[_Union[LayerTime, _Mapping]]] = ..., stages: _Optional[_Iterable[_Union[StageTime, _Mapping]]] = ...) -> None: ...
+    python_s: _containers.MessageMap[str, Number]
+    def __init__(self, samples: _Optional[int] = ..., steps: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[Part, _Mapping]]] = ..., layers: _Optional[_Iterable[_Union[LayerTime, _Mapping]]] = ..., stages: _Optional[_Iterable[_Union[StageTime, _Mapping]]] = ..., python_s: _Optional[_Mapping[str, Number]] = ...) -> None: ...
 
 class Ledger(_message.Message):
     __slots__ = ("wall_s", "steps", "epochs", "phases")
@@ -614,7 +649,7 @@ class DeviceMemory(_message.Message):
     def __init__(self, device: _Optional[str] = ..., in_use_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., limit_bytes: _Optional[int] = ...) -> None: ...
 
 class Resources(_message.Message):
-    __slots__ = ("process_cpu_s", "machine_cpu_s", "memory_peak_bytes", "gc_collections", "usage", "accelerators", "device_memory")
+    __slots__ = ("process_cpu_s", "machine_cpu_s", "memory_peak_bytes", "gc_collections", "usage", "accelerators", "device_memory", "live_models")
     PROCESS_CPU_S_FIELD_NUMBER: _ClassVar[int]
     MACHINE_CPU_S_FIELD_NUMBER: _ClassVar[int]
     MEMORY_PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -622,6 +657,7 @@ class Resources(_message.Message):
     USAGE_FIELD_NUMBER: _ClassVar[int]
     ACCELERATORS_FIELD_NUMBER: _ClassVar[int]
     DEVICE_MEMORY_FIELD_NUMBER: _ClassVar[int]
+    LIVE_MODELS_FIELD_NUMBER: _ClassVar[int]
     process_cpu_s: float
     machine_cpu_s: float
     memory_peak_bytes: int
@@ -629,7 +665,8 @@ class Resources(_message.Message):
     usage: Usage
     accelerators: _containers.RepeatedCompositeFieldContainer[Accelerator]
     device_memory: _containers.RepeatedCompositeFieldContainer[DeviceMemory]
-    def __init__(self, process_cpu_s: _Optional[float] = ..., machine_cpu_s: _Optional[float] = ..., memory_peak_bytes: _Optional[int] = ..., gc_collections: _Optional[int] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., accelerators: _Optional[_Iterable[_Union[Accelerator, _Mapping]]] = ..., device_memory: _Optional[_Iterable[_Union[DeviceMemory, _Mapping]]] = ...) -> None: ...
+    live_models: int
+    def __init__(self, process_cpu_s: _Optional[float] = ..., machine_cpu_s: _Optional[float] = ..., memory_peak_bytes: _Optional[int] = ..., gc_collections: _Optional[int] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., accelerators: _Optional[_Iterable[_Union[Accelerator, _Mapping]]] = ..., device_memory: _Optional[_Iterable[_Union[DeviceMemory, _Mapping]]] = ..., live_models: _Optional[int] = ...) -> None: ...
 
 class Cost(_message.Message):
     __slots__ = ("max_overhead", "foreground_s", "background_s", "sampling_s")

@@ -48,6 +48,19 @@ def test_what_was_compiled(make_model, arrays):
     assert 2 * found.parameters < found.optimizer_parameters < 2 * found.parameters + 9
 
 
+def test_code_that_cannot_be_read_is_not_measured():
+    class Odd(keras.layers.Identity):
+        @property
+        def fn(self):
+            raise RuntimeError("not now")
+
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, Odd()(inputs))
+    model.compile("adam", "mse")
+    found = facts.model_facts(model)
+    assert (found.code, found.code_functions, found.optimizer) == ((), None, "Adam")
+
+
 def test_nothing_is_read_from_the_device(make_model, arrays, monkeypatch):
     model = make_model()
     model.fit(*arrays, verbose=0)

@@ -1,5 +1,7 @@
 """Everything that is replaced in a live object is put back as it was."""
 
+import gc
+
 import keras
 
 from tb_trainspeed.probes import fit_loop
@@ -85,3 +87,19 @@ def test_fits_of_a_model_are_counted_and_how_often_its_train_function_was_made_a
     other.fit(*arrays, verbose=0)
     assert counts == [(1, 0), (2, 0), (3, 1), (4, 2)]
     assert fit_loop.count_fits(other) == (1, 0)
+
+
+def test_models_are_counted_while_they_are_in_memory(make_model, arrays):
+    def trained():
+        model = make_model()
+        model.fit(*arrays, verbose=0)
+        fit_loop.count_fits(model)
+        return model
+
+    gc.collect()
+    before = fit_loop.live_models()
+    kept = [trained(), trained()]
+    assert fit_loop.live_models() == before + len(kept)
+    kept.clear()
+    gc.collect()
+    assert fit_loop.live_models() == before

@@ -176,3 +176,27 @@ def test_a_train_function_of_the_users_own_fetches_its_batches_itself(in_python,
     for without, with_us in zip(*weights, strict=True):
         np.testing.assert_array_equal(without, with_us)
     assert callback.report.profile.steps.count == 10
+
+
+class Mixer(keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(4)
+
+    def call(self, x):
+        state = 0.0
+        for position in range(12):
+            state = keras.ops.tanh(self.dense(x[:, position]) + state)
+        return state
+
+
+def test_a_loop_of_a_layer_is_counted_in_a_fit():
+    model = keras.Sequential([keras.Input((12, 4)), Mixer(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    callback = TrainSpeedCallback(log_dir=None, verbose=0)
+    model.fit(np.zeros((32, 12, 4), "float32"), np.zeros((32, 1)), batch_size=8, verbose=0, callbacks=[callback])
+    found = callback.report.profile.model
+    copies = {layer.kind: layer.copies for layer in found.layers if layer.copies}
+    assert (copies["Mixer"], [layer.copies for layer in found.layers if layer.kind == "Dense"]) == (12, [12, 1])
+    assert found.operations > sum(layer.operations for layer in found.layers) > 0
+    assert [line.text for line in found.code] == ["for position in range(12):"]

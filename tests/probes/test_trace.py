@@ -204,6 +204,25 @@ def test_the_pipeline_is_no_part_of_the_step():
     assert (stages["Map"].parallelism, stages["Prefetch"].buffer_fill, stages["Map"].calls) == (2, 0.25, 1)
 
 
+def test_python_in_the_step_is_told_from_python_in_the_pipeline():
+    run = {"id": 5}
+    sample = decoded(
+        ("main", [(MARK, 0, 100)]),
+        ("tf_Compute/1", [("net/a/PyFunc:PyFunc", 0, 20), ("PrintV2:PrintV2", 20, 24), ("PyFunc_1:PyFunc", 30, 40)]),
+        (
+            "tf_data",
+            [
+                ("Iterator::Root::Map", 52, 88),
+                ("InstantiatedCapturedFunction::Run", 54, 86, run),
+                ("ExecutorState::Process", 60, 80, run),
+                ("PyFunc:PyFunc", 61, 79),
+            ],
+        ),
+        steps=2,
+    )
+    assert sample.python_s == {"PyFunc": pytest.approx(15e-6), "PrintV2": pytest.approx(2e-6)}
+
+
 def test_stages_of_one_kind_are_numbered():
     plane = Plane(
         trace(
@@ -325,28 +344,29 @@ def module(**computations):
 
 def test_instructions():
     place = OpNames(model(layer("a"), layer("b")), "metrics").place
-    found = hlo.instructions(
-        module(
-            mixed=[
-                ("p", "parameter", "jit(f)/adam/mul", [], [], 100),
-                ("x", "multiply", "jit(f)/jvp(a)/mul", ["p"], [], 30),
-                ("y", "add", "jit(f)/jvp(b)/add", ["x"], [], 10),
-            ],
-            heavy=[
-                ("d", "dot", "jit(f)/jvp(a)/dot_general", [], [], 10),
-                ("e", "add", "jit(f)/jvp(b)/add", ["d"], [], 1000),
-            ],
-            entry=[
-                ("fusion.1", "fusion", "jit(f)/jvp(b)/add", [], ["mixed"], 10),
-                ("copy.1", "copy", "", ["fusion.1"], [], 10),
-                ("fusion.2", "fusion", "jit(f)/jvp(b)/add", ["copy.1"], ["heavy"], 10),
-                ("while.1", "while", "jit(f)/jvp(b)/while", [], ["heavy"], 10),
-                ("all-reduce.1", "all-reduce", "jit(f)/transpose(jvp(a))/psum", [], [], 10),
-                ("lonely", "copy", "", [], [], 10),
-            ],
-        ),
-        place,
+    made = module(
+        mixed=[
+            ("p", "parameter", "jit(f)/adam/mul", [], [], 100),
+            ("x", "multiply", "jit(f)/jvp(a)/mul", ["p"], [], 30),
+            ("y", "add", "jit(f)/jvp(b)/add", ["x"], [], 10),
+        ],
+        heavy=[
+            ("d", "dot", "jit(f)/jvp(a)/dot_general", [], [], 10),
+            ("e", "add", "jit(f)/jvp(b)/add", ["d"], [], 1000),
+        ],
+        entry=[
+            ("fusion.1", "fusion", "jit(f)/jvp(b)/add", [], ["mixed"], 10),
+            ("copy.1", "copy", "", ["fusion.1"], [], 10),
+            ("fusion.2", "fusion", "jit(f)/jvp(b)/add", ["copy.1"], ["heavy"], 10),
+            ("while.1", "while", "jit(f)/jvp(b)/while", [], ["heavy"], 10),
+            ("all-reduce.1", "all-reduce", "jit(f)/transpose(jvp(a))/psum", [], [], 10),
+            ("lonely", "copy", "", [], [], 10),
+            ("custom-call.1", "custom-call", "jit(f)/a/debug_callback", [], [], 10),
+        ],
     )
+    found = hlo.instructions(made, place)
+    assert ("jit(f)/jvp(a)/dot_general", "dot") in hlo.operations(made)
+    assert len(hlo.operations(made)) == 8  # no fusion, and none without a name
     a, b = Place("forward", "a"), Place("forward", "b")
     assert dict(found["fusion.1"].shares) == {a: 0.75, b: 0.25}
     assert dict(found["fusion.2"].shares) == {a: 1.0}
@@ -354,3 +374,4 @@ def test_instructions():
     assert found["while.1"] == hlo.Instruction(((b, 1.0),), True)
     assert found["all-reduce.1"].shares == ((Place("collectives"), 1.0),)
     assert found["lonely"].shares == ((Place("unknown"), 1.0),)
+    assert {name: one.python for name, one in found.items() if one.python} == {"custom-call.1": "debug_callback"}

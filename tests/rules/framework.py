@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from tb_trainspeed.profile import Compilation, CompilationEvent, Data, Layer, Stage
+from tb_trainspeed.profile import Compilation, CompilationEvent, Data, Layer, Model, Stage
 from tb_trainspeed.rules.framework import compiling, debugging, eager, refits
 from tb_trainspeed.rules.rule import NotApplicable, Passed
-from tests.rules.rows import STEADY, fires, silent
+from tests.rules.rows import STEADY, fires, line, silent
 
 DENSE = Layer("dense", "Dense", 4096, 4096, "(None, 64)", forward_flops=8192)
 CONV = Layer("conv", "Conv2D", 4096, 4096, "(None, 8, 8, 64)", forward_flops=500_000)
@@ -25,6 +25,7 @@ FW01 = {
     "functions_run_eagerly": False,
     "jit_compile": False,
     "settings": {"jax_disable_jit": "False"},
+    "model": Model(),
     "layers": (DENSE,),
     "compute_s": 0.05,
     "dispatch_s": 0.045,
@@ -108,6 +109,7 @@ FW08 = {
     "compilation": Compilation(remade=0),
 }
 FW09 = {"fit_index": 3, "compilation": Compilation(remade=2), "compilation_s": 0.8, "wall_s": 1.2}
+FW13 = {"live_models": 6, "memory_pressure": 0.1, "steady_wall_s": 60.0}
 UNROLLED = Layer("lstm", "LSTM", 4096, 4096, "(None, 64)", options={"unroll": "True"})
 FW11 = {
     "layers": (Layer("input", "InputLayer", 0, 0, "(None, 100, 8)"), UNROLLED),
@@ -144,6 +146,7 @@ FW15 = {
 
 FIRES = [
     fires(eager.eager, FW01, "run_eagerly"),
+    fires(eager.eager, FW01, "code that needs it", model=Model(code=(line("read", "numpy"),))),
     fires(eager.eager, FW01, "functions", run_eagerly=False, functions_run_eagerly=True),
     fires(eager.eager, FW01, "JAX without jit", backend="jax", run_eagerly=False),
     fires(
@@ -174,6 +177,7 @@ FIRES = [
     fires(refits.fit_in_a_loop, FW08),
     fires(refits.recompile_in_loop, FW09),
     fires(compiling.rnn_unroll, FW11),
+    fires(refits.models_kept, FW13),
     fires(debugging.debug_flags, FW12, "numeric checks"),
     fires(
         debugging.debug_flags, FW12, "tf.data's debug mode",
@@ -254,6 +258,8 @@ SILENT = [
     silent(refits.recompile_in_loop, FW09, Passed, "once, to unfreeze", compilation=Compilation(remade=1)),
     silent(refits.recompile_in_loop, FW09, Passed, "long fits", wall_s=4.1),
     silent(refits.recompile_in_loop, FW09, NotApplicable, "an old record", compilation=Compilation()),
+    silent(refits.models_kept, FW13, Passed, "few", live_models=5),
+    silent(refits.models_kept, FW13, Passed, "trap: enough memory", memory_pressure=0.09),
     silent(compiling.rnn_unroll, FW11, NotApplicable, "not unrolled", layers=(DENSE,)),
     silent(
         compiling.rnn_unroll, FW11, Passed, "few steps",

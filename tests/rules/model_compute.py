@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from tb_trainspeed.profile import Data, Device, Environment, Layer, Model, Stage
-from tb_trainspeed.rules.model_compute import architecture, batch, frozen, precision, recurrent
+from tb_trainspeed.profile import Data, Device, DeviceMemory, Environment, Layer, Model, Resources, Stage
+from tb_trainspeed.rules.model_compute import architecture, batch, frozen, precision, recurrent, traced
 from tb_trainspeed.rules.rule import NotApplicable, Passed
-from tests.rules.rows import STEADY, fires, silent
+from tests.rules.rows import STEADY, fires, line, silent
 
 V100 = Device("GPU", "Tesla V100", capability="7.0")
 GTX = Device("GPU", "GTX 1080", capability="6.1")
@@ -120,6 +120,32 @@ MC17 = {
     "optimizer_s": 0.01,
 }
 MC18 = {"model": Model(metrics=("AUC",)), "metrics_s": 0.03, "computing_s": 0.1}
+LOOP = dataclasses.replace(layer("Mixer", "mixer"), operations=200, copies=1)
+LOOPED = dataclasses.replace(layer("Dense", "dense", path="mixer/dense"), operations=1800, copies=30)
+MC12 = {
+    "backend": "tensorflow",
+    "step_code": (line("loop", "range", "Mixer.call", "for t in range(30):"),),
+    "layers": (EMBEDDING, LOOP, LOOPED, OUTPUT),
+    "operations": 2500,
+    "timed_layers": taking("mixer/dense"),
+    "computing_s": 0.1,
+    "compilation_s": 3.0,
+    "wall_s": 60.0,
+}
+MC19 = {
+    **COMPUTES,
+    "backend": "tensorflow",
+    "step_code": (line("python", "tf.numpy_function", "F1.update_state"),),
+    "python_s": {"PyFunc": 0.0101},
+}
+REMAT = dataclasses.replace(CONV, options={"remat": "full"})
+MC20 = {
+    **COMPUTES,
+    "layers": (REMAT, OUTPUT),
+    "accelerators": ("GPU",),
+    "resources": Resources(device_memory=(DeviceMemory("gpu:0", peak_bytes=49, limit_bytes=100),)),
+    "layer_s": taking("conv"),
+}
 
 FIRES = [
     fires(batch.tiny_batch, MC00),
@@ -149,6 +175,12 @@ FIRES = [
     fires(precision.channels_first, MC16),
     fires(architecture.huge_softmax, MC17),
     fires(architecture.heavy_metrics, MC18),
+    fires(traced.python_loop, MC12, "takes time"),
+    fires(traced.python_loop, MC12, "compiles long", timed_layers={}, compilation_s=6.0),
+    fires(traced.python_loop, MC12, "of the model", step_code=(line("loop", "while", "Net.train_step"),)),
+    fires(traced.python_in_step, MC19),
+    fires(traced.python_in_step, MC19, "JAX", backend="jax", step_code=(), python_s={"pure_callback": 0.0101}),
+    fires(traced.needless_remat, MC20),
 ]
 
 IDLE = {"computing_share": 0.49}
@@ -197,6 +229,11 @@ SILENT = [
         environment=dataclasses.replace(ON_CPU, backend="tensorflow"),
     ),
     silent(precision.low_precision_on_wrong_hardware, MC05, NotApplicable, "float32", model=Model()),
+    silent(precision.low_precision_on_wrong_hardware, MC05, Passed, "bound by something else", **IDLE),
+    silent(precision.misaligned_dims, MC06, Passed, "cheap", layer_s=taking("wide", 0.004, 0.01)),
+    silent(frozen.training_whole_backbone, MC10, Passed, "cheap", layer_s=taking("mobilenet/stem", 0.03, 0.01)),
+    silent(precision.float64_policy, MC14, Passed, "bound by something else", **IDLE),
+    silent(precision.channels_first, MC16, Passed, "cheap", layer_s=taking("conv", 0.004, 0.01)),
     silent(
         precision.misaligned_dims,
         MC06,
@@ -249,6 +286,41 @@ SILENT = [
     silent(precision.channels_first, MC16, NotApplicable, "torch", backend="torch"),
     silent(architecture.huge_softmax, MC17, Passed, "few classes", layers=(EMBEDDING, OUTPUT)),
     silent(architecture.huge_softmax, MC17, Passed, "cheap", layer_s=taking("words", 0.01, 0.02)),
+    silent(traced.python_loop, MC12, NotApplicable, "torch", backend="torch"),
+    silent(traced.python_loop, MC12, Passed, "no loop", step_code=(line("read", "float"),)),
+    silent(
+        traced.python_loop,
+        MC12,
+        Passed,
+        "few copies",
+        layers=(LOOP, dataclasses.replace(LOOPED, copies=29)),
+    ),
+    silent(
+        traced.python_loop,
+        MC12,
+        Passed,
+        "another layer's loop",
+        layers=(layer("Blocks", "blocks"), LOOP, LOOPED),
+        step_code=(line("loop", "range", "Blocks.call"),),
+    ),
+    silent(traced.python_loop, MC12, Passed, "cheap", timed_layers=taking("mixer/dense", 0.005, 0.009)),
+    silent(traced.python_loop, MC12, Passed, "compiles soon", timed_layers={}, compilation_s=5.9),
+    silent(traced.python_in_step, MC19, NotApplicable, "torch", backend="torch"),
+    silent(traced.python_in_step, MC19, Passed, "no Python", python_s={"PrintV2": 0.05}),
+    silent(traced.python_in_step, MC19, Passed, "trap: a small batch", python_s={"PyFunc": 0.0099}),
+    silent(traced.python_in_step, MC19, Passed, "bound by something else", **IDLE),
+    silent(traced.needless_remat, MC20, NotApplicable, "none", layers=(CONV,)),
+    silent(traced.needless_remat, MC20, NotApplicable, "CPU", accelerators=()),
+    silent(traced.needless_remat, MC20, NotApplicable, "memory unknown", resources=Resources()),
+    silent(
+        traced.needless_remat,
+        MC20,
+        Passed,
+        "memory needed",
+        resources=Resources(device_memory=(DeviceMemory("gpu:0", peak_bytes=50, limit_bytes=100),)),
+    ),
+    silent(traced.needless_remat, MC20, Passed, "cheap", layer_s=taking("conv", 0.014, 0.03)),
+    silent(traced.needless_remat, MC20, Passed, "bound by something else", **IDLE),
     silent(architecture.heavy_metrics, MC18, Passed, "cheap", metrics_s=0.014),
     silent(architecture.heavy_metrics, MC18, NotApplicable, "accuracy", model=Model(metrics=("Mean",))),
 ]

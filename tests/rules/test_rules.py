@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from tb_trainspeed.profile import CallbackFacts, Environment, Ledger, Profile, Steps
+from tb_trainspeed.profile import CallbackFacts, Environment, Ledger, Model, Profile, Steps
 from tb_trainspeed.rules import Check, catalogue, check, index, page
 from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.facts import FACTS
@@ -22,6 +22,7 @@ from tests.rules import (
     input_pipeline,
     model_compute,
     optimizer,
+    rows,
     transfer,
 )
 
@@ -114,6 +115,13 @@ def test_each_fact_may_be_missing(rule, facts, changed):
 def test_workers_are_numbered_by_what_a_batch_needs():
     found = workers.pydataset_serial(**input_pipeline.IP01)
     assert "workers=5" in found.code  # 40 ms a batch for a step of 10 ms, and one to spare
+
+
+def test_code_that_only_runs_eagerly_goes_first():
+    reads = Model(code=(rows.line("read", "numpy", text="print(loss.numpy())"),))
+    found = eager.eager(**{**framework.FW01, "model": reads})
+    assert found.code.startswith("- print(loss.numpy())\n- model.compile(..., run_eagerly=True)")
+    assert "`numpy` in `Net.train_step`, line 12" in found.remedy
 
 
 def test_the_cache_is_proposed_for_the_function_that_decodes():

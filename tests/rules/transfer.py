@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from tb_trainspeed.profile import Data
+from tb_trainspeed.profile import Data, Environment
 from tb_trainspeed.rules import transfer
 from tb_trainspeed.rules.rule import NotApplicable, Passed
-from tests.rules.rows import STEADY, fires, silent
+from tests.rules.rows import STEADY, fires, line, silent
 
 TR01 = {
     "data": Data(inputs_bytes=8 * 10**8),
@@ -32,8 +32,37 @@ TR04 = {
     "backend": "tensorflow",
     "steady": STEADY,
 }
+TR05 = {
+    "backend": "torch",
+    "step_code": (line("read", "float", text="total += float(loss)"),),
+    "run_eagerly": False,
+    "functions_run_eagerly": False,
+    "accelerators": ("GPU",),
+    "python_s": {},
+    "computing_s": 0.01,
+    "dispatch_s": 0.004,
+}
+PRINTS = {"step_code": (line("print", "tf.print"),), "accelerators": (), "backend": "tensorflow"}
+TR06 = {
+    "backend": "jax",
+    "accelerators": ("GPU", "GPU"),
+    "environment": Environment(distribution="DataParallel", replicas=2),
+    "transfer_share": 0.06,
+    "steady": STEADY,
+}
 
 FIRES = [
+    fires(transfer.sync_every_step, TR05, "torch"),
+    fires(transfer.sync_every_step, TR05, "TensorFlow prints", **PRINTS, python_s={"PrintV2": 0.001}),
+    fires(
+        transfer.sync_every_step,
+        TR05,
+        "JAX prints",
+        backend="jax",
+        step_code=(line("print", "jax.debug.print"),),
+        python_s={"debug_callback": 0.001},
+    ),
+    fires(transfer.no_device_prefetch, TR06),
     fires(transfer.float64_inputs, TR01, "waits"),
     fires(transfer.float64_inputs, TR01, "starts slowly", input_share=0.0, startup_s=20.0),
     fires(transfer.one_hot_huge_classes, TR02),
@@ -42,6 +71,22 @@ FIRES = [
 ]
 
 SILENT = [
+    silent(transfer.sync_every_step, TR05, NotApplicable, "torch on a CPU", accelerators=()),
+    silent(transfer.sync_every_step, TR05, Passed, "nothing read", step_code=(line("loop", "range"),)),
+    silent(transfer.sync_every_step, TR05, Passed, "prints little", **PRINTS, python_s={"PrintV2": 0.0009}),
+    silent(
+        transfer.sync_every_step,
+        TR05,
+        Passed,
+        "trap: a print that is traced",
+        **{**PRINTS, "step_code": (line("print", "print"),)},
+        python_s={},
+    ),
+    silent(transfer.sync_every_step, TR05, NotApplicable, "eager", **PRINTS, run_eagerly=True),
+    silent(transfer.no_device_prefetch, TR06, NotApplicable, "torch", backend="torch"),
+    silent(transfer.no_device_prefetch, TR06, NotApplicable, "CPU", accelerators=()),
+    silent(transfer.no_device_prefetch, TR06, Passed, "Keras looks ahead", environment=Environment()),
+    silent(transfer.no_device_prefetch, TR06, Passed, "hidden", transfer_share=0.049),
     silent(transfer.float64_inputs, TR01, Passed, "labels only", inputs="float32(64, 32), float64(64,)"),
     silent(transfer.float64_inputs, TR01, Passed, "single precision", inputs="float32(64, 32), int64(64,)"),
     silent(transfer.float64_inputs, TR01, Passed, "hardly waits", input_share=0.14),

@@ -19,7 +19,8 @@ def predict_in_callback(nested_calls: tuple[NestedCall, ...], steps: int, epochs
     What to change: call the model itself, `self.model(x, training=False)`, and not on every batch. Validation belongs
     into `validation_data`.
 
-    When this is wrong: the prediction is over a whole data set, once in a while, and wanted.
+    When this is wrong: the prediction is over a whole data set, once in a while, and wanted. A loop over `predict`
+    outside of `fit` is as slow for the same reason, but nothing is measured there, so this rule does not see it.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/44711; Keras, Model.predict ("not intended for use inside
     of loops"). Measured on two cores: 21.8 times faster. The prediction leaves between 2 and 40 % of the measured time.

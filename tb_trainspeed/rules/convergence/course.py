@@ -77,7 +77,7 @@ def loss_not_finite(curves: tuple[Curve, ...], callbacks: tuple[CallbackFacts, .
 
     When this is wrong: a loss of your own is infinite for a batch now and then, and the weights are not.
 
-    Sources: Keras, TerminateOnNaN.
+    Sources: Keras, TerminateOnNaN. The prediction takes the epochs since away.
     """
     loss = _loss(curves, "loss")
     if loss is None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from tb_trainspeed.profile import Layer
+from tb_trainspeed.profile import Layer, Model
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
@@ -45,6 +45,7 @@ def eager(
     functions_run_eagerly: bool,
     jit_compile: bool,
     settings: Mapping[str, str],
+    model: Model,
     layers: tuple[Layer, ...],
     compute_s: float,
     dispatch_s: float,
@@ -60,7 +61,8 @@ def eager(
     Why it is slow: every operation of every layer goes through Python and is dispatched by itself; nothing is fused,
     reordered or run in parallel.
 
-    What to change: drop the flag. It is for debugging; `model.compile(..., run_eagerly=False)` is the default.
+    What to change: drop the flag. It is for debugging; `model.compile(..., run_eagerly=False)` is the default. Code of
+    the step that reads values, as `.numpy()` and `float(loss)` do, only runs eagerly and has to go first.
 
     When this is wrong: while you are stepping through `train_step` with a debugger. Torch runs operation by operation
     by design. A layer that cannot be compiled on JAX is FW06.
@@ -88,6 +90,10 @@ def eager(
     else:
         flag, remedy = "`jit_compile` is off", "Compile the step."
         code = "- model.compile(..., jit_compile=False)\n+ model.compile(..., jit_compile=True)"
+    reads = [line for line in model.code if line.kind == "read"]
+    if reads:
+        remedy += f" `{reads[0].calls}` in `{reads[0].function}`, line {reads[0].line}, needs it: take that out first."
+        code = "".join(f"- {line.text}\n" for line in reads[:3]) + code
     return Found(
         title="Steps run operation by operation",
         message=f"{flag}, so Python dispatches every operation: {words.seconds(dispatch_s)} of the "

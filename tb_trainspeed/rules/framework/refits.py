@@ -1,13 +1,16 @@
-"""Many fits of one model."""
+"""Many fits, of one model or of many."""
 
 from tb_trainspeed.profile import Compilation
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.hardware.host import without_pressure
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
 # A fit of fewer steps is as short as people write in loops; from this many fits on it is a loop.
 _FEW_STEPS, _MANY_FITS = 20, 5
 _ONCE_FROM = 0.5
 _REMADE_FROM, _COMPILING_FROM = 2, 0.2
+# As for memory that is short for other reasons.
+_PRESSURE_FROM = 0.1
 
 
 @rule("FW08", "fit-in-a-loop", silences=("CB07",))
@@ -97,4 +100,47 @@ def recompile_in_loop(fit_index: int, compilation: Compilation, compilation_s: f
     )
 
 
-RULES = (fit_in_a_loop, recompile_in_loop)
+@rule("FW13", "models-kept", silences=("HW07",))
+def models_kept(live_models: int, memory_pressure: float, steady_wall_s: float) -> Outcome:
+    """Models of earlier fits fill the memory.
+
+    What it means: more than five models that were trained in this process are still in memory, as after a search over
+    parameters or a cross-validation, and memory is short.
+
+    Why it is slow: tasks wait for memory, and may be swapped out. Something still refers to the models: a list of what
+    `fit` returned does, as a `History` holds its model.
+
+    What to change: keep `history.history`, which is numbers; then `del model`, `keras.utils.clear_session()` and
+    `gc.collect()` before the next model is made.
+
+    When this is wrong: the models are an ensemble and needed. With enough memory they cost nothing worth mentioning:
+    twelve of them made an epoch 1.0 to 1.2 times as long with Keras 3, and the rule is silent.
+
+    Sources: https://github.com/keras-team/keras/issues/3579. Models are counted whose fits had this callback. The
+    prediction is that of HW07: how much of the memory the models hold is not known.
+    """
+    if live_models <= _MANY_FITS:
+        return Passed(f"{live_models} models are in memory")
+    if memory_pressure < _PRESSURE_FROM:
+        return Passed(f"{live_models} models are in memory, which is not short")
+    return Found(
+        title="Models of earlier fits fill the memory",
+        message=f"{live_models} models that were trained in this process are still in memory, and some task waits for "
+        f"memory {words.share(memory_pressure)} of {words.seconds(steady_wall_s)} of training.",
+        phase="compute",
+        evidence={
+            "models in memory": str(live_models),
+            "waiting for memory": f"{words.share(memory_pressure)} of the time",
+        },
+        remedy="Keep the numbers, not the models, and let go of each before the next.",
+        code="- histories.append(model.fit(...))\n"
+        "+ histories.append(model.fit(...).history)\n"
+        "+ del model\n"
+        "+ keras.utils.clear_session()\n"
+        "+ gc.collect()",
+        change=without_pressure(memory_pressure),
+        confidence="likely",
+    )
+
+
+RULES = (fit_in_a_loop, recompile_in_loop, models_kept)

@@ -1,10 +1,10 @@
 """MC: the model and what it computes."""
 
-from tb_trainspeed.rules.model_compute import architecture, batch, frozen, precision, recurrent
+from tb_trainspeed.rules.model_compute import architecture, batch, frozen, precision, recurrent, traced
 
 RULES = tuple(
     sorted(
-        (rule for module in (batch, recurrent, precision, architecture, frozen) for rule in module.RULES),
+        (rule for module in (batch, recurrent, precision, architecture, frozen, traced) for rule in module.RULES),
         key=lambda rule: rule.code,
     )
 )

@@ -1,0 +1,129 @@
+"""What the user's own code of a step says by its source, which is read and never run."""
+
+import ast
+import contextlib
+import inspect
+import os
+import textwrap
+from collections.abc import Iterator
+from types import FunctionType
+from typing import Any
+
+import keras
+
+from tb_trainspeed.probes.source import is_library
+from tb_trainspeed.profile import CodeLine
+
+# The methods of models, layers, losses and metrics that run in every step, or are traced into it.
+_METHODS = ("train_step", "compute_loss", "compute_metrics", "call", "update_state")
+_READS = ("numpy", "item", "tolist", "cpu", "convert_to_numpy")
+_PRINTS = ("tf.print", "tensorflow.print", "jax.debug.print", "jax.debug.callback", "debug.print", "debug.callback")
+_PYTHON = ("py_function", "numpy_function", "pure_callback", "io_callback")
+# What is looped over where every turn repeats the code of the one before: numbers, or slices of one tensor.
+_REPEATS = ("range", "unstack", "split")
+_MAX_FUNCTIONS, _MAX_LINES, _MAX_TEXT = 64, 32, 100
+
+
+def code_lines(model: Any) -> tuple[tuple[CodeLine, ...], int]:
+    """Reads the user's own code of a step of a compiled model, and of what it calls of theirs.
+
+    Code of installed packages is not looked at, nor what has no source, as a function typed into a console.
+
+    Args:
+        model: the Keras model.
+
+    Returns:
+        The lines that read values back to the host, print, call Python from a compiled step, or loop; and how many
+        functions were read.
+    """
+    waiting = list(_entries(model))
+    seen: set[Any] = set()
+    lines: list[CodeLine] = []
+    read = 0
+    while waiting and len(seen) < _MAX_FUNCTIONS and len(lines) < _MAX_LINES:
+        named, owner = waiting.pop(0)
+        function = inspect.unwrap(named)  # of a `tf.function` too
+        if not isinstance(function, FunctionType) or function.__code__ in seen or is_library(_file(function)):
+            continue
+        seen.add(function.__code__)
+        with contextlib.suppress(OSError, SyntaxError, TypeError, ValueError):  # it has no source, or not one by itself
+            tree, first = _parsed(function)
+            lines += _lines(tree, function, first)
+            waiting += _called(tree, function, owner)
+            read += 1
+    return tuple(lines[:_MAX_LINES]), read
+
+
+def _file(function: FunctionType) -> str:
+    path = function.__code__.co_filename
+    return path if path.startswith("<") else os.path.realpath(path)
+
+
+def _entries(model: Any) -> Iterator[tuple[Any, type | None]]:
+    """The functions of which a step is made, each with the class it is of."""
+    compiled = getattr(model, "_compile_metrics", None)
+    given = [*keras.tree.flatten(getattr(model, "loss", None)), *(getattr(compiled, "metrics", None) or ())]
+    for owner in [model, *model._flatten_layers(include_self=False), *given]:
+        for name in _METHODS:
+            yield getattr(type(owner), name, None), type(owner)
+        for function in (owner, getattr(owner, "fn", None), getattr(owner, "_fn", None)):
+            yield function, None
+
+
+def _parsed(function: FunctionType) -> tuple[ast.AST, int]:
+    source, first = inspect.getsourcelines(function)
+    return ast.parse(textwrap.dedent("".join(source))), max(1, first)
+
+
+def _lines(tree: ast.AST, function: FunctionType, first: int) -> Iterator[CodeLine]:
+    source = inspect.getsourcelines(function)[0]
+    for node in ast.walk(tree):
+        found = _kind(node)
+        if found:
+            number = node.lineno - 1  # type: ignore[attr-defined]
+            text = source[number].strip()[:_MAX_TEXT] if number < len(source) else ""
+            yield CodeLine(*found, function.__qualname__, _file(function), first + number, text)
+
+
+def _kind(node: ast.AST) -> tuple[str, str] | None:
+    """What a node does, and what it calls for it."""
+    if isinstance(node, ast.While):
+        return "loop", "while"
+    if isinstance(node, ast.For):
+        name = _dotted(node.iter.func) if isinstance(node.iter, ast.Call) else ""
+        return ("loop", name) if name.rpartition(".")[2] in _REPEATS else None
+    if not isinstance(node, ast.Call):
+        return None
+    name = _dotted(node.func)
+    last = name.rpartition(".")[2]
+    if name in _PRINTS or (name == "print" and not all(isinstance(value, ast.Constant) for value in node.args)):
+        return "print", name
+    if last in _PYTHON:
+        return "python", name
+    if (last in _READS and name != last) or (name == "float" and node.args and not _is_plain(node.args[0])):
+        return "read", name if name == "float" else last
+    return None
+
+
+def _is_plain(value: ast.AST) -> bool:
+    """Whether this is a number of Python's by the look of it: a literal, or what an object holds."""
+    return isinstance(value, (ast.Constant, ast.Attribute))
+
+
+def _dotted(node: ast.AST) -> str:
+    """`tf.print` as written; what is no name, as the `f(x)` of `f(x).numpy`, is left out: `.numpy`."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return f"{_dotted(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else ""
+
+
+def _called(tree: ast.AST, function: FunctionType, owner: type | None) -> Iterator[tuple[Any, type | None]]:
+    """The user's own functions that are called there, by their names."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = _dotted(node.func)
+        if name.startswith("self.") and owner is not None:
+            yield getattr(owner, name.removeprefix("self."), None), owner
+        else:
+            yield function.__globals__.get(name), None

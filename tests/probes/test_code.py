@@ -1,0 +1,82 @@
+"""The user's own code of a step, read and not run."""
+
+import functools
+import pathlib
+
+import keras
+import numpy as np
+
+from tb_trainspeed.probes.code import code_lines
+
+
+def _watched(value):
+    return value.item()
+
+
+def _smooth(y, y_pred):
+    print("traced")  # prints nothing that was computed
+    for _ in range(3):
+        y_pred = y_pred + 0.0
+    return keras.losses.mean_squared_error(y, y_pred)
+
+
+class Counted(keras.metrics.Mean):
+    def update_state(self, y, y_pred, sample_weight=None):
+        return super().update_state(numpy_function(np.mean, [y], "float32"))
+
+
+def numpy_function(function, inputs, dtype):
+    """Stands in for `tf.numpy_function`."""
+    return 1.0
+
+
+class Net(keras.Model):
+    def train_step(self, *args):
+        result = super().train_step(*args)
+        print(self.name, result)
+        self.seen = self._read(result)
+        return result
+
+    def _read(self, result):
+        rate = float(self.rate) + float("1.0")
+        return float(result["loss"]) + _watched(result) + rate
+
+
+def _compiled(kind, loss, metrics=()):
+    inputs = keras.Input((4,))
+    model = kind(inputs, keras.layers.Dense(1)(inputs))
+    model.compile("adam", loss, metrics=list(metrics))
+    return model
+
+
+def test_lines_are_found_in_what_the_step_calls_too():
+    lines, functions = code_lines(_compiled(Net, _smooth))
+    found = [(line.kind, line.calls, line.function, line.text) for line in lines]
+    assert sorted(found) == [
+        ("loop", "range", "_smooth", "for _ in range(3):"),
+        ("print", "print", "Net.train_step", "print(self.name, result)"),
+        ("read", "float", "Net._read", 'return float(result["loss"]) + _watched(result) + rate'),
+        ("read", "item", "_watched", "return value.item()"),
+    ]
+    assert functions == 4
+    assert {line.file for line in lines} == {__file__}
+    source = pathlib.Path(__file__).read_text(encoding="utf-8").splitlines()
+    assert all(source[line.line - 1].strip() == line.text for line in lines)
+
+
+def test_metrics_are_read_once_they_are_built():
+    model = _compiled(keras.Model, "mse", [Counted()])
+    model.compute_metrics(np.zeros((2, 4), "float32"), np.zeros((2, 1)), np.zeros((2, 1)))
+    (line,) = code_lines(model)[0]
+    assert (line.kind, line.calls, line.function) == ("python", "numpy_function", "Counted.update_state")
+
+
+def test_code_of_keras_is_not_read():
+    assert code_lines(_compiled(keras.Model, "mse")) == ((), 0)
+
+
+def test_what_has_no_source_is_left_out():
+    made = {}
+    exec("def loss(y, y_pred):\n    return float(y)\n", {}, made)  # as typed into a console
+    assert code_lines(_compiled(keras.Model, made["loss"])) == ((), 0)
+    assert code_lines(_compiled(keras.Model, functools.partial(_smooth))) == ((), 0)
