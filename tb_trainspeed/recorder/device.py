@@ -7,6 +7,8 @@ and as what the host does when the device idles.
 
 import collections
 import dataclasses
+import itertools
+import math
 import statistics
 from collections.abc import Callable
 from typing import Protocol
@@ -58,11 +60,8 @@ class DeviceQueue:
         self._pending: collections.deque[Pending] = collections.deque()
         self._settled_ns = self._last_end_ns = 0
         self._samples: collections.deque[int] = collections.deque(maxlen=_SAMPLES)
-
-    @property
-    def step_ns(self) -> float | None:
-        """Median length of the sampled steps."""
-        return statistics.median(self._samples) if self._samples else None
+        #: Median length of the sampled steps, if there are any.
+        self.step_ns: float | None = None
 
     def epoch_begin(self, now: int) -> None:
         """Before the first step of an epoch: its time counts from here."""
@@ -79,18 +78,19 @@ class DeviceQueue:
 
     def poll(self, now: int) -> None:
         """Settles everything up to `now`, which has to be the time of a transition."""
-        while self._pending:
-            step = self._pending[0]
+        done = sum(1 for _ in itertools.takewhile(lambda step: step.done.is_ready(), self._pending))
+        if done:  # steps that ended since the last transition are taken to be alike
+            since = max(self._last_end_ns, self._pending[0].dispatched_ns)
+            each_ns = min((now - since) / done, math.inf if self.step_ns is None else self.step_ns)
+        for _ in range(done):
+            step = self._pending.popleft()
             started = max(self._last_end_ns, step.dispatched_ns)
             begin = max(self._settled_ns, started)
-            if not step.done.is_ready():
-                self._clock_busy(begin, now)
-                break
-            likely = now if self.step_ns is None else int(started + self.step_ns)
-            end = min(now, max(begin, likely))
+            end = min(now, max(begin, int(started + each_ns)))
             self._clock_busy(begin, end)
-            self._pending.popleft()
             self._end(end)
+        if self._pending:
+            self._clock_busy(max(self._settled_ns, self._last_end_ns, self._pending[0].dispatched_ns), now)
         self._settled_ns = now
         self._clock.history.clear()
 
@@ -119,6 +119,7 @@ class DeviceQueue:
             return
         self.drain()
         self._samples.append(self._last_end_ns - started)
+        self.step_ns = statistics.median(self._samples)
         self._budget.spend(self._last_end_ns - begin)
 
     def _end(self, at_ns: int) -> None:

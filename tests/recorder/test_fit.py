@@ -423,6 +423,20 @@ def test_steps_in_flight_at_the_end_of_an_epoch_are_waited_for_as_compute(played
     assert sum(value or 0 for value in profile.ledger.phases.values()) == pytest.approx(profile.ledger.wall_s)
 
 
+def test_steps_that_ended_unseen_share_the_time_whatever_the_samples_say(played):
+    device = Device(played)
+    played.recorder.epoch_begin(0)
+    for _ in range(4):  # so long that the samples of later steps would not fit in
+        device.step(device=5.0)
+    for _ in range(30):
+        device.step(device=1.0, dispatch=0.02)
+    played.spend(30)
+    played.recorder.drain_device()
+    step = played.profile().steps.step
+    assert step.p50_s == pytest.approx(0.001, rel=0.1)
+    assert step.p05_s > 0.0009
+
+
 def test_without_a_budget_no_step_is_waited_for(played):
     device = Device(played, samples=False)
     for _ in range(10):
