@@ -16,8 +16,9 @@ from typing import Any
 
 import keras
 
-from benchmarks.zoo import CASES, Case, on_this_backend, run
+from benchmarks.zoo import CASES, Case, measure, on_this_backend, run
 from benchmarks.zoo.results import HEAD, load, markdown, row, save
+from benchmarks.zoo.trainings import fit, mlp, numbers
 from tb_trainspeed import Report
 
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "tb-trainspeed")
@@ -80,6 +81,7 @@ def main() -> None:
     if arguments.only:
         chosen = [case for case in chosen if {case.name, case.family} & set(arguments.only)]
     print(HEAD, flush=True)
+    measure(lambda: fit(mlp(32), *numbers(64 * 10), batch_size=64))  # the first fit of a process pays for much else
     for index, case in enumerate(chosen, 1):
         entry = results["cases"].setdefault(
             f"{backend} {case.name}",

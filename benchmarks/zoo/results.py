@@ -41,8 +41,9 @@ def summary(case: Mapping[str, Any]) -> dict[str, Any]:
             "measured_min": min(pair["measured"] for pair in pairs),
             "measured_max": max(pair["measured"] for pair in pairs),
             "error": predicted / measured - 1,
-            "inside": low <= measured <= high,
         }
+        if low < high:  # of what is saved once only the expected seconds are told
+            values["inside"] = low <= measured <= high
     return values
 
 
@@ -61,8 +62,10 @@ def row(case: Mapping[str, Any]) -> str:
         told if values["first"] else f"**{told}**",
     ]
     if "error" in values:
-        inside = "{error:+.0%}" if values["inside"] else "**{error:+.0%}**"
-        cells.append("{predicted:.2f}× ({low:.2f}–{high:.2f})".format(**values))
+        inside = "{error:+.0%}" if values.get("inside", True) else "**{error:+.0%}**"
+        cells.append(
+            ("{predicted:.2f}× ({low:.2f}–{high:.2f})" if "inside" in values else "{predicted:.2f}×").format(**values)
+        )
         cells.append("{measured:.2f}× ({measured_min:.2f}–{measured_max:.2f})".format(**values))
         cells.append(inside.format(**values))
     else:
@@ -97,9 +100,10 @@ def _totals(cases: Iterable[Mapping[str, Any]]) -> list[str]:
     )
     if compared:
         error = statistics.median(abs(values["error"]) for values in compared)
-        width = statistics.median((values["high"] / values["low"] - 1) / 2 for values in compared)
-        inside = sum(values["inside"] for values in compared)
-        lines.append(f"| median error of the prediction | {error:.0%} |")
-        lines.append(f"| measured inside the predicted range | {inside} of {len(compared)} |")
+        ranged = [values for values in compared if "inside" in values]
+        width = statistics.median((values["high"] / values["low"] - 1) / 2 for values in ranged or compared)
+        inside = sum(values["inside"] for values in ranged)
+        lines.append(f"| median error of the prediction, {len(compared)} pairs | {error:.0%} |")
+        lines.append(f"| measured inside the predicted range | {inside} of {len(ranged)} |")
         lines.append(f"| median predicted range | ±{width:.0%} |")
     return lines
