@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Results = dict[str, Any]
+_INPUT = ("input_pipeline", "tf_data")
 
 
 def load(path: str | None) -> Results:
@@ -28,7 +29,10 @@ def save(results: Results, path: str) -> None:
 def summary(case: Mapping[str, Any]) -> dict[str, Any]:
     """What the repeats of a case say together: medians, and the ends of what was measured."""
     repeats = case["repeats"]
-    values: dict[str, Any] = {"first": all(repeat["right"] for repeat in repeats)}
+    values: dict[str, Any] = {
+        "first": all(repeat["right"] for repeat in repeats),
+        "third": all({*case["causes"]} <= {*repeat["found"][:3]} for repeat in repeats),
+    }
     pairs = [repeat for repeat in repeats if "measured" in repeat and "predicted" in repeat]
     if pairs:
         predicted, measured = (statistics.median(pair[name] for pair in pairs) for name in ("predicted", "measured"))
@@ -63,9 +67,8 @@ def row(case: Mapping[str, Any]) -> str:
     ]
     if "error" in values:
         inside = "{error:+.0%}" if values.get("inside", True) else "**{error:+.0%}**"
-        cells.append(
-            ("{predicted:.2f}× ({low:.2f}–{high:.2f})" if "inside" in values else "{predicted:.2f}×").format(**values)
-        )
+        within = " ({low:.2f}–{high:.2f})" if "inside" in values else ""
+        cells.append(("{predicted:.2f}×" + within).format(**values))
         cells.append("{measured:.2f}× ({measured_min:.2f}–{measured_max:.2f})".format(**values))
         cells.append(inside.format(**values))
     else:
@@ -93,8 +96,10 @@ def _totals(cases: Iterable[Mapping[str, Any]]) -> list[str]:
     pairs = [(case, summary(case)) for case in cases if case["causes"]]
     controls = [summary(case) for case in cases if not case["causes"]]
     compared = [values for _, values in pairs if "error" in values]
+    of_input = [abs(values["error"]) for case, values in pairs if "error" in values and case["family"] in _INPUT]
     lines = ["| | |", "|---|---|"]
     lines.append(f"| true cause first | {sum(values['first'] for _, values in pairs)} of {len(pairs)} |")
+    lines.append(f"| among the first three | {sum(values['third'] for _, values in pairs)} of {len(pairs)} |")
     lines.append(
         f"| controls and traps without a finding | {sum(values['first'] for values in controls)} of {len(controls)} |"
     )
@@ -104,6 +109,8 @@ def _totals(cases: Iterable[Mapping[str, Any]]) -> list[str]:
         width = statistics.median((values["high"] / values["low"] - 1) / 2 for values in ranged or compared)
         inside = sum(values["inside"] for values in ranged)
         lines.append(f"| median error of the prediction, {len(compared)} pairs | {error:.0%} |")
+        if of_input:
+            lines.append(f"| of those of the input pipeline, {len(of_input)} | {statistics.median(of_input):.0%} |")
         lines.append(f"| measured inside the predicted range | {inside} of {len(ranged)} |")
         lines.append(f"| median predicted range | ±{width:.0%} |")
     return lines
