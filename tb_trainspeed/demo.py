@@ -138,7 +138,7 @@ def run(log_dir: str) -> Outcome | None:
     assert after_s is not None
     outcome = Outcome(finding, before_s / after_s)
     gain = finding.speedup
-    print(f"\n  epoch       {words.seconds(before_s)} -> {words.seconds(after_s)} (medians after the first)")
+    print(f"\n  epoch       {words.seconds(before_s)} -> {words.seconds(after_s)} (after the first, pauses left out)")
     print(f"  predicted   {words.times(gain.expected)} faster ({words.times_range(gain.low, gain.high)})")
     print(f"  measured    {words.times(outcome.measured)} faster   (off by {words.share(abs(outcome.error))})\n")
     return outcome

@@ -3,9 +3,7 @@
 import dataclasses
 import functools
 import html
-import itertools
 import json
-import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,7 +12,7 @@ from tb_trainspeed.levers import Lever, levers_of
 from tb_trainspeed.profile import PHASES, Profile
 from tb_trainspeed.report import tables
 from tb_trainspeed.rules import Check
-from tb_trainspeed.rules.facts import COMPUTING, steady_of
+from tb_trainspeed.rules.facts import COMPUTING, pauses_of, steady_of
 from tb_trainspeed.rules.rule import Change, Range
 
 SCHEMA = 1
@@ -131,16 +129,9 @@ class Report:
 
     @property
     def typical_epoch_s(self) -> float | None:
-        """Median seconds of the epochs after the first: without what a few of them paused for.
-
-        `None` when there is none, and when there are so many that not every beginning was kept.
-        """
-        begins = [marker.at_s for marker in self.profile.markers if marker.kind == "epoch"]
-        if not begins or len(begins) != self.profile.ledger.epochs - 1:
-            return None
-        return statistics.median(
-            end - begin for begin, end in itertools.pairwise([*begins, self.profile.ledger.wall_s])
-        )
+        """Seconds of a steady epoch without the pauses that a few of them have, as `whatif` takes them."""
+        pauses = self.profile.epochs.restart, self.profile.epochs.gc
+        return self.epoch_s - sum(map(pauses_of, pauses)) if self.epoch_s else None
 
     @property
     def steps_per_s(self) -> float | None:

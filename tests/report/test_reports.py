@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tb_trainspeed.profile import PHASES as ALL_PHASES
-from tb_trainspeed.profile import Data, Environment, Ledger, Marker, Model, Profile, Quantiles, Source, Steps
+from tb_trainspeed.profile import Data, Environment, Epochs, Ledger, Model, Profile, Quantiles, Source, Steps
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.report.terminal import render
 from tb_trainspeed.rules import words
@@ -184,9 +184,8 @@ def test_other_words():
     assert words.number(1290.4) == "1,290"
 
 
-def test_the_typical_epoch_is_not_moved_by_a_pause_and_needs_every_beginning():
-    begins = tuple(Marker("epoch", 100 * index, at_s, 0.0, "") for index, at_s in enumerate((3.0, 5.0, 9.0)))
-    profile = dataclasses.replace(HEALTHY, ledger=Ledger(11.0, 400, 4, PHASES), markers=begins)
-    assert diagnose(profile).typical_epoch_s == pytest.approx(2.0)
-    assert diagnose(dataclasses.replace(profile, markers=begins[::2])).typical_epoch_s is None
-    assert diagnose(HEALTHY).typical_epoch_s is None
+def test_the_typical_epoch_is_without_pauses():
+    pausing = Quantiles(4, mean_s=0.3, p05_s=0.1, p50_s=0.1, p95_s=0.9, p99_s=0.9, max_s=0.9)
+    profile = dataclasses.replace(HEALTHY, epochs=Epochs(restart=pausing))
+    assert diagnose(profile).typical_epoch_s == pytest.approx(diagnose(HEALTHY).typical_epoch_s - 0.2)
+    assert diagnose(HEALTHY).typical_epoch_s == diagnose(HEALTHY).epoch_s
