@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import gc
 import math
 import os
 import sys
@@ -24,6 +25,7 @@ _LIBRARY_FOLDERS = tuple(
 )
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 _DEMO = os.path.join(_OWN_FOLDER, "demo.py")
+_COLLECTS_UNDER_LOCK = sys.version_info[:2] == (3, 11)
 _FIRST_SAMPLES, _SLOWER = 300, 5
 _LATE = 0.6
 _SPOTS = 12
@@ -87,7 +89,7 @@ class SourceClock:
         Args:
             held: whether the GIL had to be waited for.
         """
-        frames = sys._current_frames() if self.running else {}
+        frames = _current_frames() if self.running else {}
         spots = [spot for thread in tuple(self.running) if (spot := _locate(frames.get(thread)))]
         for spot in spots:
             if sum(self._stacks.values()) < 100_000 and (spot in self._stacks or len(self._stacks) < 1000):
@@ -106,6 +108,22 @@ class SourceClock:
         spots = tuple(HotSpot(*spot, count / total) for spot, count in stacks.most_common(_SPOTS))
         held = self._held / self._samples if self._samples else None
         return Source(self.name, self.calls, self.wall_ns * 1e-9, self.cpu_ns * 1e-9, spots, held)
+
+
+def _current_frames() -> dict[int, FrameType]:
+    """The running frame of every thread.
+
+    Python 3.11 makes frame objects in there, while it holds the lock that every thread needs to begin and to end. The
+    garbage collector, if that is what starts it, may then wait for such a thread: for ever (CPython, gh-106883). It
+    happened with an iterator of TensorFlow over a generator. Later versions switch the collector off themselves.
+    """
+    if not _COLLECTS_UNDER_LOCK or not gc.isenabled():
+        return sys._current_frames()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        gc.enable()
 
 
 def size_of(batch: Any) -> tuple[int | None, int]:

@@ -1,10 +1,13 @@
 """The code that makes batches: counted, timed, and located."""
 
+import gc
+import sys
 import threading
 
 import numpy as np
 import pytest
 
+from tb_trainspeed.probes import source
 from tb_trainspeed.probes.source import SourceClock, sample_source
 
 
@@ -24,6 +27,21 @@ def test_what_raises_is_counted_too():
         clock.timed(lambda: next(iter(())))
     assert clock.calls == 1
     assert not clock.running
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_no_garbage_is_collected_under_the_lock_of_all_threads(monkeypatch, on):
+    seen = []
+    monkeypatch.setattr(source, "_COLLECTS_UNDER_LOCK", True)  # as in Python 3.11
+    monkeypatch.setattr(sys, "_current_frames", lambda: seen.append(gc.isenabled()) or {})
+    clock = SourceClock("generator")
+    clock.running[1] = (0, 0)
+    (gc.enable if on else gc.disable)()
+    try:
+        clock.sample()
+        assert (seen, gc.isenabled()) == ([False], on)
+    finally:
+        gc.enable()
 
 
 def test_samples_find_the_users_line():
