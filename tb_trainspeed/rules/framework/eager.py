@@ -8,9 +8,10 @@ from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
-# What a compiled step still dispatches, seconds, and what it leaves of the rest, which in eager mode is mostly waiting
-# for single operations. Measured on two cores: 1.9 ms, and 0.8 of 5.3 ms.
-_COMPILED_DISPATCH = Range(0.004, 0.002, 0.001)
+# What a compiled step still dispatches, seconds. Steps of two layers of 16 units took 0.45 ms on TensorFlow and 0.09 ms
+# on JAX, on two idle cores; four times as much on busy ones.
+_COMPILED_DISPATCH = {"tensorflow": Range(0.002, 0.0007, 0.0004), "jax": Range(0.001, 0.0003, 0.0001)}
+# What it leaves of the rest, which in eager mode is mostly waiting for single operations. Measured: 0.8 of 5.3 ms.
 _COMPILED_REST = Range(1.0, 0.5, 0.15)
 # Where eager, the main thread may also be what computes: compiled, the arithmetic takes at least this, FLOP/s. An
 # assumption for a few cores.
@@ -31,9 +32,10 @@ def unjittable(layers: tuple[Layer, ...]) -> list[Layer]:
     return [layer for layer in layers if layer.options.get("supports_jit") == "False"]
 
 
-def _compiled(dispatch_s: float, flops: float) -> Change:
+def _compiled(backend: str, dispatch_s: float, flops: float) -> Change:
+    still = _COMPILED_DISPATCH[backend]
     arithmetic = [flops / rate for rate in (_FLOPS.low, _FLOPS.expected, _FLOPS.high)]
-    ends = zip((_COMPILED_DISPATCH.low, _COMPILED_DISPATCH.expected, _COMPILED_DISPATCH.high), arithmetic, strict=True)
+    ends = zip((still.low, still.expected, still.high), arithmetic, strict=True)
     left = Range(*(min(dispatch_s, dispatched + computed) for dispatched, computed in ends))
     return Change(factors={"device_s": _COMPILED_REST}, sets={"dispatch_s": left})
 
@@ -68,8 +70,8 @@ def eager(
     by design. A layer that cannot be compiled on JAX is FW06.
 
     Sources: Keras, Model.compile. The prediction takes the CPU time of the main thread inside the step, which in eager
-    mode is dispatch, down to that of a compiled step, 1 to 4 ms, and the arithmetic counted from the layers at 10 to
-    100 GFLOP/s. Measured on two cores: 18 to 33 times faster on small models, on JAX 58 to 170.
+    mode is dispatch, down to that of a compiled step, 0.4 to 2 ms, on JAX 0.1 to 1 ms, and the arithmetic counted from
+    the layers at 10 to 100 GFLOP/s. Measured on two cores: 7 to 33 times faster on small models, on JAX 40 to 170.
     """
     if backend == "torch":
         return NotApplicable("torch runs operation by operation by design")
@@ -105,7 +107,7 @@ def eager(
         },
         remedy=remedy,
         code=code,
-        change=_compiled(dispatch_s, sample_flops * batch_size),
+        change=_compiled(backend, dispatch_s, sample_flops * batch_size),
         changes_results="rounding",
     )
 
@@ -159,7 +161,7 @@ def layer_disables_jit(
         code=f"- keras.Sequential([keras.layers.{first.kind}(...), ...])\n"
         f"+ {first.name} = keras.layers.{first.kind}(...)\n"
         f"+ dataset = dataset.map(lambda x, y: ({first.name}(x, training=True), y), tf.data.AUTOTUNE)",
-        change=_compiled(dispatch_s, sample_flops * batch_size),
+        change=_compiled(backend, dispatch_s, sample_flops * batch_size),
         changes_results="training",
     )
 
