@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.rules import facts, words
+from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import sample_flops
 from tb_trainspeed.rules.input_pipeline.workers import supply_of_workers
 from tb_trainspeed.rules.model_compute.batch import arithmetic_of
 from tb_trainspeed.rules.rule import Change, ChangesResults, Range, exactly
@@ -83,7 +84,7 @@ def _workers(profile: Profile) -> Iterator[Lever]:
 
 def _batch_size(profile: Profile, model: StepModel) -> Iterator[Lever]:
     batch = profile.data.batch_size
-    flops = facts.sample_flops(profile)
+    flops = sample_flops(profile)
     # How fast an accelerator would compute a larger batch is not known from one batch size.
     if not batch or not flops or any(device.kind.upper() != "CPU" for device in profile.environment.devices):
         return

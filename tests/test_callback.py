@@ -474,7 +474,7 @@ def test_another_backend_gives_one_warning_and_nothing_else(fit, callback, model
         "tb_trainspeed.recorder.fit.FitRecorder.finish",
         "tb_trainspeed.session.FitSession.start",
         "tb_trainspeed.session.FitSession.validation_begin",
-        "tb_trainspeed.session.encode",
+        "tb_trainspeed.session.records.encode",
     ],
 )
 def test_a_failure_of_ours_is_one_warning(fit, callback, model, arrays, left_on, monkeypatch, caplog, broken):
@@ -505,7 +505,7 @@ def test_without_the_private_parts_of_keras(fit, callback, model, monkeypatch, l
 
 def test_the_session_lets_go_of_the_users_data(fit, callback):
     fit([callback])
-    assert callback._session._loop is None
+    assert callback._session._facts.loop is None
 
 
 # --- on disk

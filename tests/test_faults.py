@@ -17,8 +17,8 @@ MEASURING = ("probes", "recorder", "summary", "session")
 # Of modules that run on every backend those with a part of their own here; on torch, whose fits are the quickest, all.
 OF_TRACES = ("profiler", "trace", "op_names", "hlo", "intervals", "tf_data_trace", "xspace")
 ONLY_HERE = {
-    "tensorflow": ("tensorflow", "tf_data", "session", "sampling", "deep", *OF_TRACES),
-    "jax": ("jax", "fetches", "device", "session"),
+    "tensorflow": {"tensorflow", "tf_data", "session", "sampling", "deep", *OF_TRACES},
+    "jax": {"jax", "fetches", "device", "session"},
 }
 ELSEWHERE = {"tensorflow", "jax", "tf_data", *OF_TRACES}
 # These stand in for the user's own code and hold nothing but guarded calls; the rest puts things back, or is the guard.
@@ -30,12 +30,16 @@ STAND_INS = {
     "_Watched.__init__", "_Watched.__enter__", "_Watched.__exit__",
     "TorchTool.run", "TorchTool._safely", "TorchTool._guarded", "TorchTool._before_layer", "TorchTool._after_layer",
     "TorchTool._before_node", "TorchTool.close",
-    "FitSession.stop", "FitSession._stop_measuring", "FitSession._guarded", "FitSession._counted", "_ignore",
+    "FitSession.stop", "FitSession._stop_measuring", "Guard.guarded", "switch_off", "ignore", "Threads._counted",
+    "Threads.end", "join",
 }  # fmt: skip
 
 
-def is_looked_at(name):
-    return name in ONLY_HERE[BACKEND] if BACKEND in ONLY_HERE else name not in ELSEWHERE
+def is_looked_at(*names):
+    """Whether one of the names, a unit and perhaps a module in it, is among those of this backend."""
+    if BACKEND in ONLY_HERE:
+        return not ONLY_HERE[BACKEND].isdisjoint(names)
+    return ELSEWHERE.isdisjoint(names)
 
 
 def looked_at():
@@ -44,7 +48,7 @@ def looked_at():
         if is_looked_at(name):
             yield unit
         for child in pkgutil.iter_modules(getattr(unit, "__path__", ())):
-            if is_looked_at(child.name) and not child.name.endswith("_pb2"):
+            if is_looked_at(name, child.name) and not child.name.endswith("_pb2"):
                 yield importlib.import_module(f"{unit.__name__}.{child.name}")
 
 

@@ -9,7 +9,7 @@ from tb_trainspeed.recorder.clock import PhaseClock
 from tb_trainspeed.recorder.deep import DeepSamples, Sample
 from tb_trainspeed.recorder.device import DeviceQueue, Done
 from tb_trainspeed.recorder.fit import FitRecorder
-from tb_trainspeed.recorder.ledger import HookRow
+from tb_trainspeed.recorder.hooks import HookRow
 from tb_trainspeed.recorder.sketch import Sketch
 
 __all__ = [

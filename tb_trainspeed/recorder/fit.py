@@ -5,28 +5,19 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-from tb_trainspeed.profile import Epochs, Hook, Marker, NestedCall, Profile, Steps, Validation
+from tb_trainspeed.profile import Marker, Profile
 from tb_trainspeed.recorder.budget import Budget
 from tb_trainspeed.recorder.clock import PhaseClock
 from tb_trainspeed.recorder.curves import Curves
 from tb_trainspeed.recorder.device import DeviceQueue, Done
-from tb_trainspeed.recorder.ledger import (
-    CALL,
-    DEVICE,
-    FETCH,
-    FIRST_WAIT,
-    GAP,
-    HookRow,
-    Mark,
-    Scale,
-    ledger_between,
-    shares_of,
-    timeline_of,
-)
+from tb_trainspeed.recorder.epochs import EpochTimes
+from tb_trainspeed.recorder.hooks import HookRow, HookTable
+from tb_trainspeed.recorder.ledger import CALL, DEVICE, FETCH, FIRST_WAIT, GAP, Mark, Scale, ledger_between, shares_of
+from tb_trainspeed.recorder.markers import Markers
 from tb_trainspeed.recorder.sketch import Sketch
-
-BUCKETS = 128
-MARKERS_PER_KIND = 64
+from tb_trainspeed.recorder.steps import StepTimes
+from tb_trainspeed.recorder.timeline import Buckets
+from tb_trainspeed.recorder.validation import ValidationTimes
 
 
 class FitRecorder:
@@ -47,25 +38,20 @@ class FitRecorder:
         thread_now: Callable[[], int] = time.thread_time_ns,
     ):
         self.clock = PhaseClock("startup", now, start_ns)
-        self.rows: list[HookRow] = []
-        self.nested: dict[tuple[HookRow, str], list[int]] = {}
+        self.hooks = HookTable()
         self.active_row: HookRow | None = None
         self.transition_cost_ns = 0.0
         self.finished_ns: int | None = None
-        self._cpu_now, self._thread_now = cpu_now, thread_now
+        self._thread_now = thread_now
+        self._times = StepTimes(cpu_now)
         self._steps = self._first_steps = self._waits = 0
-        self._steps_per_call = 1
         self._batches_per_epoch: int | None = None
-        self._step, self._call = Sketch(), Sketch()
         self._begin_ns = self._call_ns = self._slowest_ns = self._fetched_in_call = 0
         self._device: DeviceQueue | None = None
-        #: Whether Keras waits for the device between two calls of the train function.
-        self.gap_waits = False
         #: Whether what the main thread computes inside the train function is dispatch; else it may be the step itself.
         self.call_dispatches = True
         #: Phases that deep samples of this fit do not tell apart.
         self.untold: frozenset[str] = frozenset()
-        self._computed_in_call = 0
         self._fetches_of_epoch = self._fetch_begin_ns = self._fetch_total = self._fetch_thread_ns = 0
         self._fetch_slot = FIRST_WAIT
         self._just_traced = False
@@ -75,25 +61,14 @@ class FitRecorder:
         self._sampled_ns = self._sampled_calls = 0
         self._totals_at_begin: dict[str, int] = {}
         self._first_call_ns = 0
-        self._thread_begin = self._dispatch_ns = 0
+        self._thread_begin = 0
         self._traced_calls = self._traced_ns = 0
-        self._in_epoch = self._in_validation = False
+        self._in_epoch = False
         self._step_of_epoch = 0
         self._gap_before = 0
-        self._epochs = 0
-        self._curves = Curves()
-        self._first_epoch: Mark | None = None
-        self._last_epoch: Mark | None = None
-        self._per_epoch = {"epoch_restart": Sketch(), "gc": Sketch()}
-        self._stride = 1
-        self._buckets: list[Mark] = [self._mark(self.clock.start_ns)]
-        self._markers: dict[str, tuple[int, int, list[Marker]]] = {}
-        self._cpu_begin: tuple[int, int] | None = None
-        self._cpu_ns = self._cpu_steps = 0
-        self._validation_runs = self._validation_steps = 0
-        self._validation_calls = Sketch()
-        self._validation_left: int | None = None
-        self._validation_begin_ns = self._validation_first_ns = 0
+        self._epochs, self._validation, self._curves = EpochTimes(), ValidationTimes(), Curves()
+        self._buckets = Buckets(self._mark(self.clock.start_ns))
+        self._markers = Markers()
 
     def safely(self, action: Callable[[], None]) -> None:
         """Runs `action` under the same guard as all other methods here."""
@@ -108,7 +83,7 @@ class FitRecorder:
     def _step_ended(self, duration_ns: int) -> None:
         if self._perturbed:
             return
-        self._step.add(duration_ns // self._steps_per_call)
+        self._times.step.add(duration_ns // self._times.per_call)
         self._slowest_ns = max(self._slowest_ns, duration_ns)
 
     def sample_device(self) -> None:
@@ -142,13 +117,13 @@ class FitRecorder:
     def sample_end(self) -> int:
         """The sample is over. Returns what it made the steps longer, ns, which is charged to ourselves."""
         self._sample_open = False
-        slot, spent_ns, ordinary = CALL, self._sampled_ns, self._call
+        slot, spent_ns, ordinary = CALL, self._sampled_ns, self._times.call
         if self._device:
-            slot, spent_ns, ordinary = DEVICE, spent_ns + self.clock.totals[DEVICE], self._step
+            slot, spent_ns, ordinary = DEVICE, spent_ns + self.clock.totals[DEVICE], self._times.step
         self.sample_slowdown = None
         if not ordinary.count:  # there is no other step to compare with
             return 0
-        per_call = self._steps_per_call if self._device else 1
+        per_call = self._times.per_call if self._device else 1
         ordinary_ns = ordinary.quantiles_ns(0.5)[0] * per_call * self._sampled_calls
         self.sample_slowdown = spent_ns / ordinary_ns if ordinary_ns else None
         extra_ns = max(0, int(spent_ns - ordinary_ns))
@@ -187,12 +162,11 @@ class FitRecorder:
         """The train function was called; `fetches` says that the batch is fetched apart. Returns the time, ns."""
         now = self.clock.switch(FETCH if fetches else CALL)
         if not self._steps:
-            self._buckets = [self._mark(now)]
+            self._buckets.start(self._mark(now))
         if self._in_epoch:
             self._end_step(now, now)
             self._perturbed = self._sample_open
-            if not self._cpu_begin:
-                self._cpu_begin = self._cpu_now(), self._steps
+            self._times.cpu_begin(self._steps)
         self._in_epoch = True
         if self._device:
             self._device.poll(now)
@@ -229,7 +203,8 @@ class FitRecorder:
         now = self.clock.switch(GAP)
         duration = now - self._call_ns - self._fetched_in_call
         self._poll_device(now)
-        typical = self._call.total_ns / self._call.count if self._call.count else 0.0
+        times = self._times
+        typical = times.call.total_ns / times.call.count if times.call.count else 0.0
         self._just_traced = (self._steps < 4 or duration > 2 * typical) and traced()
         if self._just_traced:
             self._traced_calls += 1
@@ -243,16 +218,16 @@ class FitRecorder:
             self._sampled_calls += 1
             self._sampled_ns += 0 if self._device else duration
         else:
-            self._call.add(duration)
-            self._dispatch_ns += self._thread_now() - self._thread_begin
+            times.call.add(duration)
+            times.dispatch_ns += self._thread_now() - self._thread_begin
         if self._device:
             done = ended() if ended else None
             running = done is not None and not done.is_ready()
             if not running and not self._just_traced:  # it was computed in the call
-                self._computed_in_call += 1
+                times.computed_in_call += 1
                 self.clock.move(CALL, DEVICE, self.clock.totals[CALL] - self._totals_at_begin[CALL])
             self._device.dispatched(now, done if running else None)
-        made = self._steps_per_call
+        made = times.per_call
         if self._batches_per_epoch:  # the last call of an epoch may make fewer
             made = max(1, min(made, self._batches_per_epoch - self._step_of_epoch))
         if not self._step_of_epoch:
@@ -268,53 +243,36 @@ class FitRecorder:
         for slot in (FETCH, CALL):
             self.clock.move(slot, "epoch_restart", self.clock.totals[slot] - before[slot])
         self._in_epoch = False
-        self._close_cpu()
+        self._times.cpu_end(self._steps)
 
     def _end_step(self, end_ns: int, now: int) -> None:
         if not self._device:  # else the device tells when its steps end
             self._step_ended(end_ns - self._begin_ns)
-        if self._steps - self._buckets[-1].steps >= self._stride:
-            self._buckets.append(self._mark(now))
+        if self._buckets.full(self._steps):
+            self._buckets.add(self._mark(now))
             self._slowest_ns = 0
-            if len(self._buckets) > BUCKETS:
-                self._merge_buckets()
-
-    def _merge_buckets(self) -> None:
-        marks = self._buckets
-        kept = [marks[0]]
-        for left, right in zip(marks[1::2], marks[2::2], strict=False):
-            kept.append(dataclasses.replace(right, slowest_ns=max(left.slowest_ns, right.slowest_ns)))
-        self._buckets = kept
-        self._stride *= 2
 
     # --- epochs and validation
 
     def expect(self, steps_per_call: int, batches_per_epoch: int | None) -> None:
         """One call of the train function makes this many steps; an epoch has this many batches, if that is known."""
-        self._steps_per_call, self._batches_per_epoch = max(1, steps_per_call), batches_per_epoch
+        self._times.per_call, self._batches_per_epoch = max(1, steps_per_call), batches_per_epoch
 
     def epoch_begin(self, epoch: int) -> None:
         """An epoch starts: what came since the last one belongs to that one."""
         self._leave_steps("epoch_restart")
         if self._steps:
             mark = self._mark(self.clock.switch("epoch_restart"))
-            if not self._first_epoch:
-                self._first_epoch, self._step = mark, Sketch()
-            self._epoch_over(mark)
+            if not self._epochs.are_steady:
+                self._times.step = Sketch()
+            self._epochs.over(mark)
             self._marker("epoch", mark.at_ns, 0, f"epoch {epoch + 1}")
         self._step_of_epoch = self._fetches_of_epoch = 0
-
-    def _epoch_over(self, mark: Mark) -> None:
-        """A steady epoch ended with this mark, or the first of them begins."""
-        if self._last_epoch:
-            for slot, sketch in self._per_epoch.items():
-                sketch.add(mark.totals.get(slot, 0) - self._last_epoch.totals.get(slot, 0))
-        self._last_epoch = mark
 
     def epoch_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """The steps of an epoch are over; these are its logs."""
         self._leave_steps("epoch_restart")
-        self._epochs += 1
+        self._epochs.count += 1
         self._curves.add(logs or {})
 
     def _leave_steps(self, phase: str) -> None:
@@ -327,60 +285,38 @@ class FitRecorder:
         gap = self.clock.totals[GAP] - self._gap_before
         self.clock.move(GAP, phase, gap)
         self._end_step(now - gap, now)
-        self._close_cpu()
-
-    def _close_cpu(self) -> None:
-        if self._cpu_begin:
-            self._cpu_ns += self._cpu_now() - self._cpu_begin[0]
-            self._cpu_steps += self._steps - self._cpu_begin[1]
-            self._cpu_begin = None
+        self._times.cpu_end(self._steps)
 
     def validation_begin(self, batches: int | None = None) -> None:
         """A validation starts; it has this many batches, if that is known."""
         self._leave_steps("validation")
-        self._validation_left = batches
-        self._validation_begin_ns = self.clock.switch("validation")
-        self._validation_first_ns = 0
-        self._validation_runs += 1
-        self._in_validation = True
+        self._validation.begin(self.clock.switch("validation"), batches)
 
     def validation_call(self, duration_ns: int) -> None:
         """One call of the test function. The first of a validation that traced is compilation, not validation."""
-        if self._validation_runs == 1 and not self._validation_first_ns:
-            self._validation_first_ns = duration_ns
-        else:
-            self._validation_calls.add(duration_ns)
-        made = self._steps_per_call
-        if self._validation_left is not None:  # the last call may make fewer
-            made = max(1, min(made, self._validation_left))
-            self._validation_left -= made
-        self._validation_steps += made
+        self._validation.call(duration_ns, self._times.per_call)
 
     def validation_end(self) -> None:
         now = self.clock.switch("epoch_restart")
-        if self._validation_first_ns and self._validation_calls.count:
-            excess = self._validation_first_ns - int(self._validation_calls.quantiles_ns(0.5)[0])
-            self.clock.move("validation", "compilation", max(0, excess))
-        self._in_validation = False
-        self._marker("validation", self._validation_begin_ns, now - self._validation_begin_ns)
+        if tracing_ns := self._validation.tracing_ns():
+            self.clock.move("validation", "compilation", tracing_ns)
+        self._marker("validation", self._validation.begin_ns, now - self._validation.begin_ns)
 
     def finish(self) -> None:
         """The fit is over; what was recorded no longer changes."""
         if self.finished_ns is None:
             self._leave_steps("epoch_restart")
             mark = self._mark(self.clock.switch("epoch_restart"))
-            if self._first_epoch:
-                self._epoch_over(mark)
-            if mark.steps > self._buckets[-1].steps or mark.at_ns > self._buckets[-1].at_ns:
-                self._buckets.append(mark)
+            if self._epochs.are_steady:
+                self._epochs.over(mark)
+            self._buckets.close(mark)
             self.finished_ns = mark.at_ns
 
     # --- callbacks
 
     def row(self, callback: str, hook: str, phase: str) -> HookRow:
         """Returns a new row of the table of callbacks."""
-        self.rows.append(HookRow(callback, hook, phase))
-        return self.rows[-1]
+        return self.hooks.add(callback, hook, phase)
 
     def leave(self, row: HookRow, begin_ns: int) -> None:
         """A hook that was pushed at `begin_ns` returned."""
@@ -393,22 +329,13 @@ class FitRecorder:
 
     def nested_call(self, row: HookRow, function: str, duration_ns: int) -> None:
         """A method of the model that may be dear was called inside a hook."""
-        entry = self.nested.setdefault((row, function), [0, 0])
-        entry[0] += 1
-        entry[1] += duration_ns
+        self.hooks.nested_call(row, function, duration_ns)
 
     # --- out
 
     def _marker(self, kind: str, at_ns: int, duration_ns: int, label: str = "") -> None:
-        stride, seen, markers = self._markers.get(kind, (1, 0, []))
-        if seen % stride == 0:
-            markers = [*markers, Marker(kind, self._steps, self._since(at_ns), duration_ns * 1e-9, label)]
-            if len(markers) > MARKERS_PER_KIND:
-                markers, stride = markers[::2], stride * 2
-        self._markers[kind] = stride, seen + 1, markers
-
-    def _since(self, at_ns: int) -> float:
-        return (at_ns - self.clock.start_ns) * 1e-9
+        at_s = (at_ns - self.clock.start_ns) * 1e-9
+        self._markers.add(Marker(kind, self._steps, at_s, duration_ns * 1e-9, label))
 
     def _mark(self, at_ns: int, totals: Mapping[Hashable, int] | None = None) -> Mark:
         return Mark(
@@ -422,94 +349,38 @@ class FitRecorder:
             dict(self.clock.totals) if totals is None else totals,
         )
 
-    def _steps_facts(self, mark: Mark, fetched: bool, wait_share: float | None) -> Steps:
-        """`wait_share` is the wait's share of the train function, where the batch is fetched inside it."""
-        cpu_ns, cpu_steps = self._cpu_ns, self._cpu_steps
-        begin = self._cpu_begin
-        if begin:
-            cpu_ns, cpu_steps = cpu_ns + self._cpu_now() - begin[0], cpu_steps + mark.steps - begin[1]
-        per_call = self._steps_per_call
-        call = self._call.summary()
-        wait_s = compute_s = None
-        if fetched:
-            wait_s = (mark.totals.get("input_wait", 0) + mark.totals.get(FIRST_WAIT, 0)) / mark.waits * 1e-9
-        elif call and wait_share is not None:
-            wait_s = wait_share * call.mean_s / per_call
-        if self._device and mark.steps:
-            compute_s = mark.totals.get(DEVICE, 0) / mark.steps * 1e-9
-        elif call and wait_s is not None:
-            compute_s = call.p50_s / per_call * (1 - (0.0 if fetched else wait_share or 0.0))
-        host_ns = mark.totals.get(GAP, 0) + mark.totals.get(FETCH, 0)
-        dispatch_s = None
-        if call and self.call_dispatches and self._computed_in_call < call.count / 2:
-            dispatch_s = (host_ns / mark.steps + self._dispatch_ns / call.count / per_call) * 1e-9
-        return Steps(
-            count=mark.steps,
-            step=self._step.summary(),
-            call=call,
-            gap_s=mark.totals.get(GAP, 0) / mark.steps * 1e-9 if mark.steps else None,
-            sampled=mark.waits,
-            wait_s=wait_s,
-            dispatch_s=dispatch_s,
-            compute_s=compute_s,
-            cpu_s=cpu_ns / cpu_steps * 1e-9 if cpu_steps > 0 else None,
-        )
-
     def fill(self, profile: Profile) -> Profile:
         """Returns `profile` with everything that was recorded so far. May be called from any thread."""
         now, totals = self.clock.read()
-        mark = self._buckets[-1] if self.finished_ns is not None else self._mark(now, totals)
-        shares = shares_of(profile.breakdown, self._device is not None) if profile.breakdown else None
-        fetched, wait_known = mark.waits > 0, mark.waits > 0 or "input_wait" in (shares or {})
+        mark = self._buckets.last if self.finished_ns is not None else self._mark(now, totals)
+        device_known, per_call = self._device is not None, self._times.per_call
+        shares = shares_of(profile.breakdown, device_known) if profile.breakdown else None
+        wait_known = mark.waits > 0 or "input_wait" in (shares or {})
         first_waits = totals.get(FIRST_WAIT, 0)
         later_waits = mark.waits - mark.first_steps
         scale = Scale(
             self.clock.start_ns,
-            self._call.quantiles_ns(0.5)[0] if self._call.count else 0.0,
+            self._times.call_ns(),
             self.transition_cost_ns * self.clock.transitions / max(1, self._steps),
             totals.get("input_wait", 0) / later_waits if later_waits > 0 else first_waits / max(1, mark.first_steps),
             wait_known,
-            self._device is not None,
+            device_known,
             shares,
-            self.gap_waits,
             self.untold,
         )
-        first, last = self._first_epoch, self._last_epoch
-        steady = None
-        if first and last and last.steps > first.steps:
-            steady = ledger_between(first, last, max(1, self._epochs - 1), scale)
-        hooks = tuple(
-            Hook(r.callback, r.hook, r.phase, r.calls, mark.totals.get(r, 0) * 1e-9, r.max_ns * 1e-9)
-            for r in list(self.rows)
-            if r.calls
-        )
-        nested = tuple(
-            NestedCall(row.callback, row.hook, function, calls, total * 1e-9)
-            for (row, function), (calls, total) in list(self.nested.items())
-        )
-        validation = profile.validation
-        if self._validation_runs:
-            if self._device:  # whose calls only enqueue a step
-                per_call = totals.get("validation", 0) / max(1, self._validation_steps) * 1e-9
-            else:
-                per_call = self._validation_calls.quantiles_ns(0.5)[0] / self._steps_per_call * 1e-9
-            validation = dataclasses.replace(
-                validation or Validation(),
-                runs=self._validation_runs,
-                steps=self._validation_steps,
-                step_s=per_call or None,
-            )
-        ledger = ledger_between(None, mark, self._epochs, scale)
+        ledger = ledger_between(None, mark, self._epochs.count, scale)
         return dataclasses.replace(
             profile,
-            validation=validation,
+            validation=self._validation.facts(
+                profile.validation, per_call, totals.get("validation", 0) if device_known else None
+            ),
             ledger=ledger,
-            steady=steady,
-            epochs=Epochs(*(sketch.summary() for sketch in self._per_epoch.values())),
-            steps=self._steps_facts(mark, fetched, (shares or {}).get("input_wait")),
-            hooks=hooks,
+            steady=self._epochs.steady(scale),
+            epochs=self._epochs.facts(),
+            steps=self._times.facts(mark, (shares or {}).get("input_wait"), device_known, self.call_dispatches),
+            hooks=self.hooks.hooks(mark.totals),
             curves=self._curves.curves(),
-            nested_calls=nested,
+            nested_calls=self.hooks.nested_calls(),
             compilation=dataclasses.replace(
                 profile.compilation,
                 first_step_s=self._first_call_ns * 1e-9 or None,
@@ -517,6 +388,6 @@ class FitRecorder:
                 count=self._traced_calls,
                 retraces=max(0, self._traced_calls - 1),
             ),
-            timeline=timeline_of(list(self._buckets), self._stride, self._steps_per_call, scale),
-            markers=tuple(marker for _, _, markers in list(self._markers.values()) for marker in markers),
+            timeline=self._buckets.timeline(per_call, scale),
+            markers=self._markers.markers(),
         )

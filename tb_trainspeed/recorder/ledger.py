@@ -1,10 +1,10 @@
 """What happened between two moments of a fit: the difference of two cumulative states, as exclusive phases."""
 
 import dataclasses
-import itertools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 
-from tb_trainspeed.profile import PHASES, Breakdown, Ledger, Timeline
+from tb_trainspeed.profile import PHASES, Breakdown, Ledger
+from tb_trainspeed.recorder.hooks import HookRow
 
 # Slots of the clock besides the phases themselves. `FETCH` is the dispatch of a fetch whose batch was ready, `GAP` what
 # Keras does between two steps outside callbacks; both are the host's part of a step. `FIRST_WAIT` is the wait of an
@@ -13,17 +13,6 @@ FETCH, CALL, GAP, FIRST_WAIT, DEVICE = "fetch", "call", "gap", "first_wait", "de
 _STEP_SLOTS = (FETCH, CALL, GAP, DEVICE)
 _NEEDS_DEEP_SAMPLES = ("transfer", "optimizer", "collectives")
 _PARTS_THAT_ARE_PHASES = (*_NEEDS_DEEP_SAMPLES, "input_wait", "host_overhead")
-
-
-@dataclasses.dataclass(eq=False)
-class HookRow:
-    """One hook of one callback; it is its own slot of the clock."""
-
-    callback: str
-    hook: str
-    phase: str
-    calls: int = 0
-    max_ns: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +34,8 @@ class Scale:
     """What the whole fit says about one step, nanoseconds: an ordinary call, our own clocks, an ordinary wait.
 
     `device_known`: when the device was busy is known, so the rest of a step is the host's. `shares`: what deep samples
-    say of the time inside the train function, phase by phase, adding up to 1. `gap_waits`: the host waits for the
-    device after the train function, so that the gap between two calls is like the call. `untold`: phases that deep
-    samples of this fit do not tell apart.
+    say of the time inside the train function, phase by phase, adding up to 1. `untold`: phases that deep samples
+    of this fit do not tell apart.
     """
 
     start_ns: int
@@ -57,7 +45,6 @@ class Scale:
     wait_known: bool
     device_known: bool = False
     shares: Mapping[str, float] | None = None
-    gap_waits: bool = False
     untold: frozenset[str] = frozenset()
 
 
@@ -76,14 +63,14 @@ def phases_until(mark: Mark, scale: Scale) -> dict[str, float | None]:
     """Exclusive phases up to `mark`, seconds; a phase that nothing here can tell apart is `None`."""
     phases: dict[str, float] = dict.fromkeys(PHASES, 0.0)
     # What the device does, or all that happens inside the train function where the two are the same; and the rest.
-    inside_slots = (DEVICE,) if scale.device_known else (CALL, GAP) if scale.gap_waits else (CALL,)
+    inside_slot = DEVICE if scale.device_known else CALL
     inside = host = 0.0
     for slot, total in mark.totals.items():
         if isinstance(slot, HookRow):
             phases[slot.phase] += total
         elif slot in phases:
             phases[str(slot)] += total
-        elif slot in inside_slots:
+        elif slot == inside_slot:
             inside += total
         elif slot in _STEP_SLOTS:
             host += total
@@ -123,18 +110,3 @@ def ledger_between(begin: Mark | None, end: Mark, epochs: int, scale: Scale) -> 
         phases = {name: None if value is None else value - (before[name] or 0.0) for name, value in phases.items()}
     begin_ns, steps = (begin.at_ns, begin.steps) if begin else (scale.start_ns, 0)
     return Ledger((end.at_ns - begin_ns) * 1e-9, end.steps - steps, epochs, phases)
-
-
-def timeline_of(marks: Sequence[Mark], stride: int, steps_per_call: int, scale: Scale) -> Timeline:
-    """The buckets between the marks, as columns."""
-    ledgers = [ledger_between(begin, end, 0, scale) for begin, end in itertools.pairwise(marks)]
-    columns = {name: tuple(ledger.phases[name] for ledger in ledgers) for name in PHASES}
-    return Timeline(
-        stride,
-        tuple(mark.steps for mark in marks[:-1]),
-        tuple(ledger.steps for ledger in ledgers),
-        tuple((mark.at_ns - scale.start_ns) * 1e-9 for mark in marks[:-1]),
-        tuple(ledger.wall_s for ledger in ledgers),
-        tuple(mark.slowest_ns * 1e-9 / steps_per_call for mark in marks[1:]),
-        {name: column for name, column in columns.items() if any(column)},
-    )

@@ -5,7 +5,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from tb_trainspeed.rules import step_parts as step_parts  # whose facts rules ask for, too
 from tb_trainspeed.rules.facts import FACTS
 
 Confidence = Literal["certain", "likely", "hint"]

@@ -1,6 +1,6 @@
 """Dataclasses <-> protobuf messages of the same shape, by reflection over the fields of the dataclass.
 
-Nothing here knows a field of `Profile` by name: what profile.py and trainspeed.proto agree on is carried over, and a
+Nothing here knows a field of `Profile` by name: what `profile` and trainspeed.proto agree on is carried over, and a
 test keeps the two in agreement. Messages carry what `None` means: an absent scalar, an empty `Number`, NaN in a column.
 """
 

@@ -61,7 +61,7 @@ def test_hooks_and_their_phases():
         keras.callbacks.Callback(),
     ]
     fit_loop.time_callbacks(callbacks, recorder, undo, lambda: None)
-    assert [(row.callback, row.hook, row.phase) for row in recorder.rows] == [
+    assert [(row.callback, row.hook, row.phase) for row in recorder.hooks.rows] == [
         ("MyCheckpoint", "on_epoch_end", "checkpointing"),
         ("MyCheckpoint", "on_test_end", "validation"),
         ("LambdaCallback", "on_train_batch_end", "callbacks"),

@@ -7,7 +7,8 @@ import pytest
 
 from tb_trainspeed.profile import PHASES, Breakdown, Part, Profile
 from tb_trainspeed.recorder import Budget
-from tb_trainspeed.recorder.fit import BUCKETS, MARKERS_PER_KIND
+from tb_trainspeed.recorder.markers import MARKERS_PER_KIND
+from tb_trainspeed.recorder.timeline import BUCKETS
 
 STEPS, EPOCHS = 20, 3
 MS = 1_000_000

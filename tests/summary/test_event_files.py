@@ -119,7 +119,7 @@ def test_an_undecodable_record_is_a_problem(tmp_path):
 def test_old_event_files_stay_readable(folder):
     """What earlier versions wrote, never written again: an entry of expected.json is what the fit was.
 
-    Fields that profile.py has got since then are not in there.
+    Fields that `Profile` has got since then are not in there.
     """
     (fit,) = read_log(folder).fits
     expected = json.loads((folder / "expected.json").read_text("utf-8"))

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from tb_trainspeed.profile import Accelerator, Device, Environment, Layer, Resources
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import mean
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
-from tb_trainspeed.rules.step_parts import mean
 
 _COMPUTES_FROM = 0.5
 _DISPATCHES_FROM = 0.5

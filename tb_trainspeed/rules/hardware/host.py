@@ -2,8 +2,8 @@
 
 from tb_trainspeed.profile import Environment, Resources
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import mean
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
-from tb_trainspeed.rules.step_parts import mean
 
 _COMPUTES_FROM = 0.5
 _THROTTLED_FROM = 0.1

@@ -4,9 +4,9 @@ import itertools
 
 from tb_trainspeed.profile import Layer, Model
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import seconds_of, sizes
 from tb_trainspeed.rules.model_compute.shared import CONVOLUTIONS, computes_little, cost, less, names, option
 from tb_trainspeed.rules.rule import Found, NotApplicable, Outcome, Passed, rule
-from tb_trainspeed.rules.step_parts import seconds_of, sizes
 
 _GIANT_FROM = 1_000_000
 _GIANT_SHARE_FROM = 0.5

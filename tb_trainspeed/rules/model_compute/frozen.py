@@ -2,11 +2,11 @@
 
 from tb_trainspeed.profile import Data, Layer, Stage
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import seconds_of
 from tb_trainspeed.rules.input_pipeline.shared import RANDOM as RANDOM_OPERATIONS
 from tb_trainspeed.rules.input_pipeline.shared import does
 from tb_trainspeed.rules.model_compute.shared import RANDOM, computes_little, cost, less
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, rule
-from tb_trainspeed.rules.step_parts import seconds_of
 
 _DOMINATES_FROM = 0.5
 _EPOCHS_FROM = 3

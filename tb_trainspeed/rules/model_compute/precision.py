@@ -2,9 +2,9 @@
 
 from tb_trainspeed.profile import Device, Environment, Layer, Model
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import seconds_of, sizes
 from tb_trainspeed.rules.model_compute.shared import CONVOLUTIONS, computes_little, cost, less, names
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
-from tb_trainspeed.rules.step_parts import seconds_of, sizes
 
 _PARAMETERS_FROM = 1_000_000
 _DISPATCHES_FROM = 0.4

@@ -4,9 +4,9 @@ import itertools
 
 from tb_trainspeed.profile import Layer, LayerTime
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import seconds_of, sizes
 from tb_trainspeed.rules.model_compute.shared import computes_little, cost, less, names, option
 from tb_trainspeed.rules.rule import Found, NotApplicable, Outcome, Passed, rule
-from tb_trainspeed.rules.step_parts import seconds_of, sizes
 
 _SPEAK_FROM, _DOMINATES_FROM = 0.2, 0.6
 _LONG = 200

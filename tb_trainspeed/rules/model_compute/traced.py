@@ -2,9 +2,9 @@
 
 from tb_trainspeed.profile import CodeLine, Layer, Resources
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import seconds_of
 from tb_trainspeed.rules.model_compute.shared import computes_little, cost, less, names
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
-from tb_trainspeed.rules.step_parts import seconds_of
 
 # As for unrolled recurrent layers.
 _COPIES_FROM = 30

@@ -2,9 +2,9 @@
 
 from tb_trainspeed.profile import Layer, Model
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import sizes
 from tb_trainspeed.rules.optimizer.shared import CLIPS, SPEAK_FROM, cheap, evidence, given, less
 from tb_trainspeed.rules.rule import Found, NotApplicable, Outcome, Passed, rule
-from tb_trainspeed.rules.step_parts import sizes
 
 _TABLE_FROM = 1_000_000
 # Of all trainable parameters.

@@ -1,0 +1,39 @@
+"""What the epochs after the first took, which is what recurs."""
+
+from tb_trainspeed.profile import Epochs, Ledger
+from tb_trainspeed.recorder.ledger import Mark, Scale, ledger_between
+from tb_trainspeed.recorder.sketch import Sketch
+
+
+class EpochTimes:
+    """Follows the epochs. The steady ones are those after the first."""
+
+    def __init__(self) -> None:
+        #: Epochs whose steps are over.
+        self.count = 0
+        self._first: Mark | None = None
+        self._last: Mark | None = None
+        self._spent = {"epoch_restart": Sketch(), "gc": Sketch()}
+
+    @property
+    def are_steady(self) -> bool:
+        """Whether the first epoch is over."""
+        return self._first is not None
+
+    def over(self, mark: Mark) -> None:
+        """A steady epoch ended with this mark, or the first of them begins."""
+        if self._last:
+            for slot, sketch in self._spent.items():
+                sketch.add(mark.totals.get(slot, 0) - self._last.totals.get(slot, 0))
+        self._first = self._first or mark
+        self._last = mark
+
+    def steady(self, scale: Scale) -> Ledger | None:
+        """Returns the ledger of the steady epochs, or `None` before there is one."""
+        first, last = self._first, self._last
+        if first and last and last.steps > first.steps:
+            return ledger_between(first, last, max(1, self.count - 1), scale)
+        return None
+
+    def facts(self) -> Epochs:
+        return Epochs(*(sketch.summary() for sketch in self._spent.values()))

@@ -1,0 +1,222 @@
+"""Facts of where the time of the fit went: its steps, epochs and callbacks, and what its logs did meanwhile."""
+
+from tb_trainspeed.profile import (
+    CallbackFacts,
+    Compilation,
+    Curve,
+    Hook,
+    NestedCall,
+    Profile,
+    Quantiles,
+    Timeline,
+    Validation,
+)
+from tb_trainspeed.rules.facts.registry import fact
+from tb_trainspeed.rules.facts.steady import COMPUTING, Steady, pauses_of, share_of, steady_of
+
+# Per-step hooks; all others run once an epoch or more seldom.
+BATCH_HOOKS = frozenset({"on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"})
+
+
+@fact
+def steady(profile: Profile) -> Steady | None:
+    return steady_of(profile)
+
+
+@fact
+def steps(profile: Profile) -> int:
+    return profile.steps.count
+
+
+@fact
+def step_s(profile: Profile) -> float | None:
+    """Mean time of a steady step, seconds: its share of everything that recurs with each step."""
+    steady = steady_of(profile)
+    if steady is None:
+        return None
+    return sum(steady.per_step(phase) for phase in (*COMPUTING, "input_wait", "gc", "trainspeed")) + _batch_hooks_s(
+        profile
+    ) / max(1, profile.steps.count)
+
+
+def _batch_hooks_s(profile: Profile) -> float:
+    return sum(row.total_s for row in profile.hooks if row.hook in BATCH_HOOKS)
+
+
+@fact
+def wait_s(profile: Profile) -> float | None:
+    """Mean wait of a steady step for its batch, seconds."""
+    steady = steady_of(profile)
+    return steady.per_step("input_wait") if steady and profile.steps.wait_s is not None else None
+
+
+@fact
+def compute_s(profile: Profile) -> float | None:
+    """Mean time inside the train function less the wait for the batch, seconds."""
+    steady = steady_of(profile)
+    return _computing_s(steady) if steady else None
+
+
+def _computing_s(steady: Steady) -> float:
+    return sum(map(steady.per_step, COMPUTING))
+
+
+@fact
+def computing_s(profile: Profile) -> float | None:
+    """Seconds of a steady step that are computed: all of it but the wait for data and the callbacks."""
+    steady = steady_of(profile)
+    return sum(steady.per_step(name) for name in COMPUTING) or None if steady else None
+
+
+@fact
+def computing_share(profile: Profile) -> float | None:
+    """Share of steady training that is computing, 0 to 1."""
+    steady, computing = steady_of(profile), computing_s(profile)
+    if steady is None or computing is None:
+        return None
+    return float(computing * steady.steps_per_epoch / steady.epoch_s)
+
+
+@fact
+def dispatch_s(profile: Profile) -> float | None:
+    return profile.steps.dispatch_s
+
+
+@fact
+def dispatch_share(profile: Profile) -> float | None:
+    """Share of the step that is the host's dispatch, 0 to 1."""
+    steady, dispatch = steady_of(profile), profile.steps.dispatch_s
+    if steady is None or dispatch is None:
+        return None
+    step = _computing_s(steady) + steady.per_step("input_wait")
+    return min(1.0, dispatch / step) if step else None
+
+
+@fact
+def input_share(profile: Profile) -> float | None:
+    """Share of steady training spent waiting for batches, 0 to 1."""
+    return share_of(profile, "input_wait")
+
+
+@fact
+def transfer_share(profile: Profile) -> float | None:
+    """Share of steady training in which the step waits for a copy to the device, 0 to 1."""
+    return share_of(profile, "transfer")
+
+
+@fact
+def collectives_share(profile: Profile) -> float | None:
+    return share_of(profile, "collectives")
+
+
+@fact
+def checkpoint_share(profile: Profile) -> float | None:
+    return share_of(profile, "checkpointing")
+
+
+@fact
+def validation_share(profile: Profile) -> float | None:
+    return share_of(profile, "validation")
+
+
+@fact
+def steady_wall_s(profile: Profile) -> float | None:
+    """Seconds of steady training so far."""
+    steady = steady_of(profile)
+    return steady.epoch_s * steady.epochs if steady else None
+
+
+@fact
+def epochs(profile: Profile) -> int:
+    return max(1, profile.ledger.epochs)
+
+
+@fact
+def epochs_planned(profile: Profile) -> int:
+    return profile.epochs_planned or 1
+
+
+@fact
+def planned_s(profile: Profile) -> float | None:
+    """What all epochs that were asked for take, seconds."""
+    steady = steady_of(profile)
+    return steady.epoch_s * (profile.epochs_planned or 1) if steady else None
+
+
+@fact
+def restart_s(profile: Profile) -> float | None:
+    """Boundary between two epochs, seconds, without the pauses that a few of them have."""
+    steady = steady_of(profile)
+    if steady is None:
+        return None
+    return max(0.0, steady.phases.get("epoch_restart", 0.0) / steady.epochs - pauses_of(profile.epochs.restart))
+
+
+@fact
+def restarts(profile: Profile) -> Quantiles | None:
+    """The boundaries of the steady epochs."""
+    return profile.epochs.restart
+
+
+@fact
+def wall_s(profile: Profile) -> float:
+    return profile.ledger.wall_s
+
+
+@fact
+def startup_s(profile: Profile) -> float | None:
+    return profile.ledger.phases.get("startup")
+
+
+@fact
+def compilation(profile: Profile) -> Compilation:
+    return profile.compilation
+
+
+@fact
+def compilation_s(profile: Profile) -> float | None:
+    return profile.ledger.phases.get("compilation")
+
+
+@fact
+def fit_index(profile: Profile) -> int | None:
+    """Which fit of its model it is."""
+    return profile.model_fit_index
+
+
+@fact
+def validation(profile: Profile) -> Validation:
+    """How validation was set up and what it did; of a fit without, it has no runs."""
+    return profile.validation or Validation()
+
+
+@fact
+def hooks(profile: Profile) -> tuple[Hook, ...]:
+    return profile.hooks
+
+
+@fact
+def nested_calls(profile: Profile) -> tuple[NestedCall, ...]:
+    return profile.nested_calls
+
+
+@fact
+def callbacks(profile: Profile) -> tuple[CallbackFacts, ...]:
+    return profile.callbacks
+
+
+@fact
+def timeline(profile: Profile) -> Timeline:
+    return profile.timeline
+
+
+@fact
+def curves(profile: Profile) -> tuple[Curve, ...]:
+    """What the loss and the metrics did from epoch to epoch."""
+    return profile.curves
+
+
+@fact
+def learning_rate(profile: Profile) -> float | None:
+    """The learning rate of the last epoch, known where a callback of Keras that changes it reports it."""
+    return next((curve.last for curve in profile.curves if curve.name == "learning_rate"), None)

@@ -1,0 +1,280 @@
+"""One fit under observation: its probes are put in place, and taken out again at the end."""
+
+import dataclasses
+import importlib
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tb_trainspeed.probes import fit_loop, gc_pauses, resources, source
+from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
+from tb_trainspeed.profile import Cost, Profile
+from tb_trainspeed.recorder import Budget, DeepSamples, FitRecorder, PhaseClock
+from tb_trainspeed.session import guard
+from tb_trainspeed.session.facts import FitFacts
+from tb_trainspeed.session.records import write_records
+from tb_trainspeed.session.threads import Threads, join
+
+BACKENDS = ("tensorflow", "jax", "torch")
+_CALIBRATION_ROUNDS = 200
+_fits_of_process = itertools.count(1)
+_PARTS = "the parts of a step"
+
+
+class FitSession:
+    """Observes one call of `fit` from `on_train_begin` to `on_train_end`.
+
+    Args:
+        model: the Keras model.
+        backend: the Keras backend, one of `BACKENDS`.
+        log_dir: where records go, or `None` for nowhere.
+        start_ns: `time.perf_counter_ns()` at the earliest moment of this fit that was seen.
+        start_seen: what that moment was, `"fit"` or `"callbacks"`.
+        fit_index: which fit of this callback it is, from 1.
+        max_overhead: the share of the run that measuring may cost.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        backend: str,
+        log_dir: str | None,
+        start_ns: int,
+        start_seen: str,
+        fit_index: int,
+        max_overhead: float,
+    ):
+        started_at_s = time.time() - (time.perf_counter_ns() - start_ns) * 1e-9
+        self.max_overhead = max_overhead
+        self.recorder = FitRecorder(start_ns)
+        self._budget = Budget(max_overhead) if max_overhead else None
+        self._model, self._backend_name = model, backend
+        self._backend: Any = importlib.import_module(f"tb_trainspeed.probes.{backend}")
+        self._log_dir = log_dir
+        self._undo, self._validation_undo, self._watch = fit_loop.Undo(), fit_loop.Undo(), fit_loop.Undo()
+        self._guard = guard.Guard(self.give_up)
+        self._threads = Threads(self._guard)
+        self._facts = FitFacts(model, backend, self._backend, self._guard)
+        self._guard.attempt("worker", self._facts.ask_worker)
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(started_at_s))
+        # Workers on several machines may share the second and the number of their processes.
+        worker = self._facts.known.worker
+        suffix = f"-w{worker}" if worker else ""
+        self.fit_id = f"{stamp}-{os.getpid()}-{next(_fits_of_process)}{suffix}"
+        self._facts.known = dataclasses.replace(
+            self._facts.known,
+            fit_id=self.fit_id,
+            fit_index=fit_index,
+            started_at_s=started_at_s,
+            start_seen=start_seen,
+        )
+        self._status = "running"
+        self.sees_end = False
+        self._deep: DeepSampler | None = None
+        self._decoder: threading.Thread | None = None
+        self._deep_samples: DeepSamples | None = None
+        self._timed_function: Callable[..., Any] | None = None
+        self._failed: Callable[[], None] = guard.ignore
+
+    # --- life
+
+    def start(self, ended: Callable[[str], None]) -> None:
+        """Puts the probes in place. `ended` is called with the status, perhaps more than once, when the fit is over."""
+
+        def failed() -> None:
+            ended("interrupted")
+
+        recorder, model, attempt = self.recorder, self._model, self._guard.attempt
+        self._guard.put_around(recorder, guard.RECORDER)
+        self._guard.put_around(recorder.clock, guard.CLOCK)
+        recorder.clock.push("trainspeed")
+        attempt("callbacks", self._find_loop)
+        loop = self._facts.loop
+        recorder.transition_cost_ns = _transition_cost_ns()
+        if loop:
+            batches = getattr(loop.epoch_iterator, "num_batches", None)
+            recorder.expect(model.steps_per_execution, batches if isinstance(batches, int) else None)
+            others = [callback for callback in loop.callbacks if not hasattr(callback, "_trainspeed")]
+            attempt("the end", lambda: self._watch_end(loop, ended))
+            attempt("interruptions", lambda: self._watch_epochs(loop, failed))
+            attempt("callbacks", lambda: fit_loop.time_callbacks(others, recorder, self._undo, failed))
+            attempt("nested calls", lambda: fit_loop.time_nested_calls(model, recorder, self._undo, failed))
+            attempt("source", lambda: self._time_source(loop))
+            attempt("input_wait", lambda: self._time_fetches(loop))
+        else:
+            recorder.expect(model.steps_per_execution, None)
+            reason = "this version of Keras keeps its fit loop where TrainSpeed cannot see it"
+            self._guard.not_measured.setdefault("callbacks", reason)
+        attempt("gc", lambda: gc_pauses.time_gc(recorder, self._undo))
+        attempt("compilation", self._watch_compiler)
+        attempt("settings", self._facts.read_settings)
+        self._failed = failed
+        attempt("earlier fits", self._facts.count_fits)
+        attempt(_PARTS, self._sample_steps)
+        attempt("compute", self._time_steps)
+        self._threads.spawn(
+            "trainspeed-writer",
+            lambda: write_records(self._log_dir, self.fit_id, self.profile, self._threads),
+        )
+        if self._facts.source and self.max_overhead > 0:
+            clock = self._facts.source
+            self._threads.spawn("trainspeed-sampler", lambda: source.sample_source(clock, self._threads.stop))
+        attempt("resources", self._sample_resources)
+        recorder.clock.pop()
+
+    def _find_loop(self) -> None:
+        self._facts.loop = fit_loop.find_fit_loop()
+
+    def _watch_end(self, loop: fit_loop.FitLoop, ended: Callable[[str], None]) -> None:
+        fit_loop.watch_end(loop, self._watch, ended)
+        self.sees_end = True
+
+    def _watch_epochs(self, loop: fit_loop.FitLoop, failed: Callable[[], None]) -> None:
+        def end() -> None:
+            if self._deep and not self._backend.GUARDS_EVERY_FETCH:
+                self._deep.end()
+            if self._backend.WAITS_AT_EPOCH_END:
+                self.recorder.drain_device()
+
+        guarded = self._guard.guarded
+        fit_loop.watch_epochs(loop, self._watch, guarded(self.epoch_steps_begin), guarded(end), failed)
+
+    def _sample_steps(self) -> None:
+        if not self._budget:
+            return
+        try:
+            tool = self._backend.deep_tool(self._model)
+        except Unavailable as reason:
+            self._guard.not_measured[_PARTS] = str(reason)
+            return
+        self._facts.tool = tool
+        self._undo.add(tool.close)
+        self._deep_samples = DeepSamples(self._budget, tool.first_cost_ns)
+        deep = DeepSampler(tool, self._deep_samples, self.recorder, self._sampling_failed)
+        self._guard.put_around(deep, guard.SAMPLER)
+        self._deep = deep
+        if (self._facts.distribution[1] or 1) > 1 and not self._backend.TELLS_COLLECTIVES:
+            self.recorder.untold = frozenset({"collectives"})
+            self._guard.not_measured["collectives"] = f"on {self._backend_name} it is not told from computing"
+        self._decoder = self._threads.spawn("trainspeed-decoder", self._deep.decode_all)
+
+    def _sampling_failed(self, error: Exception) -> None:
+        if isinstance(error, Unavailable):
+            self._guard.not_measured[_PARTS] = str(error)
+        else:
+            self._guard.note(_PARTS, error)
+
+    def _time_steps(self) -> None:
+        if not self.max_overhead:
+            self._guard.not_measured["input_wait"] = "max_overhead=0 switches it off"
+        elif reason := self._backend.fetches_can_be_timed(self._model):
+            self._guard.not_measured["input_wait"] = reason
+        seen = self._guard.guarded(self._facts.see_batch)
+        timed = self._backend.time_steps(self._model, self.recorder, self._budget, self._deep, self._failed, seen)
+        self._undo.replace(self._model, "train_function", timed)
+        self._timed_function = timed
+
+    def _time_fetches(self, loop: fit_loop.FitLoop) -> None:
+        if self.max_overhead:
+            self._backend.time_fetches(loop, self.recorder, self._undo)
+
+    def _time_source(self, loop: fit_loop.FitLoop) -> None:
+        if loop.adapter is not None:
+            self._facts.source = source.time_source(loop.adapter, self._undo)
+
+    def _watch_compiler(self) -> None:
+        self._facts.compiler = self._backend.watch_compiler(self._facts.known.started_at_s, self._undo)
+
+    def _sample_resources(self) -> None:
+        clock = self._facts.resources = resources.ResourceClock(self.recorder.clock.start_ns)
+        if self.max_overhead:
+            arguments = clock, self._threads.stop, self.max_overhead, self._threads.note_time
+            self._threads.spawn("trainspeed-resources", lambda: resources.sample_resources(*arguments))
+        else:
+            self._guard.not_measured["resources"] = "max_overhead=0 switches their samples off"
+
+    def epoch_steps_begin(self) -> None:
+        """Puts the clocks around a train function that was made during the fit, as for unfreezing layers."""
+        current = self._model.train_function
+        if current is not None and current is not self._timed_function:
+            self._guard.attempt("compute", self._time_steps)
+
+    def validation_begin(self) -> None:
+        undo, model = self._validation_undo, self._model
+        if self._deep:
+            self._deep.end()
+        batches = getattr(getattr(model, "_eval_epoch_iterator", None), "num_batches", None)
+        self.recorder.validation_begin(batches if isinstance(batches, int) else None)
+        self._guard.attempt("validation steps", lambda: fit_loop.time_validation_steps(model, self.recorder, undo))
+
+    def validation_end(self) -> None:
+        self._validation_undo.run()
+        self.recorder.validation_end()
+
+    def stop(self, status: str) -> None:
+        """Puts everything back and writes the last record."""
+        if self._status != "running":
+            return
+        self._status = status
+        self._watch.run()
+        self._stop_measuring()
+        if self._decoder:  # for the last record to hold what the last sample says
+            join(self._decoder)
+        self._threads.end()
+        # They hold the data and, on TensorFlow, an iterator, which should not wait for the garbage collector.
+        self._facts.loop = self._timed_function = None
+
+    def give_up(self, error: Exception) -> None:
+        """Takes all clocks out after a failure of ours. What was recorded until now stays."""
+        self._stop_measuring()
+        self._guard.note("everything after the failure", error)
+
+    def _stop_measuring(self) -> None:
+        if self._deep:
+            self._guard.attempt(_PARTS, self._deep.close)
+        self._guard.attempt("the end", self.recorder.finish)
+        guard.switch_off(self.recorder, guard.RECORDER)
+        guard.switch_off(self.recorder.clock, guard.CLOCK)
+        self._validation_undo.run()
+        self._undo.run()
+
+    # --- out
+
+    def profile(self) -> Profile:
+        """Everything known so far, from any thread."""
+        known = self._facts.static(stepped=self.recorder.steps > 0)
+        breakdown = self._deep_samples.breakdown() if self._deep_samples else None
+        profile = self._facts.fill(self.recorder.fill(dataclasses.replace(known, breakdown=breakdown)))
+        return dataclasses.replace(
+            profile,
+            status=self._status,
+            updated_at_s=time.time(),
+            cost=Cost(
+                self.max_overhead,
+                profile.ledger.phases.get("trainspeed") or 0.0,
+                self._threads.cpu_s,
+                self._budget.spent_ns * 1e-9 if self._budget else 0.0,
+            ),
+            not_measured=self._missing(breakdown is not None),
+        )
+
+    def _missing(self, sampled: bool) -> dict[str, str]:
+        missing = dict(self._guard.not_measured)
+        if sampled:  # which tell the wait inside the train function
+            missing.pop("input_wait", None)
+        elif self._deep and self._deep.skipped:
+            missing.setdefault(_PARTS, self._deep.skipped)
+        return missing
+
+
+def _transition_cost_ns() -> float:
+    """What one transition of the clock costs on this machine, ns."""
+    scratch = PhaseClock("compute")
+    begin = time.perf_counter_ns()
+    for _ in range(_CALIBRATION_ROUNDS):
+        scratch.push("gc")
+        scratch.pop()
+    return (time.perf_counter_ns() - begin) / (2 * _CALIBRATION_ROUNDS)

@@ -1,0 +1,70 @@
+"""Nothing of ours may raise into `fit`: what fails is noted as not measured, with its reason, and the fit goes on."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+log = logging.getLogger("tb_trainspeed")
+
+# What is called beside the steps and hooks of a fit, by its owner.
+CLOCK = ("tick", "push", "pop", "switch", "move")
+SAMPLER = ("before_step", "after_step", "end")
+RECORDER = (
+    "safely", "step_begin", "fetched", "fetch_begin", "fetch_end", "step_end", "step_abort", "sample_device",
+    "drain_device", "epoch_begin", "epoch_end", "validation_begin", "validation_call", "validation_end", "leave",
+    "nested_call", "sample_begin", "sample_end",
+)  # fmt: skip
+
+
+class Guard:
+    """Catches what we raise in one fit; the first time, it warns.
+
+    Args:
+        give_up: is told of a failure after which nothing can be measured any more.
+    """
+
+    def __init__(self, give_up: Callable[[Exception], None]):
+        #: What is not measured, and why.
+        self.not_measured: dict[str, str] = {}
+        self._give_up = give_up
+        self._warned = False
+
+    def attempt(self, what: str, action: Callable[[], None]) -> None:
+        """Runs `action`; if it fails, `what` is not measured."""
+        try:
+            action()
+        except Exception as error:
+            self.note(what, error)
+
+    def note(self, what: str, error: Exception) -> None:
+        """`what` is not measured because of this error."""
+        self.not_measured[what] = f"{type(error).__name__}: {error}"
+        if not self._warned:
+            self._warned = True
+            log.warning("TrainSpeed does not measure %s of this fit: %r. Training is not affected.", what, error)
+
+    def guarded(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns `method`, but a failure in it is the end of measuring instead of an exception."""
+
+        def guarded(*args: Any) -> Any:
+            try:
+                return method(*args)
+            except Exception as error:
+                self._give_up(error)
+
+        return guarded
+
+    def put_around(self, owner: Any, names: Iterable[str]) -> None:
+        """Guards these methods of `owner`."""
+        for name in names:
+            setattr(owner, name, self.guarded(getattr(owner, name)))
+
+
+def switch_off(owner: Any, names: Iterable[str]) -> None:
+    """Makes these methods of `owner` do nothing, for the hooks and steps that are still on the stack."""
+    for name in names:
+        setattr(owner, name, ignore)
+
+
+def ignore(*args: Any) -> None:
+    pass
