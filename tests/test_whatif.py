@@ -133,6 +133,16 @@ def test_pauses_of_a_few_epochs_are_measured_but_foretell_nothing():
     assert whatif.speedup(model, [change]).expected > whatif.speedup(whatif.baseline(STARVED), [change]).expected
 
 
+def test_computing_is_as_fast_as_its_least_disturbed_calls_once_the_source_is_gone():
+    calls = Quantiles(130, mean_s=0.01, p05_s=0.004, p50_s=0.01, p95_s=0.02, p99_s=0.02, max_s=0.02)
+    profile = dataclasses.replace(STARVED, steps=dataclasses.replace(STARVED.steps, call=calls, cpu_s=0.02))
+    model, gone = whatif.baseline(profile), Change(factors={"source_cpu_s": exactly(0.0)})
+    assert whatif.apply(model, [gone], "expected").device_s == pytest.approx(0.4 * model.device_s)
+    half = Change(factors={"source_cpu_s": exactly(0.5)})
+    assert whatif.apply(model, [half], "expected").device_s == pytest.approx(0.7 * model.device_s)
+    assert whatif.apply(model, [Change()], "expected").device_s == pytest.approx(model.device_s)
+
+
 def test_a_remedy_against_pauses_gains_their_time():
     foreseen = whatif.predict(whatif.baseline(PAUSING), [Change(removes={"pauses_s": exactly(0.08)})])
     assert foreseen.before.epoch_s == pytest.approx(PAUSING.steady.wall_s)
