@@ -191,8 +191,8 @@ def map_before_batch(stages: tuple[Stage, ...], input_share: float, wait_s: floa
 
     When this is wrong: the function decodes, changes the shape of each element differently, or does real work.
 
-    Sources: https://www.tensorflow.org/guide/data_performance (vectorizing mapping). Measured on two cores: 6 to 8 times
-    faster, with 6 % of the CPU time of a batch left; the predicted range leaves 5 to 35 %.
+    Sources: https://www.tensorflow.org/guide/data_performance (vectorizing mapping). Measured on two cores: 6 to 8
+    times faster, with 6 % of the CPU time of a batch left; the predicted range leaves 5 to 35 %.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")

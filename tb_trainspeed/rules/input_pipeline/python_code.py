@@ -110,8 +110,8 @@ def python_row_assembly(
     When this is wrong: what is done for each row is itself the work, such as decoding a file.
 
     Sources: pandas, "Enhancing performance". Measured on two cores: 1.6 and 5.5 times faster, the latter with 6 % of
-    the CPU time of a batch left where 76 % was row by row. That share is measured by sampling the stack; what puts the rows
-    together goes with it, so that the prediction takes off between half and 1.2 times of it.
+    the CPU time of a batch left where 76 % was row by row. That share is measured by sampling the stack; what puts the
+    rows together goes with it, so that the prediction takes off between half and 1.2 times of it.
     """
     if adapter not in ADAPTERS:
         return NotApplicable("batches are not made by Python code")
