@@ -3,7 +3,7 @@
 import json
 import os
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.zoo.case import OF_THE_MACHINE
@@ -88,8 +88,11 @@ def markdown(results: Results) -> str:
     lines = ["# How well it names causes, and how well its predictions hold", ""]
     lines += [*(f"{name}: {value}  " for name, value in results["machine"].items()), "", *_totals(cases), ""]
     lines += [
-        "Slow and fixed alternate; predicted and measured are medians over the repeats, with the predicted range and",
-        "the least and the most that was measured. Bold: another answer than expected, or measured outside the range.",
+        "Written by `python -m benchmarks.zoo`. Slow and fixed alternate; predicted and measured are medians over the",
+        "repeats, with the predicted range and the least and the most that was measured; in brackets above, of how many",
+        "pairs. Bold: another answer than expected, or measured outside the range. Where only the fit as a whole gets",
+        "shorter, as by compiling less, no range is told. Else these are times of a steady epoch, without the pauses that",
+        "a few epochs have.",
     ]
     for family in dict.fromkeys(case["family"] for case in cases):
         title = family.replace("_", " ")
@@ -98,25 +101,39 @@ def markdown(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _totals(cases: Iterable[Mapping[str, Any]]) -> list[str]:
+def _totals(cases: Sequence[Mapping[str, Any]]) -> list[str]:
+    backends = dict.fromkeys(case["backend"] for case in cases)
+    columns = {"": _answers(cases)} | {
+        name: _answers([case for case in cases if case["backend"] == name]) for name in backends
+    }
+    lines = [f"| | {' | '.join(name or 'all' for name in columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines += [f"| {question} | {' | '.join(each[question] for each in columns.values())} |" for question in columns[""]]
+    return lines
+
+
+def _answers(cases: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     pairs = [(case, summary(case)) for case in cases if case["causes"]]
     controls = [summary(case) for case in cases if not case["causes"]]
     compared = [values for _, values in pairs if "error" in values]
-    of_input = [abs(values["error"]) for case, values in pairs if "error" in values and case["family"] in _INPUT]
-    lines = ["| | |", "|---|---|"]
-    lines.append(f"| true cause first | {sum(values['first'] for _, values in pairs)} of {len(pairs)} |")
-    lines.append(f"| among the first three | {sum(values['third'] for _, values in pairs)} of {len(pairs)} |")
-    lines.append(
-        f"| controls and traps without a finding | {sum(values['first'] for values in controls)} of {len(controls)} |"
-    )
-    if compared:
-        error = statistics.median(abs(values["error"]) for values in compared)
-        ranged = [values for values in compared if "inside" in values]
-        width = statistics.median((values["high"] / values["low"] - 1) / 2 for values in ranged or compared)
-        inside = sum(values["inside"] for values in ranged)
-        lines.append(f"| median error of the prediction, {len(compared)} pairs | {error:.0%} |")
-        if of_input:
-            lines.append(f"| of those of the input pipeline, {len(of_input)} | {statistics.median(of_input):.0%} |")
-        lines.append(f"| measured inside the predicted range | {inside} of {len(ranged)} |")
-        lines.append(f"| median predicted range | ±{width:.0%} |")
-    return lines
+    of_input = [values for case, values in pairs if "error" in values and case["family"] in _INPUT]
+    ranged = [values for values in compared if "inside" in values]
+    widths = [(values["high"] / values["low"] - 1) / 2 for values in ranged]
+    return {
+        "true cause first": _of(values["first"] for _, values in pairs),
+        "among the first three": _of(values["third"] for _, values in pairs),
+        "controls and traps without a finding": _of(values["first"] for values in controls),
+        "median error of the predicted speed-up": _median(abs(values["error"]) for values in compared),
+        "of that of the input pipeline": _median(abs(values["error"]) for values in of_input),
+        "measured inside the predicted range": _of(values["inside"] for values in ranged),
+        "median predicted range": _median(widths, "±"),
+    }
+
+
+def _of(hits: Iterable[bool]) -> str:
+    seen = list(hits)
+    return f"{sum(seen)} of {len(seen)}"
+
+
+def _median(values: Iterable[float], sign: str = "") -> str:
+    seen = list(values)
+    return f"{sign}{statistics.median(seen):.0%} ({len(seen)})" if seen else ""
