@@ -89,10 +89,10 @@ def markdown(results: Results) -> str:
     lines += [*(f"{name}: {value}  " for name, value in results["machine"].items()), "", *_totals(cases), ""]
     lines += [
         "Written by `python -m benchmarks.zoo`. Slow and fixed alternate; predicted and measured are medians over the",
-        "repeats, with the predicted range and the least and the most that was measured; in brackets above, of how many",
-        "pairs. Bold: another answer than expected, or measured outside the range. Where only the fit as a whole gets",
-        "shorter, as by compiling less, no range is told. Else these are times of a steady epoch, without the pauses that",
-        "a few epochs have.",
+        "repeats, with the predicted range and the least and the most that was measured; in brackets above, of how",
+        "many pairs. Bold: another answer than expected, or measured outside the range. Where only the fit as a whole",
+        "gets shorter, as by compiling less, no range is told. Else these are times of a steady epoch, without the",
+        "pauses that a few epochs have.",
     ]
     for family in dict.fromkeys(case["family"] for case in cases):
         title = family.replace("_", " ")
