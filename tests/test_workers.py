@@ -1,5 +1,6 @@
 """Two real processes that train together and write into one log directory are one fit, each a worker of its own."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -74,25 +75,34 @@ dist.destroy_process_group()
 """
 
 
+def _started(stack, environment, code, *arguments):
+    """A process that is over, killed if need be, when `stack` is closed."""
+    process = stack.enter_context(
+        subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    )
+    stack.callback(process.kill)
+    return process
+
+
 def train(backend, code, log_dir):
     """The profiles of two processes that ran the code, which gets an address, their number, and the log directory."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
     environment = {**os.environ, "KERAS_BACKEND": backend}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, f"127.0.0.1:{port}", str(rank), str(log_dir)],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    for process in processes:
-        _, said = process.communicate(timeout=300)
-        assert process.returncode == 0, said
+    with contextlib.ExitStack() as both:
+        processes = [
+            _started(both, environment, code, f"127.0.0.1:{port}", str(rank), str(log_dir)) for rank in range(2)
+        ]
+        for process in processes:
+            _, said = process.communicate(timeout=300)
+            assert process.returncode == 0, said
     log = read_log(log_dir)
     assert log.problems == ()
     (workers,) = join_workers(log.fits, lambda fit: place_of(fit.run, fit.profile))

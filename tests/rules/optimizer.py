@@ -1,6 +1,7 @@
 """The rows of the OP rules."""
 
 import dataclasses
+from importlib import metadata
 
 from tb_trainspeed.profile import DeviceMemory, Layer, Model, Resources
 from tb_trainspeed.rules.optimizer import embedding, update
@@ -15,7 +16,14 @@ WITH_TABLE = Model(layers=(TABLE,), optimizer="Adam")
 CLIPPED = dataclasses.replace(WITH_TABLE, optimizer="SGD", optimizer_options={"momentum": "0.0", "clipnorm": "1.0"})
 UPDATE = {"trainable_parameters": 16_100_000, "optimizer_s": 0.06, "computing_s": 0.1}
 
-OP01 = {**UPDATE, "model": WITH_TABLE, "optimizer": "Adam", "batch_size": 64}
+# The code that is proposed has to run with the version that is installed.
+OP01 = {
+    **UPDATE,
+    "model": WITH_TABLE,
+    "optimizer": "Adam",
+    "batch_size": 64,
+    "versions": {"keras": metadata.version("keras")},
+}
 OP02 = {**UPDATE, "model": CLIPPED, "optimizer": "SGD", "backend": "tensorflow", "batch_size": 64}
 OP03 = {**UPDATE, "optimizer": "Adam", "batch_size": 32}
 OP04 = {
@@ -38,6 +46,7 @@ REGULARIZED = dataclasses.replace(TABLE, options={**TABLE.options, "embeddings_r
 
 FIRES = [
     fires(embedding.adam_on_embedding, OP01),
+    fires(embedding.adam_on_embedding, OP01, "one optimizer for all", versions={"keras": "3.14.1"}),
     fires(embedding.embedding_densified, OP02),
     fires(
         embedding.embedding_densified,

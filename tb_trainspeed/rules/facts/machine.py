@@ -1,5 +1,6 @@
 """Facts of the machine, the frameworks on it, and what the fit used of it."""
 
+import re
 from collections.abc import Mapping
 
 from tb_trainspeed.profile import Accelerator, Device, Environment, Profile, Resources, Usage
@@ -20,6 +21,11 @@ def backend(profile: Profile) -> str | None:
 @fact
 def versions(profile: Profile) -> Mapping[str, str] | None:
     return profile.environment.versions or None
+
+
+def release_of(version: str) -> tuple[int, ...]:
+    """Major and minor number of a version, to be compared: `"3.15.1"` -> `(3, 15)`."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 @fact

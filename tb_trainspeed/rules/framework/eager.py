@@ -1,11 +1,10 @@
 """Steps that are not compiled, or so small that dispatching them takes most of their time."""
 
-import re
 from collections.abc import Mapping
 
 from tb_trainspeed.profile import Layer, Model
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import Steady
+from tb_trainspeed.rules.facts import Steady, release_of
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
 # What a compiled step still dispatches, seconds. Steps of two layers of 16 units took 0.45 ms on TensorFlow and 0.09 ms
@@ -306,8 +305,7 @@ def slow_version(
         return NotApplicable("nothing in this model that a version was slow for")
     if not accelerators:
         return NotApplicable("there is no cuDNN on a CPU")
-    version = tuple(int(part) for part in re.findall(r"\d+", versions["keras"])[:2])
-    if version >= (3, 12):
+    if release_of(versions["keras"]) >= (3, 12):
         return Passed(f"Keras {versions['keras']} is not known to be slow for it")
     return Found(
         title="This version of Keras is slow for recurrent layers on torch",

@@ -1,8 +1,10 @@
 """The update of a large table of which a batch looks up a few rows."""
 
+from collections.abc import Mapping
+
 from tb_trainspeed.profile import Layer, Model
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import sizes
+from tb_trainspeed.rules.facts import release_of, sizes
 from tb_trainspeed.rules.optimizer.shared import CLIPS, SPEAK_FROM, cheap, evidence, given, less
 from tb_trainspeed.rules.rule import Found, NotApplicable, Outcome, Passed, rule
 
@@ -13,6 +15,8 @@ _TABLE_SHARE_FROM = 0.5
 _ROWS_SHARE_TO = 0.1
 #: Optimizers that keep one or two numbers for every weight, and update them all in every step.
 _DENSE = ("Adam", "Nadam", "RMSprop", "Adadelta", "Lamb", "Lion", "Ftrl", "ScheduleFreeAdamW")
+# The version of Keras that has `MultiOptimizer`: read in the wheels of 3.9 to 3.15.
+_SEVERAL_OPTIMIZERS_FROM = (3, 15)
 
 
 def _tables(model: Model) -> list[Layer]:
@@ -40,6 +44,7 @@ def adam_on_embedding(
     batch_size: int,
     optimizer_s: float,
     computing_s: float,
+    versions: Mapping[str, str],
 ) -> Outcome:
     """Every step updates every row of a huge embedding, although a batch looks up a few of them.
 
@@ -48,8 +53,8 @@ def adam_on_embedding(
     Why it is slow: the averages of all rows decay in every step, so all of the table and of its averages is read and
     written: 28 bytes a parameter with Adam, whatever the batch looks up.
 
-    What to change: give the table an optimizer without averages, plain `SGD`, with `keras.optimizers.MultiOptimizer`;
-    or make it smaller: a rarer half of the vocabulary can share rows (`keras.layers.Hashing`).
+    What to change: give the table an optimizer without averages, plain `SGD`, with `keras.optimizers.MultiOptimizer`,
+    which Keras has from 3.15 on; before, train the whole model with it. Or make the table smaller: a rarer half of the vocabulary can share rows (`keras.layers.Hashing`).
 
     When this is wrong: a batch looks up most of the rows. Another optimizer changes training: compare the validation
     loss.
@@ -76,6 +81,15 @@ def adam_on_embedding(
     if too_little := cheap(optimizer_s, computing_s, SPEAK_FROM):
         return Passed(too_little)
     own_s = share * optimizer_s
+    several = release_of(versions["keras"]) >= _SEVERAL_OPTIMIZERS_FROM
+    code = (
+        f"+ table, others = keras.optimizers.SGD(), keras.optimizers.{optimizer}()\n"
+        "+ optimizer = keras.optimizers.MultiOptimizer(\n"
+        f'+     lambda variable: table if "{table.name}" in variable.path else others\n'
+        "+ )\n"
+        if several
+        else "+ optimizer = keras.optimizers.SGD(momentum=0.0)\n"
+    )
     return Found(
         title="Every step updates every row of a huge embedding",
         message=f"`{table.name}` holds {words.share(share)} of the parameters. A batch looks up at most "
@@ -87,13 +101,9 @@ def adam_on_embedding(
             f"rows of `{table.name}`": words.number(rows),
             "looked up by a batch": f"at most {words.number(looked_up)}",
         },
-        remedy="Update the table with plain SGD, which needs no averages, or shrink it.",
-        code=f'- model.compile(optimizer="{optimizer.lower()}", ...)\n'
-        f"+ table, others = keras.optimizers.SGD(), keras.optimizers.{optimizer}()\n"
-        "+ optimizer = keras.optimizers.MultiOptimizer(\n"
-        f'+     lambda variable: table if "{table.name}" in variable.path else others\n'
-        "+ )\n"
-        "+ model.compile(optimizer=optimizer, ...)",
+        remedy="Update the table with plain SGD, which needs no averages, or shrink it."
+        + ("" if several else " Keras before 3.15 has one optimizer for all of a model."),
+        code=f'- model.compile(optimizer="{optimizer.lower()}", ...)\n{code}+ model.compile(optimizer=optimizer, ...)',
         change=less(own_s, 0.75, 0.92, 0.98),
         confidence="likely",
         changes_results="training",
