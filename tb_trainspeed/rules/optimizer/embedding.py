@@ -54,7 +54,8 @@ def adam_on_embedding(
     written: 28 bytes a parameter with Adam, whatever the batch looks up.
 
     What to change: give the table an optimizer without averages, plain `SGD`, with `keras.optimizers.MultiOptimizer`,
-    which Keras has from 3.15 on; before, train the whole model with it. Or make the table smaller: a rarer half of the vocabulary can share rows (`keras.layers.Hashing`).
+    which Keras has from 3.15 on; before, train the whole model with it. Or make the table smaller: a rarer half of the
+    vocabulary can share rows (`keras.layers.Hashing`).
 
     When this is wrong: a batch looks up most of the rows. Another optimizer changes training: compare the validation
     loss.
