@@ -30,7 +30,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from benchmarks.overhead import interval
+from benchmarks.overhead import batches, interval
 from tb_trainspeed import Report, TrainSpeedCallback
 
 EPOCHS, STEPS, BATCH, CLASSES = 4, 30, 64, 10
@@ -219,15 +219,7 @@ def _fit(model: Any, *arrays: Any, callbacks: tuple[Any, ...] = (), **options: A
 
 
 def _arrays(model: Any, **options: Any) -> Fit:
-    if keras.backend.backend() != "tensorflow":
-        return _fit(model, *data(), batch_size=BATCH, **options)
-    # Without the autotuner, for whose thread TensorFlow waits at the end of some epochs, up to as long as they took.
-    import tensorflow as tf
-
-    unhurried = tf.data.Options()
-    unhurried.autotune.enabled = False
-    dataset = tf.data.Dataset.from_tensor_slices(data()).batch(BATCH).prefetch(2).with_options(unhurried)
-    return _fit(model, dataset, **options)
+    return _fit(model, **batches(*data(), BATCH), **options)
 
 
 def pooled_convnet() -> Any:
@@ -254,18 +246,18 @@ def _odd_sizes(model: Any, many: int) -> Fit:
     x, y = data(1)
     odd = {STEPS + (index + 1) * (EPOCHS - 1) * STEPS // (many + 1) for index in range(many)}
 
-    def batches() -> Iterator[Any]:
+    def padded() -> Iterator[Any]:
         for index in range(EPOCHS * STEPS):
             margin = next(_sizes) - 28 if index in odd else 0
             yield np.pad(x, ((0, 0), (0, margin), (0, 0), (0, 0))), y
 
     def fit(ours: list[Any]) -> None:
-        made: Any = batches()
+        made: Any = padded()
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
             kinds = tf.TensorSpec((BATCH, None, 28, 1), "float32"), tf.TensorSpec((BATCH,), "int64")
-            made = tf.data.Dataset.from_generator(batches, output_signature=kinds)
+            made = tf.data.Dataset.from_generator(padded, output_signature=kinds)
         model.fit(made, steps_per_epoch=STEPS, epochs=EPOCHS, verbose=0, callbacks=ours)
 
     return fit

@@ -77,7 +77,9 @@ class Trial:
 
     def _make(self, steps: int) -> None:
         self.steps = steps
-        self.data = _data(64 * steps)
+        rng, samples = np.random.default_rng(0), 64 * steps
+        x = rng.normal(size=(samples, _FEATURES)).astype("float32")
+        self.data = batches(x, rng.integers(0, 10, samples), 64)
 
     def seconds(self, callbacks: list[Any]) -> tuple[float, float]:
         """Runs a fit; returns the median time of a step after the first epoch, and the time of the whole fit."""
@@ -86,21 +88,19 @@ class Trial:
         return statistics.median(epochs.seconds[1:]) / self.steps, time.perf_counter() - begin
 
 
-def _data(samples: int) -> dict[str, Any]:
-    """Batches of 64. On TensorFlow a `tf.data` pipeline without its autotuner.
+def batches(x: Any, y: Any, size: int) -> dict[str, Any]:
+    """Arrays as arguments of `fit`. On TensorFlow they are a `tf.data` pipeline without its autotuner.
 
     The end of an iterator joins the thread of the autotuner, which now and then sleeps on, for up to the length of the
     epoch, with and without a callback: in fits of seconds that noise would be all there is to see.
     """
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(samples, _FEATURES)).astype("float32"), rng.integers(0, 10, samples)
     if keras.backend.backend() != "tensorflow":
-        return {"x": x, "y": y, "batch_size": 64}
+        return {"x": x, "y": y, "batch_size": size}
     import tensorflow as tf
 
     options = tf.data.Options()
     options.autotune.enabled = False
-    return {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(64).prefetch(2).with_options(options)}
+    return {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(size).prefetch(2).with_options(options)}
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:

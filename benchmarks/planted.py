@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.zoo import measure
-from benchmarks.zoo.case import OF_THE_MACHINE, Fit
+from benchmarks.zoo.case import Fit, of_the_case
 from benchmarks.zoo.trainings import classifier, convnet, fit, image_files, mlp, numbers, pooled, tokens
 
 _BATCH, _STEPS = 32, 40
@@ -183,8 +183,8 @@ CASES = (
 def row(case: Planted) -> str:
     """Runs a case, and returns its row of the table."""
     report = measure(case.make)
-    found = [one for one in report.findings if one.code in case.causes or one.code not in OF_THE_MACHINE]
-    sure = [one for one in found if one.confidence != "hint"]
+    own = of_the_case(case.causes, (one.code for one in report.findings))
+    sure = [one for one in report.findings if one.code in own and one.confidence != "hint"]
     right = {sure[0].code} <= set(case.causes) if sure else not case.causes
     first = f"{sure[0].code} {sure[0].title}" if sure else "nothing"
     cells = (f"{case.letter}: {case.what}", f"{report.verdict} **{first}**", "yes" if right else "**no**")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import sample_flops
-from tb_trainspeed.rules.input_pipeline.workers import supply_of_workers
+from tb_trainspeed.rules.input_pipeline.side_by_side import supply_of_workers
 from tb_trainspeed.rules.model_compute.batch import arithmetic_of
 from tb_trainspeed.rules.rule import Change, ChangesResults, Range, exactly
 from tb_trainspeed.whatif import StepModel

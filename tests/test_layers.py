@@ -45,6 +45,7 @@ MAY_USE = {
     "probes.jax": {"jax", "keras"},
     "probes.torch": {"torch"},
     "probes.torch_parts": {"torch"},
+    "probes.ready_fetch": {"tensorflow"},
     "probes.tensorflow": {"keras", "tensorflow"},
     "probes.tf_data": {"tensorflow"},
 }

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -19,7 +19,7 @@ EVERYWHERE = ("tensorflow", "jax", "torch")
 
 CASES: list["Case"] = []
 # What else the machine does, and by chance tf.data's autotuner (IP27), is true of a run, and no property of a case.
-OF_THE_MACHINE = frozenset({"HW06", "HW07", "IP27"})
+_OF_THE_MACHINE = frozenset({"HW06", "HW07", "IP27"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +49,15 @@ class Case:
 
     def right(self, codes: list[str]) -> bool:
         """Whether these findings, in this order, name a cause first and all causes among the first three."""
-        codes = [code for code in codes if code in self.causes or code not in OF_THE_MACHINE]
+        codes = of_the_case(self.causes, codes)
         if not self.causes:
             return not codes
         return set(codes[:1]) <= set(self.causes) <= set(codes[:3])
+
+
+def of_the_case(causes: Collection[str], codes: Iterable[str]) -> list[str]:
+    """The codes found, without those that are of the machine or the run, unless they are the cause."""
+    return [code for code in codes if code in causes or code not in _OF_THE_MACHINE]
 
 
 def case(

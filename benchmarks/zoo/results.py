@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.zoo.case import OF_THE_MACHINE
+from benchmarks.zoo.case import of_the_case
 
 Results = dict[str, Any]
 _INPUT = ("input_pipeline", "tf_data")
@@ -33,7 +33,7 @@ def summary(case: Mapping[str, Any]) -> dict[str, Any]:
     repeats = case["repeats"]
     values: dict[str, Any] = {
         "first": all(repeat["right"] for repeat in repeats),
-        "third": all({*case["causes"]} <= {*_own(case, repeat["found"])[:3]} for repeat in repeats),
+        "third": all({*case["causes"]} <= {*of_the_case(case["causes"], repeat["found"])[:3]} for repeat in repeats),
     }
     pairs = [repeat for repeat in repeats if "measured" in repeat and "predicted" in repeat]
     if pairs:
@@ -51,10 +51,6 @@ def summary(case: Mapping[str, Any]) -> dict[str, Any]:
         if low < high:  # of what is saved once only the expected seconds are told
             values["inside"] = low <= measured <= high
     return values
-
-
-def _own(case: Mapping[str, Any], found: Iterable[str]) -> list[str]:
-    return [code for code in found if code in case["causes"] or code not in OF_THE_MACHINE]
 
 
 HEAD = "| case | backend | cause | found | predicted | measured | error |\n|---|---|---|---|---|---|---|"

@@ -7,14 +7,12 @@ promises, as Keras does, not for those of the first batch. It must be every step
 the other kind makes TensorFlow optimise the whole graph once more (8 s for a MobileNetV2 on two cores).
 """
 
-import collections
 import contextlib
 import dataclasses
 import functools
 import inspect
 import os
 import pathlib
-import statistics
 import tempfile
 import time
 import weakref
@@ -27,14 +25,12 @@ from tb_trainspeed.probes import facts, source, tf_data
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
 from tb_trainspeed.probes.op_names import METRICS, OpNames
 from tb_trainspeed.probes.profiler import Profiler
+from tb_trainspeed.probes.ready_fetch import ReadyFetch
 from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
 from tb_trainspeed.probes.trace import Decoder
 from tb_trainspeed.profile import Compilation, Data, Device, DeviceMemory, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
-# A fetch costs more between two steps than in a tight loop, since the step has emptied the caches: so the cost of a
-# ready fetch is measured in place, on the first steps and then now and then.
-_CALIBRATE_FIRST, _CALIBRATE_EVERY = 5, 32
 _MAX_SHAPES = 10_000
 # Train functions whose metrics have a scope, from the first step on, which was traced beside us.
 _named: "weakref.WeakSet[Any]" = weakref.WeakSet()
@@ -62,35 +58,6 @@ def _closure(train_function: Callable[..., Any]) -> Mapping[str, Any]:
     if inspect.isfunction(train_function):
         return inspect.getclosurevars(train_function).nonlocals
     return {"train_function": train_function}
-
-
-class ReadyFetch:
-    """What `next(iterator)` costs when the batch is ready: dispatch, no wait. Measured on an empty dataset."""
-
-    def __init__(self, spec: Any):
-        empty = tf.nest.map_structure(_empty, spec)
-        options = tf.data.Options()
-        # Else the end of the iterator, whenever the garbage collector comes to it, waits for a thread that sleeps.
-        options.autotune.enabled = False
-        self._iterator = iter(tf.data.Dataset.from_tensors(empty).repeat().with_options(options))
-        self._costs: collections.deque[int] = collections.deque(maxlen=9)
-        self._calls = 0
-        self.cost_ns = 0
-        next(self._iterator)  # starts the iterator, which is no part of a fetch
-
-    def measure_sometimes(self) -> None:
-        self._calls += 1
-        if self._calls <= _CALIBRATE_FIRST or self._calls % _CALIBRATE_EVERY == 0:
-            begin = time.perf_counter_ns()
-            next(self._iterator)
-            self._costs.append(time.perf_counter_ns() - begin)
-            self.cost_ns = int(statistics.median(self._costs))
-
-
-def _empty(spec: Any) -> Any:
-    if isinstance(spec, tf.TensorSpec) and spec.shape.rank is not None:
-        return tf.zeros([0] * spec.shape.rank, spec.dtype)
-    return tf.zeros([0])
 
 
 def time_fetches(loop: FitLoop, recorder: FitRecorder, undo: Undo) -> None:

@@ -11,13 +11,15 @@ from tb_trainspeed import whatif
 from tb_trainspeed.levers import Lever, levers_of
 from tb_trainspeed.profile import PHASES, Profile
 from tb_trainspeed.report import tables
-from tb_trainspeed.rules import Check
-from tb_trainspeed.rules.facts import COMPUTING, pauses_of, steady_of
+from tb_trainspeed.rules import Check, words
+from tb_trainspeed.rules.facts import COMPUTING, steady_of
 from tb_trainspeed.rules.rule import Change, Range
 
 SCHEMA = 1
 
 _COMPUTE_PARTS = ("forward", "backward", "metrics")
+# Share of an epoch below which what a prediction leaves out cannot be seen.
+_SEEN_FROM = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,9 +131,8 @@ class Report:
 
     @property
     def typical_epoch_s(self) -> float | None:
-        """Seconds of a steady epoch without the pauses that a few of them have, as `whatif` takes them."""
-        pauses = self.profile.epochs.restart, self.profile.epochs.gc
-        return self.epoch_s - sum(map(pauses_of, pauses)) if self.epoch_s else None
+        """Seconds of a steady epoch without the pauses that a few of them have, as predictions take it."""
+        return self.epoch_s - self._model.pauses_s if self.epoch_s and self._model else None
 
     @property
     def steps_per_s(self) -> float | None:
@@ -186,6 +187,11 @@ class Report:
         changes = [*(finding.change for finding in applied), *(lever.change(value) for lever, value in turned)]
         foreseen = whatif.predict(self._model, changes)
         before, after, after_s, gain = foreseen.before, foreseen.after, foreseen.after_s, foreseen.speedup
+        left_out_s = self._model.epoch_s(1.0) - before.epoch_s
+        if left_out_s >= _SEEN_FROM * before.epoch_s:
+            answer["notes"].append(
+                f"Pauses that only some epochs have are left out, {words.seconds(left_out_s)} an epoch."
+            )
         if not turned:  # remedies make nothing slower
             gain = whatif.speedup(self._model, changes)
             after_s = Range(*(before.epoch_s / ratio for ratio in (gain.low, gain.expected, gain.high)))

@@ -188,4 +188,8 @@ def test_the_typical_epoch_is_without_pauses():
     pausing = Quantiles(4, mean_s=0.3, p05_s=0.1, p50_s=0.1, p95_s=0.9, p99_s=0.9, max_s=0.9)
     profile = dataclasses.replace(HEALTHY, epochs=Epochs(restart=pausing))
     assert diagnose(profile).typical_epoch_s == pytest.approx(diagnose(HEALTHY).typical_epoch_s - 0.2)
-    assert diagnose(HEALTHY).typical_epoch_s == diagnose(HEALTHY).epoch_s
+    assert diagnose(profile).what_if([])["before_s"] == pytest.approx(diagnose(profile).typical_epoch_s)
+    (note,) = diagnose(profile).what_if([])["notes"]
+    assert "200 ms an epoch" in note
+    assert diagnose(HEALTHY).typical_epoch_s == pytest.approx(diagnose(HEALTHY).epoch_s)
+    assert diagnose(HEALTHY).what_if([])["notes"] == []

@@ -198,8 +198,8 @@ def autotuner_holds_up_epochs(
     second: 0.1 to 1 s in a third of the epochs, and none in 32 epochs with the autotuner off. The prediction takes out
     what the boundaries take in all epochs more than in most.
     """
-    if backend != "tensorflow" or adapter == "TorchDataLoaderAdapter":
-        return NotApplicable("the data are not read by tf.data")
+    if backend != "tensorflow" or adapter not in ("TFDatasetAdapter", "ArrayDataAdapter"):
+        return NotApplicable("the data are neither arrays nor a tf.data pipeline of yours that TensorFlow reads")
     if data.options.get("autotune.enabled") == "False":
         return NotApplicable("the autotuner is off")
     if restarts.count < _ENOUGH_EPOCHS:
@@ -208,8 +208,6 @@ def autotuner_holds_up_epochs(
     share = pauses_s / steady.epoch_s
     if share < _SPEAK_FROM or restarts.max_s < _PAUSE_FROM * restarts.p50_s:
         return Passed(f"boundaries between epochs differ by {words.share(share)} of an epoch")
-    if adapter not in ("TFDatasetAdapter", "ArrayDataAdapter"):
-        return Passed("Keras makes the dataset by itself, with no way to its options")
     parallel = any(stage.kind.startswith("Parallel") for stage in stages)
     code = (
         "+ options = tf.data.Options()\n+ options.autotune.enabled = False\n"

@@ -1,77 +1,18 @@
 """Who makes the batches: nobody beside the training, threads, or processes."""
 
-import dataclasses
-import math
-
 from tb_trainspeed.profile import Data, Source
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.input_pipeline.shared import CHEAP_BATCH_S, waits
+from tb_trainspeed.rules.input_pipeline.shared import waits
+from tb_trainspeed.rules.input_pipeline.side_by_side import side_by_side
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
-_MAX_WORKERS = 16
-# Handing a job to a worker and its batch back: the least that a batch still costs. An assumption.
-_QUEUE_S = 0.0004
 # Pickling a batch in a process, sending it through a pipe and unpickling it: bytes a second.
 _PIPE_BYTES_PER_S = Range(0.5e9, 1e9, 2e9)
 _BIG_BATCH_BYTES = 5e6
 # Keras starts the worker processes anew for every epoch: seconds. An assumption; forks of a process that holds torch.
 _START_S = Range(0.5, 0.2, 0.05)
-# How far the share of samples that found the GIL held may be from the truth. An assumption.
-_GIL_ERROR = 0.25
 # From this share on it is the GIL that threads wait for.
 _GIL_FROM = 0.5
-
-
-@dataclasses.dataclass(frozen=True)
-class _Workers:
-    """What workers would give: how many, the time between two batches then, and what they would be waiting for."""
-
-    count: int
-    supply: Range
-    waiting: float
-    evidence: dict[str, str]
-
-
-def supply_of_workers(source: Source, count: int, processes: bool = False) -> Range:
-    """Returns the seconds between two batches that so many workers make side by side."""
-    batch_s, cpu_s = source.wall_s / source.calls, source.cpu_s / source.calls
-    # Threads share what a batch waits for, and of its CPU time what does not hold the GIL. Processes share all.
-    gil = source.gil_share
-    known = (
-        (cpu_s, cpu_s / 2, 0.0) if gil is None else (cpu_s * min(1.0, gil + _GIL_ERROR), cpu_s * gil, cpu_s * gil / 2)
-    )
-    held = (0.0, 0.0, 0.0) if processes else known
-    queue_s = (_QUEUE_S, _QUEUE_S, _QUEUE_S / 2)
-    return Range(*(max(batch_s / count, part) + queue for part, queue in zip(held, queue_s, strict=True)))
-
-
-def _side_by_side(
-    source: Source, input_share: float, wait_s: float, step_s: float, idle_cores: float, cores: float, processes: bool
-) -> _Workers | Passed:
-    """What workers would give to a source that works alone now; or why they would give nothing."""
-    batch_s, cpu_s = source.wall_s / source.calls, source.cpu_s / source.calls
-    if batch_s < CHEAP_BATCH_S:
-        return Passed(f"`{source.name}` takes only {words.seconds(batch_s)}")
-    locked = sum(spot.share for spot in source.hot_spots if spot.library == "h5py")
-    if locked > 0.5 and not processes:
-        return Passed(f"{words.share(locked)} of a batch is h5py, which one thread at a time can enter")
-    waiting = 1 - min(1.0, cpu_s / batch_s)
-    if waiting < 0.5 and idle_cores < 0.5:
-        return Passed(
-            f"one worker, but {cores - idle_cores:.1f} of {cores:g} cores are busy already: more would not help"
-        )
-    busy_s = max(step_s - wait_s, 1e-4)
-    useful = math.ceil(batch_s / busy_s) + 1
-    if waiting < 0.5:
-        useful = min(useful, 1 + round(idle_cores))
-    count = max(2, min(_MAX_WORKERS, useful))
-    evidence = {
-        "waiting for data": f"{words.share(input_share)} of training",
-        "making one batch": f"{words.seconds(batch_s)}, {words.seconds(cpu_s)} of it on the CPU",
-        "the step without the wait": words.seconds(busy_s),
-        "cores idle": f"{idle_cores:.1f} of {cores:g}",
-    }
-    return _Workers(count, supply_of_workers(source, count, processes), waiting, evidence)
 
 
 @rule("IP01", "pydataset-serial")
@@ -109,7 +50,7 @@ def pydataset_serial(
         return Passed(f"{workers} workers")
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = _side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, processes=False)
+    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, processes=False)
     if isinstance(found, Passed):
         return found
     return Found(
@@ -308,7 +249,7 @@ def plain_generator(
         return NotApplicable("the data are no generator")
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = _side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, processes=False)
+    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, processes=False)
     if isinstance(found, Passed):
         return found
     ahead = "" if backend == "tensorflow" else " Nothing is made ahead while the step computes."
@@ -389,7 +330,7 @@ def dataloader_defaults(
         )
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = _side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, processes=True)
+    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, processes=True)
     if isinstance(found, Passed):
         return found
     return Found(
