@@ -90,6 +90,7 @@ def markdown(results: Results) -> str:
         "gets shorter, as by compiling less, no range is told. Else these are times of a steady epoch, without the",
         "pauses that a few epochs have.",
     ]
+    lines[-1] += f" {sum(len(case['repeats']) == 1 for case in cases)} of {len(cases)} cases ran once."
     for family in dict.fromkeys(case["family"] for case in cases):
         title = family.replace("_", " ")
         lines += ["", f"## {title[0].upper()}{title[1:]}", "", HEAD]

@@ -142,3 +142,11 @@ test("the picker finds a run by keyboard and caps what it draws", async () => {
   expect(actions.choose).toHaveBeenCalledWith({ run: "trial-199" });
   expect(root.querySelector("input")).toBeNull();
 });
+
+test.each([1, 0.001])("the bar of a fit is full, be it of seconds or of milliseconds", async (scale) => {
+  const whole = golden();
+  const phases = Object.fromEntries(Object.entries(whole.phases).map(([name, seconds]) => [name, seconds === null ? null : seconds * scale]));
+  await show(showing({ ...whole, steady: null, phases, wall_s: whole.wall_s * scale }));
+  const pieces = [...(root.querySelector(".bar")?.querySelectorAll("i") ?? [])];
+  expect(pieces.reduce((sum, { style }) => sum + Number(style.flexGrow), 0)).toBeCloseTo(1); // with less CSS leaves room
+});

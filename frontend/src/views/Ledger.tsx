@@ -121,7 +121,7 @@ function Piece({ segment, ledger, mode, className, onPointerEnter }: PieceProps)
   const colour = several ? "--other" : phaseColour(phase);
   const label = `${phaseLabel(phase)} ${time(segment.seconds, ledger, mode)}`;
   return (
-    <i class={className} style={{ flexGrow: segment.seconds, background: `var(${colour})`, color: `var(${colour}-ink)` }} onPointerEnter={onPointerEnter}>
+    <i class={className} style={{ flexGrow: segment.share, background: `var(${colour})`, color: `var(${colour}-ink)` }} onPointerEnter={onPointerEnter}>
       {!several && <span>{label}</span>}
     </i>
   );

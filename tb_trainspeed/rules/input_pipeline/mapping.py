@@ -251,8 +251,8 @@ def per_record_parse(stages: tuple[Stage, ...], input_share: float, wait_s: floa
     When this is wrong: a record is large, such as an image inside a TFRecord: then parsing is not what takes the time.
 
     Sources: https://www.tensorflow.org/guide/data_performance (vectorizing mapping). Measured on two cores, for a table
-    with many columns: 3.5 times faster, for one with few 4.7 times, with 16 % of the CPU time of a batch left; the
-    predicted range leaves 10 to 60 %.
+    with many columns: 3.5 times faster, for one with few 3.5 to 4.7 times, with 16 % of the CPU time of a batch left;
+    the predicted range leaves 10 to 60 %.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
