@@ -81,7 +81,12 @@ def test_removing_the_wait_gives_what_the_rest_of_the_epoch_allows():
 
 
 def test_cores_limit_what_workers_can_give():
-    crowded = dataclasses.replace(STARVED, environment=Environment(cores=1.0), steps=Steps(130, cpu_s=0.03))
+    crowded = dataclasses.replace(
+        STARVED,
+        environment=Environment(cores=1.0),
+        steps=Steps(130, cpu_s=0.03),
+        data=Data(source=Source("f", 100, 4.4, 2.4)),
+    )
     free = whatif.speedup(whatif.baseline(STARVED), [Change(sets={"supply_s": exactly(0.001)})])
     bound = whatif.speedup(whatif.baseline(crowded), [Change(sets={"supply_s": exactly(0.001)})])
     assert bound.expected < 1.4 < free.expected
@@ -121,6 +126,24 @@ def test_what_is_no_longer_computed_takes_its_cpu_time_along():
     assert after.step_s(1.0) < model.step_s(1.0)
 
 
+def test_what_the_host_does_for_a_step_follows_what_the_device_does():
+    model = whatif.baseline(dataclasses.replace(BUSY, steps=dataclasses.replace(BUSY.steps, dispatch_s=0.002)))
+    after = whatif.apply(model, [Change(removes={"device_s": exactly(model.device_s / 2)})], "expected")
+    assert after.dispatch_s == pytest.approx(0.5**0.3 * model.dispatch_s)
+    told = Change(removes={"device_s": exactly(model.device_s / 2)}, sets={"dispatch_s": exactly(0.001)})
+    assert whatif.apply(model, [told], "expected").dispatch_s == 0.001
+
+
+def test_a_tf_data_iterator_that_is_let_go_late_is_a_pause_even_if_every_one_is():
+    restart = Quantiles(4, mean_s=0.1, p05_s=0.09, p50_s=0.1, p95_s=0.11, p99_s=0.11, max_s=0.11)
+    release = dataclasses.replace(restart, mean_s=0.08)
+    epochs, data = Epochs(restart, release=release), Data(adapter="ArrayDataAdapter")
+    arrays = dataclasses.replace(BUSY, epochs=epochs, data=data, environment=Environment("tensorflow", cores=4.0))
+    assert whatif.baseline(arrays).pauses_s == pytest.approx(0.08)
+    jax = dataclasses.replace(arrays, environment=Environment("jax", cores=4.0))
+    assert whatif.baseline(jax).pauses_s == 0.0
+
+
 PAUSING = dataclasses.replace(
     STARVED, epochs=Epochs(restart=Quantiles(4, mean_s=0.1, p05_s=0.02, p50_s=0.02, p95_s=0.3, p99_s=0.3, max_s=0.3))
 )
@@ -133,13 +156,13 @@ def test_pauses_of_a_few_epochs_are_measured_but_foretell_nothing():
     assert whatif.speedup(model, [change]).expected > whatif.speedup(whatif.baseline(STARVED), [change]).expected
 
 
-def test_computing_is_as_fast_as_its_least_disturbed_calls_once_the_source_is_gone():
+def test_computing_is_faster_than_its_least_disturbed_calls_once_the_source_is_gone():
     calls = Quantiles(130, mean_s=0.01, p05_s=0.004, p50_s=0.01, p95_s=0.02, p99_s=0.02, max_s=0.02)
     profile = dataclasses.replace(STARVED, steps=dataclasses.replace(STARVED.steps, call=calls, cpu_s=0.02))
     model, gone = whatif.baseline(profile), Change(factors={"source_cpu_s": exactly(0.0)})
-    assert whatif.apply(model, [gone], "expected").device_s == pytest.approx(0.4 * model.device_s)
+    assert whatif.apply(model, [gone], "expected").device_s == pytest.approx(0.4**2 * model.device_s)
     half = Change(factors={"source_cpu_s": exactly(0.5)})
-    assert whatif.apply(model, [half], "expected").device_s == pytest.approx(0.7 * model.device_s)
+    assert whatif.apply(model, [half], "expected").device_s == pytest.approx((1 + 0.4**2) / 2 * model.device_s)
     assert whatif.apply(model, [Change()], "expected").device_s == pytest.approx(model.device_s)
 
 

@@ -1,70 +1,77 @@
 """Runs the cases of one backend and prints a table.
 
-    KERAS_BACKEND=jax python -m benchmarks.zoo [--only NAME ...] [--repeat N] [--json FILE] [--markdown FILE]
+    KERAS_BACKEND=jax python -m benchmarks.zoo [--only NAME ...] [--repeat N] [--records FOLDER] [--markdown FILE]
 
-Slow and fixed alternate, and which of them begins does too. With `--json` every result is kept as soon as there is one:
-a run that is cut off goes on where it was, and runs on several backends add to the same file.
+Slow and fixed alternate, and which of them begins does too. With `--records` the profile of every fit is kept: a run
+that is cut off goes on where it was, and what is there already is not run but diagnosed anew, by the rules and the
+model of now. The page is of all that the folder holds, of every backend.
 """
 
 import argparse
-import datetime
-import platform
+import contextlib
+import os
 import sys
+import tempfile
 import time
-from importlib import metadata
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
 from benchmarks.zoo import CASES, Case, measure, on_this_backend, run
-from benchmarks.zoo.results import HEAD, load, markdown, row, save
+from benchmarks.zoo.results import HEAD, markdown, result, row
 from benchmarks.zoo.trainings import fit, mlp, numbers
 from tb_trainspeed import Report
-
-PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "tb-trainspeed")
-
-
-def machine(cores: float | None) -> dict[str, str]:
-    """Date, versions and machine, as they stand in the page."""
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
-    return {
-        "Date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "Versions": f"Python {platform.python_version()}, {versions}",
-        "Machine": f"{platform.platform()}, {cores or 0:g} cores",
-    }
+from tb_trainspeed.report import diagnose
+from tb_trainspeed.summary import decode, encode
 
 
-def once(chosen: Case, turn: int) -> tuple[dict[str, Any], Report]:
-    """Runs a case once, in odd turns the fixed one first; returns what was found, predicted and measured."""
-    begin, fixed = time.perf_counter(), None
-    if chosen.fixed and turn % 2:
-        fixed = run(chosen, fixed=True)
-    slow = run(chosen)
-    if chosen.fixed and not turn % 2:
-        fixed = run(chosen, fixed=True)
-    codes = [finding.code for finding in slow.findings]
-    result: dict[str, Any] = {"found": codes, "right": chosen.right(codes), "verdict": slow.verdict}
-    result["took_s"] = time.perf_counter() - begin
-    if fixed:
-        result |= {"measured": _time(slow, chosen) / _time(fixed, chosen), **_predicted(slow, chosen)}
-        result["left"] = [finding.code for finding in fixed.findings]
-    return result, slow
+class Records:
+    """The profiles of all fits, one file each, as long as there is the folder."""
+
+    def __init__(self, folder: str, backend: str) -> None:
+        self._folder = folder
+        self._backend = backend
+        os.makedirs(folder, exist_ok=True)
+
+    def path(self, chosen: Case, turn: int, which: str) -> str:
+        """File of one fit of a case."""
+        return os.path.join(self._folder, f"{self._backend}.{chosen.name}.{turn}.{which}")
+
+    def run(self, chosen: Case, turn: int) -> None:
+        """Runs what is not there of one turn; in odd turns the fixed one goes first."""
+        order = ["slow", "fixed"] if chosen.fixed else ["slow"]
+        for which in reversed(order) if turn % 2 else order:
+            path = self.path(chosen, turn, which)
+            if not os.path.exists(path):
+                report = run(chosen, fixed=which == "fixed")
+                with open(path + ".new", "wb") as file:
+                    file.write(encode(report.profile))
+                os.replace(path + ".new", path)
+
+    def entry(self, chosen: Case) -> dict[str, Any]:
+        """What a case has shown so far, all its turns."""
+        repeats: list[dict[str, Any]] = []
+        while slow := self._read(chosen, len(repeats), "slow"):
+            repeats.append(result(chosen, slow, self._read(chosen, len(repeats), "fixed")))
+        return {
+            "name": chosen.name,
+            "family": chosen.family,
+            "backend": self._backend,
+            "causes": chosen.causes,
+            "repeats": repeats,
+        }
+
+    def _read(self, chosen: Case, turn: int, which: str) -> Report | None:
+        with contextlib.suppress(FileNotFoundError), open(self.path(chosen, turn, which), "rb") as file:
+            return diagnose(decode(file.read()))
+        return None
 
 
-def _time(report: Report, chosen: Case) -> float:
-    return report.wall_s if chosen.total else report.typical_epoch_s or report.epoch_s or report.wall_s
-
-
-def _predicted(report: Report, chosen: Case) -> dict[str, float]:
-    own = [finding for finding in report.findings if finding.code in chosen.causes]
-    if len(own) < len(chosen.causes):
-        return {}
-    if chosen.total:
-        saved = sum(finding.saves_s for finding in own)
-        expected = report.wall_s / max(1e-9, report.wall_s - saved)
-        return {"predicted": expected, "low": expected, "high": expected}
-    gain = report.what_if(chosen.causes)["speedup"]
-    return {"predicted": gain["expected"], "low": gain["low"], "high": gain["high"]} if gain else {}
+def entries(folder: str) -> list[Mapping[str, Any]]:
+    """Everything that a folder of records holds, in the order of the cases."""
+    found = [Records(folder, backend).entry(chosen) for chosen in CASES for backend in chosen.backends]
+    return [entry for entry in found if entry["repeats"]]
 
 
 def main() -> None:
@@ -72,37 +79,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", metavar="NAME", help="cases or families")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", metavar="FILE", help="keep the results here, and go on from those that are there")
+    parser.add_argument("--records", metavar="FOLDER", help="keep the profiles here, and go on from those there are")
     parser.add_argument("--markdown", metavar="FILE", help="write the page of all results")
     arguments = parser.parse_args()
-    backend = keras.backend.backend()
-    results = load(arguments.json)
     chosen = [case for case in CASES if on_this_backend(case)]
-    if arguments.only:
+    if arguments.only is not None:
         chosen = [case for case in chosen if {case.name, case.family} & set(arguments.only)]
-    print(HEAD, flush=True)
-    measure(lambda: fit(mlp(32), *numbers(64 * 10), batch_size=64))  # the first fit of a process pays for much else
-    for index, case in enumerate(chosen, 1):
-        entry = results["cases"].setdefault(
-            f"{backend} {case.name}",
-            {"name": case.name, "family": case.family, "backend": backend, "causes": case.causes, "repeats": []},
-        )
-        repeats = entry["repeats"]
-        for turn in range(len(repeats), arguments.repeat):
+    with contextlib.ExitStack() as stack:
+        folder = arguments.records or stack.enter_context(tempfile.TemporaryDirectory())
+        records = Records(folder, keras.backend.backend())
+        print(HEAD, flush=True)
+        measure(lambda: fit(mlp(32), *numbers(64 * 10), batch_size=64))  # a process' first fit pays for much else
+        for index, case in enumerate(chosen, 1):
+            begin = time.perf_counter()
+            for turn in range(arguments.repeat):
+                print(
+                    f"\r{index}/{len(chosen)} {case.name}, {turn + 1}/{arguments.repeat}",
+                    end="\x1b[K\r",
+                    file=sys.stderr,
+                )
+                records.run(case, turn)
             print(
-                f"\r{index}/{len(chosen)} {case.name}, {turn + 1}/{arguments.repeat}", end="\x1b[K\r", file=sys.stderr
+                f"{index}/{len(chosen)} {case.name}, {time.perf_counter() - begin:.1f} s",
+                end="\x1b[K\n",
+                file=sys.stderr,
             )
-            result, report = once(case, turn)
-            repeats.append(result)
-            results["machine"] = machine(report.profile.environment.cores)
-            if arguments.json:
-                save(results, arguments.json)
-        took_s = sum(repeat.get("took_s", 0.0) for repeat in repeats)
-        print(f"{index}/{len(chosen)} {case.name}, {took_s:.1f} s", end="\x1b[K\n", file=sys.stderr)
-        print(row(entry), flush=True)
-    if arguments.markdown:
-        with open(arguments.markdown, "w", encoding="utf-8") as file:
-            file.write(markdown(results))
+            print(row(records.entry(case)), flush=True)
+        if arguments.markdown:
+            with open(arguments.markdown, "w", encoding="utf-8") as file:
+                file.write(markdown(entries(folder)))
 
 
 if __name__ == "__main__":

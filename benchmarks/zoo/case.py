@@ -1,6 +1,7 @@
 """What a case is, and how one is run."""
 
 import dataclasses
+import gc
 import os
 import subprocess
 import sys
@@ -99,7 +100,8 @@ def run(chosen: Case, fixed: bool = False) -> Report:
 
 
 def measure(make: Callable[[], Fit]) -> Report:
-    """Runs a fit and returns its report."""
+    """Runs a fit and returns its report; what earlier fits left is collected before."""
+    gc.collect()
     keras.utils.set_random_seed(0)
     callback = TrainSpeedCallback(log_dir=None, verbose=0)
     make()([callback])

@@ -1,31 +1,39 @@
-"""The results of the cases: kept in a file that a run adds to, and shown as Markdown."""
+"""What the cases have shown, and the page of it."""
 
-import json
-import os
+import datetime
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.zoo.case import of_the_case
+from benchmarks.zoo.case import Case, of_the_case
+from tb_trainspeed import Report
 
-Results = dict[str, Any]
 _INPUT = ("input_pipeline", "tf_data")
 
 
-def load(path: str | None) -> Results:
-    """Returns what a file holds, or nothing yet."""
-    if not path or not os.path.exists(path):
-        return {"machine": {}, "cases": {}}
-    with open(path, encoding="utf-8") as file:
-        results: Results = json.load(file)
-    return results
+def result(chosen: Case, slow: Report, fixed: Report | None) -> dict[str, Any]:
+    """What one turn of a case has shown: what was found, predicted and measured."""
+    codes = [finding.code for finding in slow.findings]
+    told: dict[str, Any] = {"found": codes, "right": chosen.right(codes), "profile": slow.profile}
+    if fixed:
+        told |= {"measured": _time(slow, chosen) / _time(fixed, chosen), **_predicted(slow, chosen)}
+    return told
 
 
-def save(results: Results, path: str) -> None:
-    """Writes the file anew, so that a run that is cut off leaves a whole one."""
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(results, file, indent=1)
-    os.replace(path + ".new", path)
+def _time(report: Report, chosen: Case) -> float:
+    return report.wall_s if chosen.total else report.typical_epoch_s or report.epoch_s or report.wall_s
+
+
+def _predicted(report: Report, chosen: Case) -> dict[str, float]:
+    own = [finding for finding in report.findings if finding.code in chosen.causes]
+    if len(own) < len(chosen.causes):
+        return {}
+    if chosen.total:
+        saved = sum(finding.saves_s for finding in own)
+        expected = report.wall_s / max(1e-9, report.wall_s - saved)
+        return {"predicted": expected, "low": expected, "high": expected}
+    gain = report.what_if(chosen.causes)["speedup"]
+    return {"predicted": gain["expected"], "low": gain["low"], "high": gain["high"]} if gain else {}
 
 
 def summary(case: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,11 +86,16 @@ def row(case: Mapping[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def markdown(results: Results) -> str:
+def markdown(cases: Sequence[Mapping[str, Any]]) -> str:
     """The whole page: what was run where, how good it was, and every case."""
-    cases = list(results["cases"].values())
-    lines = ["# How well it names causes, and how well its predictions hold", ""]
-    lines += [*(f"{name}: {value}  " for name, value in results["machine"].items()), "", *_totals(cases), ""]
+    lines = [
+        "# How well it names causes, and how well its predictions hold",
+        "",
+        *_where(cases),
+        "",
+        *_totals(cases),
+        "",
+    ]
     lines += [
         "Written by `python -m benchmarks.zoo`. Slow and fixed alternate; predicted and measured are medians over the",
         "repeats, with the predicted range and the least and the most that was measured; in brackets above, of how",
@@ -96,6 +109,19 @@ def markdown(results: Results) -> str:
         lines += ["", f"## {title[0].upper()}{title[1:]}", "", HEAD]
         lines += [row(case) for case in cases if case["family"] == family]
     return "\n".join(lines) + "\n"
+
+
+def _where(cases: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Date, versions and machine, as the records tell them."""
+    profiles = [repeat["profile"] for case in cases for repeat in case["repeats"]]
+    days = sorted(
+        {datetime.datetime.fromtimestamp(profile.started_at_s, datetime.timezone.utc).date() for profile in profiles}
+    )
+    environments = [profile.environment for profile in profiles]
+    versions = dict.fromkeys(f"{name} {version}" for each in environments for name, version in each.versions.items())
+    machines = dict.fromkeys(f"{each.platform}, {each.cores or 0:g} cores" for each in environments)
+    dates = days[0].isoformat() if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return [f"Date: {dates}  ", f"Versions: {', '.join(versions)}  ", f"Machine: {'; '.join(machines)}  "]
 
 
 def _totals(cases: Sequence[Mapping[str, Any]]) -> list[str]:

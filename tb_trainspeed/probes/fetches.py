@@ -1,5 +1,6 @@
 """Clocks around fetching a batch on the host, as JAX and torch do."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,11 @@ class TimedBatches:
         recorder.fetch_end(True)
         self.last = batch
         return batch
+
+    def __del__(self) -> None:
+        begin = time.perf_counter_ns()
+        del self._iterator  # the end of a tf.data iterator joins its threads
+        self._recorder.released(time.perf_counter_ns() - begin)
 
 
 class _TimedIterable:

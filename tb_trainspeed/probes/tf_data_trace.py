@@ -140,12 +140,13 @@ def _walk(
 
 def _called(plane: Plane, event: Any, stage: _Stage) -> None:
     stage.calls += 1
-    parallelism, held, limit, size = plane.stats(
-        event, "parallelism", "buffered_elements", "buffer_limit", "buffer_size"
+    parallelism, held, limit, size = (
+        value if isinstance(value, int) else None  # tf.data may say "unavailable"
+        for value in plane.stats(event, "parallelism", "buffered_elements", "buffer_limit", "buffer_size")
     )
     stage.parallelism = parallelism if parallelism is not None else stage.parallelism
-    if held is not None and (limit or size):
-        stage.fills.append(min(1.0, held / (limit or size)))
+    if held is not None and (most := limit or size):
+        stage.fills.append(min(1.0, held / most))
 
 
 def _names(paths: list[str]) -> dict[str, str]:

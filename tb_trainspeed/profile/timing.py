@@ -53,12 +53,14 @@ class Ledger:
 class Epochs:
     """How much the steady epochs differ: what each of them spent between its last step and the next epoch, and in gc.
 
-    The mean is what the ledger holds. TensorFlow joins a thread at the end of an iterator that now and then sleeps on,
-    so that a few epochs may have nearly all of the sum.
+    The mean is what the ledger holds. `release` is the part of the first that it takes to let the iterators of the last
+    epoch and of a validation go: all from the end of the validation on, and on TensorFlow all from the begin of an
+    epoch on to its first step. Nothing else happens there.
     """
 
     restart: Quantiles | None = None
     gc: Quantiles | None = None
+    release: Quantiles | None = None
 
 
 @dataclasses.dataclass(frozen=True)

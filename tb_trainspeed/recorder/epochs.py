@@ -14,6 +14,7 @@ class EpochTimes:
         self._first: Mark | None = None
         self._last: Mark | None = None
         self._spent = {"epoch_restart": Sketch(), "gc": Sketch()}
+        self._release, self._released_ns = Sketch(), 0
 
     @property
     def are_steady(self) -> bool:
@@ -25,8 +26,14 @@ class EpochTimes:
         if self._last:
             for slot, sketch in self._spent.items():
                 sketch.add(mark.totals.get(slot, 0) - self._last.totals.get(slot, 0))
+            self._release.add(self._released_ns)
+        self._released_ns = 0
         self._first = self._first or mark
         self._last = mark
+
+    def released(self, duration_ns: int) -> None:
+        """The iterator of an epoch was let go, which took this long."""
+        self._released_ns += duration_ns
 
     def steady(self, scale: Scale) -> Ledger | None:
         """Returns the ledger of the steady epochs, or `None` before there is one."""
@@ -36,4 +43,4 @@ class EpochTimes:
         return None
 
     def facts(self) -> Epochs:
-        return Epochs(*(sketch.summary() for sketch in self._spent.values()))
+        return Epochs(*(sketch.summary() for sketch in (*self._spent.values(), self._release)))

@@ -65,6 +65,8 @@ class FitRecorder:
         self._traced_calls = self._traced_ns = 0
         self._in_epoch = False
         self._step_of_epoch = 0
+        self._restart_before = 0
+        self._validated_at: int | None = None
         self._gap_before = 0
         self._epochs, self._validation, self._curves = EpochTimes(), ValidationTimes(), Curves()
         self._buckets = Buckets(self._mark(self.clock.start_ns))
@@ -156,6 +158,10 @@ class FitRecorder:
         else:
             self.clock.move(self._fetch_slot, "epoch_restart", self.clock.totals[self._fetch_slot] - self._fetch_total)
 
+    def released(self, duration_ns: int) -> None:
+        """The iterator over the batches of an epoch was let go, which took this long."""
+        self._epochs.released(duration_ns)
+
     # --- steps
 
     def step_begin(self, fetches: bool) -> int:
@@ -168,6 +174,8 @@ class FitRecorder:
             self._perturbed = self._sample_open
             self._times.cpu_begin(self._steps)
         self._in_epoch = True
+        if fetches and not self._step_of_epoch and self._epochs.are_steady:  # as on TensorFlow
+            self._epochs.released(self.clock.totals["epoch_restart"] - self._restart_before)
         if self._device:
             self._device.poll(now)
             if not self._step_of_epoch:
@@ -268,10 +276,14 @@ class FitRecorder:
             self._epochs.over(mark)
             self._marker("epoch", mark.at_ns, 0, f"epoch {epoch + 1}")
         self._step_of_epoch = self._fetches_of_epoch = 0
+        self._restart_before = self.clock.totals["epoch_restart"]
 
     def epoch_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """The steps of an epoch are over; these are its logs."""
         self._leave_steps("epoch_restart")
+        if self._validated_at is not None:  # what is left of `evaluate` then is to let its iterator go
+            self._epochs.released(self.clock.totals["epoch_restart"] - self._validated_at)
+            self._validated_at = None
         self._epochs.count += 1
         self._curves.add(logs or {})
 
@@ -298,6 +310,7 @@ class FitRecorder:
 
     def validation_end(self) -> None:
         now = self.clock.switch("epoch_restart")
+        self._validated_at = self.clock.totals["epoch_restart"]
         if tracing_ns := self._validation.tracing_ns():
             self.clock.move("validation", "compilation", tracing_ns)
         self._marker("validation", self._validation.begin_ns, now - self._validation.begin_ns)

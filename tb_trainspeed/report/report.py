@@ -190,7 +190,7 @@ class Report:
         left_out_s = self._model.epoch_s(1.0) - before.epoch_s
         if left_out_s >= _SEEN_FROM * before.epoch_s:
             answer["notes"].append(
-                f"Pauses that only some epochs have are left out, {words.seconds(left_out_s)} an epoch."
+                f"Left out are pauses that come by chance, and measuring: {words.seconds(left_out_s)} an epoch."
             )
         if not turned:  # remedies make nothing slower
             gain = whatif.speedup(self._model, changes)

@@ -451,12 +451,14 @@ class Ledger(_message.Message):
     def __init__(self, wall_s: _Optional[float] = ..., steps: _Optional[int] = ..., epochs: _Optional[int] = ..., phases: _Optional[_Mapping[str, Number]] = ...) -> None: ...
 
 class Epochs(_message.Message):
-    __slots__ = ("restart", "gc")
+    __slots__ = ("restart", "gc", "release")
     RESTART_FIELD_NUMBER: _ClassVar[int]
     GC_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
     restart: Quantiles
     gc: Quantiles
-    def __init__(self, restart: _Optional[_Union[Quantiles, _Mapping]] = ..., gc: _Optional[_Union[Quantiles, _Mapping]] = ...) -> None: ...
+    release: Quantiles
+    def __init__(self, restart: _Optional[_Union[Quantiles, _Mapping]] = ..., gc: _Optional[_Union[Quantiles, _Mapping]] = ..., release: _Optional[_Union[Quantiles, _Mapping]] = ...) -> None: ...
 
 class Hook(_message.Message):
     __slots__ = ("callback", "hook", "phase", "calls", "total_s", "max_s")

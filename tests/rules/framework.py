@@ -125,6 +125,7 @@ FW12 = {
     "accelerators": (),
     "input_share": 0.0,
     "step_s": 0.01,
+    "idle_cores": 1.0,
 }
 FW14 = {
     "backend": "torch",
@@ -270,6 +271,10 @@ SILENT = [
     silent(
         debugging.debug_flags, FW12, Passed, "determinism costs nothing",
         settings={"tf.config.experimental.enable_op_determinism": "True"}, input_share=0.14,
+    ),
+    silent(
+        debugging.debug_flags, FW12, Passed, "trap: determinism on busy cores",
+        settings={"tf.config.experimental.enable_op_determinism": "True"}, input_share=0.5, idle_cores=0.4,
     ),
     silent(
         debugging.debug_flags, FW12, Passed, "oneDNN without convolutions",

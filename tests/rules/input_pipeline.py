@@ -63,6 +63,8 @@ IP01 = {
     "idle_cores": 3.5,
     "cores": 4.0,
     "source": WAITING,
+    "backend": "tensorflow",
+    "steady": STEADY,
 }
 IP02 = {
     **IP01,
@@ -73,7 +75,8 @@ IP02 = {
     "data": Data(batch_bytes=8_000),
     "restart_s": 0.1,
 }
-del IP02["wait_s"]
+for name in ("wait_s", "backend", "steady"):
+    del IP02[name]
 IP03 = {
     "adapter": "PyDatasetAdapter",
     "data_kind": "Photos",
@@ -86,13 +89,15 @@ IP03 = {
     "backend": "tensorflow",
     "accelerators": (),
 }
+ALONE = ("input_share", "wait_s", "step_s", "idle_cores", "cores", "source", "steady")
 IP04 = {
-    **{name: IP01[name] for name in ("input_share", "wait_s", "step_s", "idle_cores", "cores", "source")},
+    **{name: IP01[name] for name in ALONE},
     "adapter": "GeneratorDataAdapter",
     "backend": "jax",
 }
 IP24 = {
-    **{name: IP01[name] for name in ("input_share", "wait_s", "step_s", "idle_cores", "cores", "source")},
+    **{name: IP01[name] for name in ALONE},
+    "backend": "torch",
     "adapter": "TorchDataLoaderAdapter",
     "data": Data(workers=0, batches_per_epoch=10),
     "restart_s": 0.01,
@@ -140,7 +145,7 @@ IP27 = {
     "data": Data(batch_size=32),
     "stages": (PATHS, JPEGS, BATCH32),
     "steady": STEADY,
-    "restarts": PAUSES,
+    "releases": PAUSES,
 }
 IP14 = {"stages": (PATHS, JPEGS, SHUFFLE, BATCH32), "restart_s": 0.4, "steady": STEADY}
 IP15 = {"stages": (PATHS, JPEGS, SKIP, BATCH32), "restart_s": 0.4, "steady": STEADY}
@@ -183,6 +188,7 @@ IP22 = {
     "layer_times": (LayerTime("vectorize", 0.01, 0.0),),
     "step_s": 0.04,
     "accelerators": ("GPU",),
+    "idle_cores": 2.0,
 }
 IP23 = {
     "stages": (SLICES, BATCH),
@@ -243,6 +249,7 @@ FIRES = [
     fires(epoch.cache_never_filled, IP16),
     fires(epoch.autotuner_holds_up_epochs, IP27, "dataset"),
     fires(epoch.autotuner_holds_up_epochs, IP27, "arrays", adapter="ArrayDataAdapter", stages=(SLICES, BATCH)),
+    fires(epoch.autotuner_holds_up_epochs, IP27, "JAX", backend="jax"),
     fires(options.automatic_prefetch_off, IP17),
     fires(options.automatic_prefetch_off, IP17, "autotuning off", data=Data(options={"autotune.enabled": "False"})),
     fires(python_code.open_file_per_batch, IP18),
@@ -277,7 +284,14 @@ SILENT = [
     silent(workers.pydataset_serial, IP01, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(workers.pydataset_serial, IP01, Passed, "has workers", workers=4),
     silent(workers.pydataset_serial, IP01, Passed, "hardly waits", input_share=0.14),
-    silent(workers.pydataset_serial, IP01, Passed, "decodes, no idle core", source=DECODING, idle_cores=0.2),
+    silent(workers.pydataset_serial, IP01, Passed, "trap: decodes, one core idle", source=DECODING, idle_cores=1.4),
+    silent(
+        workers.pydataset_serial,
+        IP01,
+        Passed,
+        "trap: short epochs",
+        steady=dataclasses.replace(STEADY, steps_per_epoch=5),
+    ),
     silent(
         workers.pydataset_serial,
         IP01,
@@ -305,7 +319,7 @@ SILENT = [
     silent(workers.multiprocessing_copies, IP03, Passed, "hardly waits", input_share=0.14),
     silent(workers.plain_generator, IP04, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(workers.plain_generator, IP04, Passed, "only slices arrays", source=SLICING),
-    silent(workers.plain_generator, IP04, Passed, "no idle core", source=PYTHON, idle_cores=0.4),
+    silent(workers.plain_generator, IP04, Passed, "one core idle", source=PYTHON, idle_cores=1.4),
     silent(workers.plain_generator, IP04, Passed, "hardly waits", input_share=0.14),
     silent(workers.dataloader_defaults, IP24, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(workers.dataloader_defaults, IP24, Passed, "rows in memory", source=SLICING),
@@ -410,7 +424,14 @@ SILENT = [
         "small buffer",
         stages=(PATHS, JPEGS, dataclasses.replace(SHUFFLE, buffer=63), BATCH32),
     ),
-    silent(epoch.autotuner_holds_up_epochs, IP27, NotApplicable, "JAX", backend="jax"),
+    silent(
+        epoch.autotuner_holds_up_epochs,
+        IP27,
+        NotApplicable,
+        "arrays on JAX",
+        backend="jax",
+        adapter="ArrayDataAdapter",
+    ),
     silent(
         epoch.autotuner_holds_up_epochs,
         IP27,
@@ -423,7 +444,7 @@ SILENT = [
         IP27,
         NotApplicable,
         "few epochs",
-        restarts=dataclasses.replace(PAUSES, count=4),
+        releases=dataclasses.replace(PAUSES, count=4),
     ),
     silent(epoch.autotuner_holds_up_epochs, IP27, NotApplicable, "Keras' own dataset", adapter="PyDatasetAdapter"),
     silent(
@@ -431,14 +452,7 @@ SILENT = [
         IP27,
         Passed,
         "short pauses",
-        restarts=dataclasses.replace(PAUSES, mean_s=0.209),
-    ),
-    silent(
-        epoch.autotuner_holds_up_epochs,
-        IP27,
-        Passed,
-        "trap: every epoch starts slowly",
-        restarts=dataclasses.replace(PAUSES, mean_s=0.6, p50_s=0.26),
+        releases=dataclasses.replace(PAUSES, mean_s=0.209),
     ),
     silent(epoch.skip_after_heavy_work, IP15, NotApplicable, "arrays", stages=()),
     silent(epoch.skip_after_heavy_work, IP15, Passed, "skips paths", stages=(PATHS, SKIP, JPEGS, BATCH32)),
@@ -501,6 +515,7 @@ SILENT = [
     silent(preprocessing.augmentation_in_model, IP21, Passed, "cheap", step_s=0.11),
     silent(preprocessing.text_lookup_in_model, IP22, NotApplicable, "none", layers=(ROTATION,)),
     silent(preprocessing.text_lookup_in_model, IP22, Passed, "cheap", step_s=0.11),
+    silent(preprocessing.text_lookup_in_model, IP22, Passed, "trap: busy cores", accelerators=(), idle_cores=0.9),
     silent(preprocessing.too_few_cores, IP25, NotApplicable, "no accelerator", accelerators=()),
     silent(preprocessing.too_few_cores, IP25, Passed, "cores idle", busy_cores=1.7),
     silent(preprocessing.too_few_cores, IP25, Passed, "hardly waits", input_share=0.14),

@@ -66,7 +66,7 @@ def multi_device_slower(
         )
     else:
         remedy = "The replicas share the cores of one machine: take no strategy."
-        code, change = _NO_STRATEGY, Change(factors={"device_s": Range(1.0, 0.6, 0.45), "restart_s": _PLAIN_RESTART})
+        code, change = _NO_STRATEGY, Change(factors={"device_s": Range(1.0, 0.4, 0.25), "restart_s": _PLAIN_RESTART})
     return Found(
         title="Several devices share a batch that is too small for them",
         message=f"`{distribution}` divides a batch of {batch_size} among {replicas} replicas, "

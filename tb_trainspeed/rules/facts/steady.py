@@ -35,14 +35,40 @@ def steady_of(profile: Profile) -> Steady | None:
     return Steady((ledger.wall_s - one_off) / epochs, epochs, ledger.steps / epochs, phases)
 
 
-def pauses_of(epochs: Quantiles | None) -> float:
-    """What the mean steady epoch has more than the median one, seconds: it comes in a few epochs, by chance."""
-    return max(0.0, epochs.mean_s - epochs.p50_s) if epochs else 0.0
+def pauses_of(profile: Profile) -> dict[str, float]:
+    """What the training itself does not need, mean seconds of a steady epoch by phases: chance, and our measuring.
+
+    A new epoch lets the old iterator of tf.data go, which joins the thread of its autotuner; until that wakes the epoch
+    stands still, for up to about its own length. Elsewhere it is what the mean has more than the median.
+    """
+    epochs, data = profile.epochs, profile.data
+    tunes = data.adapter == "TFDatasetAdapter" or (
+        data.adapter == "ArrayDataAdapter" and profile.environment.backend == "tensorflow"
+    )
+    restart_s = epochs.release.mean_s if tunes and epochs.release else _beyond_median(epochs.restart)
+    steady = steady_of(profile)
+    ours_s = steady.phases.get("trainspeed", 0.0) / steady.epochs if steady else 0.0
+    return {"epoch_restart": restart_s, "gc": _beyond_median(epochs.gc), "trainspeed": ours_s}
+
+
+def _beyond_median(spent: Quantiles | None) -> float:
+    return max(0.0, spent.mean_s - spent.p50_s) if spent else 0.0
+
+
+def typical_of(profile: Profile) -> Steady | None:
+    """Returns steady training without such pauses: what the shares of causes are of."""
+    steady = steady_of(profile)
+    if steady is None:
+        return None
+    pauses = pauses_of(profile)
+    phases = {name: max(0.0, value - pauses.get(name, 0.0) * steady.epochs) for name, value in steady.phases.items()}
+    left_out = sum(steady.phases.values()) - sum(phases.values())
+    return Steady(steady.epoch_s - left_out / steady.epochs, steady.epochs, steady.steps_per_epoch, phases)
 
 
 def share_of(profile: Profile, *phases: str) -> float | None:
-    """Returns the share of steady training that these phases take, or `None` where one of them was not measured."""
-    steady = steady_of(profile)
-    if steady is None or any(profile.ledger.phases.get(phase) is None for phase in phases):
+    """Returns the share of typical training that these phases take, or `None` where one of them was not measured."""
+    typical = typical_of(profile)
+    if typical is None or any(profile.ledger.phases.get(phase) is None for phase in phases):
         return None
-    return sum(steady.phases.get(phase, 0.0) for phase in phases) / (steady.epoch_s * steady.epochs)
+    return sum(typical.phases.get(phase, 0.0) for phase in phases) / (typical.epoch_s * typical.epochs)

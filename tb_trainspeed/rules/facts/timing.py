@@ -12,7 +12,7 @@ from tb_trainspeed.profile import (
     Validation,
 )
 from tb_trainspeed.rules.facts.registry import fact
-from tb_trainspeed.rules.facts.steady import COMPUTING, Steady, pauses_of, share_of, steady_of
+from tb_trainspeed.rules.facts.steady import COMPUTING, Steady, share_of, steady_of, typical_of
 
 # Per-step hooks; all others run once an epoch or more seldom.
 BATCH_HOOKS = frozenset({"on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"})
@@ -20,7 +20,8 @@ BATCH_HOOKS = frozenset({"on_train_batch_begin", "on_train_batch_end", "on_batch
 
 @fact
 def steady(profile: Profile) -> Steady | None:
-    return steady_of(profile)
+    """Steady training without the pauses that come by chance."""
+    return typical_of(profile)
 
 
 @fact
@@ -31,7 +32,7 @@ def steps(profile: Profile) -> int:
 @fact
 def step_s(profile: Profile) -> float | None:
     """Mean time of a steady step, seconds: its share of everything that recurs with each step."""
-    steady = steady_of(profile)
+    steady = typical_of(profile)
     if steady is None:
         return None
     return sum(steady.per_step(phase) for phase in (*COMPUTING, "input_wait", "gc", "trainspeed")) + _batch_hooks_s(
@@ -46,14 +47,14 @@ def _batch_hooks_s(profile: Profile) -> float:
 @fact
 def wait_s(profile: Profile) -> float | None:
     """Mean wait of a steady step for its batch, seconds."""
-    steady = steady_of(profile)
+    steady = typical_of(profile)
     return steady.per_step("input_wait") if steady and profile.steps.wait_s is not None else None
 
 
 @fact
 def compute_s(profile: Profile) -> float | None:
     """Mean time inside the train function less the wait for the batch, seconds."""
-    steady = steady_of(profile)
+    steady = typical_of(profile)
     return _computing_s(steady) if steady else None
 
 
@@ -64,14 +65,14 @@ def _computing_s(steady: Steady) -> float:
 @fact
 def computing_s(profile: Profile) -> float | None:
     """Seconds of a steady step that are computed: all of it but the wait for data and the callbacks."""
-    steady = steady_of(profile)
+    steady = typical_of(profile)
     return sum(steady.per_step(name) for name in COMPUTING) or None if steady else None
 
 
 @fact
 def computing_share(profile: Profile) -> float | None:
     """Share of steady training that is computing, 0 to 1."""
-    steady, computing = steady_of(profile), computing_s(profile)
+    steady, computing = typical_of(profile), computing_s(profile)
     if steady is None or computing is None:
         return None
     return float(computing * steady.steps_per_epoch / steady.epoch_s)
@@ -85,7 +86,7 @@ def dispatch_s(profile: Profile) -> float | None:
 @fact
 def dispatch_share(profile: Profile) -> float | None:
     """Share of the step that is the host's dispatch, 0 to 1."""
-    steady, dispatch = steady_of(profile), profile.steps.dispatch_s
+    steady, dispatch = typical_of(profile), profile.steps.dispatch_s
     if steady is None or dispatch is None:
         return None
     step = _computing_s(steady) + steady.per_step("input_wait")
@@ -145,17 +146,15 @@ def planned_s(profile: Profile) -> float | None:
 
 @fact
 def restart_s(profile: Profile) -> float | None:
-    """Boundary between two epochs, seconds, without the pauses that a few of them have."""
-    steady = steady_of(profile)
-    if steady is None:
-        return None
-    return max(0.0, steady.phases.get("epoch_restart", 0.0) / steady.epochs - pauses_of(profile.epochs.restart))
+    """Boundary between two epochs, seconds, without the pauses that come by chance."""
+    typical = typical_of(profile)
+    return typical.phases.get("epoch_restart", 0.0) / typical.epochs if typical else None
 
 
 @fact
-def restarts(profile: Profile) -> Quantiles | None:
-    """The boundaries of the steady epochs."""
-    return profile.epochs.restart
+def releases(profile: Profile) -> Quantiles | None:
+    """What it takes steady epochs to let the iterator of the epoch before go."""
+    return profile.epochs.release
 
 
 @fact

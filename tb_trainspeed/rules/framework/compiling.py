@@ -342,7 +342,7 @@ def jit_compile_hurts(
         code="- model.compile(..., jit_compile=True)\n+ model.compile(...)",
         change=Change(
             factors={
-                "device_s": Range(1.0, 0.45, 0.3) if convolves else Range(1.0, 0.67, 0.45),
+                "device_s": Range(1.0, 0.45, 0.3) if convolves else Range(1.0, 0.5, 0.35),
                 "compilation_s": Range(1.0, 0.6, 0.4),
             }
         ),

@@ -55,6 +55,8 @@ _SWITCHES = (
     _Switch("sys.settrace", ("True",), ("dispatch_s",), Range(1.0, 0.5, 0.2), "- sys.settrace(...)"),
     _Switch("sys.setprofile", ("True",), ("dispatch_s",), Range(1.0, 0.5, 0.2), "- sys.setprofile(...)"),
 )  # fmt: skip
+# What determinism serialises can only run in parallel where half a core is idle.
+_IDLE_FROM = 0.5
 _BACKENDS = {"tf.": "tensorflow", "TF_": "tensorflow", "jax": "jax", "torch": "torch"}
 # Debuggers and coverage run under these, and are usually wanted.
 _OFTEN_WANTED = ("sys.settrace", "sys.setprofile")
@@ -69,6 +71,7 @@ def debug_flags(
     accelerators: tuple[str, ...],
     input_share: float,
     step_s: float,
+    idle_cores: float,
 ) -> Outcome:
     """A switch for debugging is on.
 
@@ -100,6 +103,8 @@ def debug_flags(
             return not accelerators and any("Conv" in layer.kind for layer in layers)
         if not switch.wanted:
             return True
+        if switch.wanted == "random source" and idle_cores < _IDLE_FROM:
+            return False
         drawn = [stage for stage in stages if maps(stage) and (does(stage, RANDOM) or does(stage, PYTHON))]
         return bool(stages if switch.wanted == "source" else drawn) and input_share >= SPEAK_FROM
 

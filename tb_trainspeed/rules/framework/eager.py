@@ -9,7 +9,7 @@ from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Pass
 
 # What a compiled step still dispatches, seconds. Steps of two layers of 16 units took 0.45 ms on TensorFlow and 0.09 ms
 # on JAX, on two idle cores; four times as much on busy ones.
-_COMPILED_DISPATCH = {"tensorflow": Range(0.002, 0.0007, 0.0004), "jax": Range(0.001, 0.0003, 0.0001)}
+_COMPILED_DISPATCH = {"tensorflow": Range(0.002, 0.0007, 0.0004), "jax": Range(0.0006, 0.00015, 0.00007)}
 # What it leaves of the rest, which in eager mode is mostly waiting for single operations. Measured: 0.8 of 5.3 ms.
 _COMPILED_REST = Range(1.0, 0.5, 0.15)
 # Where eager, the main thread may also be what computes: compiled, the arithmetic takes at least this, FLOP/s. An
@@ -69,8 +69,8 @@ def eager(
     by design. A layer that cannot be compiled on JAX is FW06.
 
     Sources: Keras, Model.compile. The prediction takes the CPU time of the main thread inside the step, which in eager
-    mode is dispatch, down to that of a compiled step, 0.4 to 2 ms, on JAX 0.1 to 1 ms, and the arithmetic counted from
-    the layers at 10 to 100 GFLOP/s. Measured on two cores: 7 to 33 times faster on small models, on JAX 40 to 170.
+    mode is dispatch, down to that of a compiled step, 0.4 to 2 ms, on JAX 0.07 to 0.6 ms, and the arithmetic counted
+    from the layers at 10 to 100 GFLOP/s. Measured on two cores: 7 to 33 times faster on small models, on JAX 40 to 170.
     """
     if backend == "torch":
         return NotApplicable("torch runs operation by operation by design")

@@ -45,8 +45,9 @@ def generator_per_sample(stages: tuple[Stage, ...], input_share: float, wait_s: 
 
     When this is wrong: making a sample takes far longer than handing it over; the rule is silent from 1 ms on.
 
-    Sources: https://github.com/tensorflow/tensorflow/issues/59744. Measured on two cores: 4.6 times faster. The
-    prediction leaves a twentieth to a half of the time of a sample, for what the generator itself does.
+    Sources: https://github.com/tensorflow/tensorflow/issues/59744. Measured on two cores: 4.6 to 9 times faster,
+    with 6 to 15 % of the CPU time of a batch left. The prediction leaves 3 to 30 % of the time of a batch, for what the
+    generator itself does.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
@@ -77,7 +78,7 @@ def generator_per_sample(stages: tuple[Stage, ...], input_share: float, wait_s: 
         code=f"- yield x[i], y[i]\n+ yield x[i:i + {size}], y[i:i + {size}]      # for i in range(0, len(x), {size})\n"
         f"- tf.data.Dataset.from_generator(samples, ...).batch({size})\n"
         "+ tf.data.Dataset.from_generator(batches, ...)",
-        change=faster_source(Range(0.5, 0.18, 0.05)),
+        change=faster_source(Range(0.3, 0.07, 0.03)),
     )
 
 
@@ -192,7 +193,7 @@ def map_before_batch(stages: tuple[Stage, ...], input_share: float, wait_s: floa
     When this is wrong: the function decodes, changes the shape of each element differently, or does real work.
 
     Sources: https://www.tensorflow.org/guide/data_performance (vectorizing mapping). Measured on two cores: 6 to 8
-    times faster, with 6 % of the CPU time of a batch left; the predicted range leaves 5 to 35 %.
+    times faster, with 6 % of the CPU time of a batch left; the predicted range leaves 3 to 30 %.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
@@ -223,7 +224,7 @@ def map_before_batch(stages: tuple[Stage, ...], input_share: float, wait_s: floa
             remedy=f"Batch first and map `{name}` over whole batches; it must accept a leading batch dimension.",
             code=f"- dataset.map({name}).batch({elements})\n"
             f"+ dataset.batch({elements}).map({name}, num_parallel_calls=tf.data.AUTOTUNE)",
-            change=faster_source(Range(0.35, 0.1, 0.05)),
+            change=faster_source(Range(0.3, 0.06, 0.03)),
             confidence="likely",
             changes_results="rounding",
         )
@@ -251,8 +252,8 @@ def per_record_parse(stages: tuple[Stage, ...], input_share: float, wait_s: floa
     When this is wrong: a record is large, such as an image inside a TFRecord: then parsing is not what takes the time.
 
     Sources: https://www.tensorflow.org/guide/data_performance (vectorizing mapping). Measured on two cores, for a table
-    with many columns: 3.5 times faster, for one with few 3.5 to 4.7 times, with 16 % of the CPU time of a batch left;
-    the predicted range leaves 10 to 60 %.
+    with many columns: 3.5 times faster, for one with few 3.5 to 4.7 times, with 11 to 22 % of the CPU time of a batch
+    left; the predicted range leaves 8 to 40 %.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
@@ -286,7 +287,7 @@ def per_record_parse(stages: tuple[Stage, ...], input_share: float, wait_s: floa
             remedy=f"Batch the raw records and parse whole batches with {whole}.",
             code=f"- dataset.map({name}).batch({size})\n"
             f"+ dataset.batch({size}).map({name}, num_parallel_calls=tf.data.AUTOTUNE)  # on a batch of records",
-            change=faster_source(Range(0.6, 0.18, 0.1)),
+            change=faster_source(Range(0.4, 0.11, 0.08)),
             confidence="likely",
         )
     return Passed("no records are parsed one by one")

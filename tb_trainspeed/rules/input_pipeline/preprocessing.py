@@ -79,7 +79,11 @@ def augmentation_in_model(
 
 @rule("IP22", "text-lookup-in-model")
 def text_lookup_in_model(
-    layers: tuple[Layer, ...], layer_times: tuple[LayerTime, ...], step_s: float, accelerators: tuple[str, ...]
+    layers: tuple[Layer, ...],
+    layer_times: tuple[LayerTime, ...],
+    step_s: float,
+    accelerators: tuple[str, ...],
+    idle_cores: float,
 ) -> Outcome:
     """Strings are looked up inside the model.
 
@@ -90,8 +94,8 @@ def text_lookup_in_model(
 
     What to change: apply the layer in the data pipeline, and put it in front of the trained model again for serving.
 
-    When this is wrong: on a machine without a GPU or TPU the work is the same wherever it is done; the rule speaks only
-    where the layers take a good part of the step.
+    When this is wrong: on a machine without a GPU or TPU the work is the same wherever it is done: there the rule
+    speaks only where a core is idle. Measured on two busy cores: 0.9 times as fast.
 
     Sources: https://keras.io/guides/preprocessing_layers. The time of the layers is measured by deep samples; the
     prediction takes a fifth to all of it out of the step, as the pipeline may work beside it.
@@ -103,6 +107,8 @@ def text_lookup_in_model(
     share = own_s / step_s
     if share < _SHARE_FROM:
         return Passed(f"looking strings up takes {words.share(share)} of a step")
+    if not accelerators and idle_cores < 1:
+        return Passed("looking strings up takes the same cores wherever it is done, and none of them is idle")
     name = found[0].name
     return Found(
         title="Strings are looked up inside the model",

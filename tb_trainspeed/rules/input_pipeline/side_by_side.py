@@ -5,22 +5,35 @@ import math
 
 from tb_trainspeed.profile import Source
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.input_pipeline.shared import CHEAP_BATCH_S
-from tb_trainspeed.rules.rule import Passed, Range
+from tb_trainspeed.rules.rule import Change, Passed, Range, exactly
 
 _MAX_WORKERS = 16
 # Handing a job to a worker and its batch back: the least that a batch still costs. An assumption.
 _QUEUE_S = 0.0004
 # How far the share of samples that found the GIL held may be from the truth. An assumption.
 _GIL_ERROR = 0.25
+# Keras makes the pool of workers anew for every epoch. The thread that watches over it (`multiprocessing.pool`) sleeps
+# for 0.1 s at a time, so that ending it takes that long; and the first batch of an epoch takes as long as it takes.
+# Measured with 2, 8 and 16 workers: 0.103 to 0.109 s and one to two batches, on all three backends.
+_POOL_S, _FIRST_BATCHES = Range(0.12, 0.105, 0.1), Range(3.0, 2.0, 1.0)
+# A step after a long wait finds its threads asleep and its caches cold. What is left of computing once workers took the
+# waits away: 0.20, 0.22 and 0.25 on torch, 0.6 to 0.9 on TensorFlow and JAX, measured on two cores.
+_AWAKE = {"torch": Range(1.0, 0.35, 0.2)}
+_AWAKE_ELSEWHERE = Range(1.0, 0.7, 0.5)
+# Workers that compute need a core each beside those that the step computes on. On two cores they took more than they
+# gave: 0.6 to 0.8 times as fast, on JAX and torch, with one core idle.
+_IDLE_FROM = 1.5
+_WORTH_FROM = 1.15
 
 
 @dataclasses.dataclass(frozen=True)
 class Workers:
-    """What workers would give: how many, the time between two batches then, and what they would be waiting for."""
+    """What workers would give: how many, what that changes, and how much of a batch they would be waiting."""
 
     count: int
-    supply: Range
+    change: Change
     waiting: float
     evidence: dict[str, str]
 
@@ -38,8 +51,45 @@ def supply_of_workers(source: Source, count: int, processes: bool = False) -> Ra
     return Range(*(max(batch_s / count, part) + queue for part, queue in zip(held, queue_s, strict=True)))
 
 
+def change_of_workers(source: Source, count: int, backend: str, cores: float, processes: bool = False) -> Change:
+    """What changes once so many workers make the batches.
+
+    Args:
+        source: who makes them now, alone.
+        count: how many workers.
+        backend: the backend in use.
+        cores: cores that the process may use.
+        processes: whether they are those of a torch `DataLoader`, which live as long as the fit; else Keras' threads.
+    """
+    batch_s, cpu_s = source.wall_s / source.calls, source.cpu_s / source.calls
+    computing = min(1.0, cpu_s / batch_s)
+    if computing < 0.5:
+        left = _AWAKE.get(backend, _AWAKE_ELSEWHERE)
+    else:  # those that compute share the cores with the step
+        crowded = 1 + min(count, cores) * computing / cores
+        left = Range(crowded * 1.5, crowded, 1.0)
+    # To take away less than nothing is to add.
+    pool = [
+        -(pool_s + batches * batch_s)
+        for pool_s, batches in zip(dataclasses.astuple(_POOL_S), dataclasses.astuple(_FIRST_BATCHES), strict=True)
+    ]
+    return Change(
+        sets={"supply_s": supply_of_workers(source, count, processes), "in_turn": exactly(0.0)},
+        factors={"device_s": left, "dispatch_s": left},
+        removes={} if processes else {"restart_s": Range(*pool)},
+    )
+
+
 def side_by_side(
-    source: Source, input_share: float, wait_s: float, step_s: float, idle_cores: float, cores: float, processes: bool
+    source: Source,
+    input_share: float,
+    wait_s: float,
+    step_s: float,
+    idle_cores: float,
+    cores: float,
+    backend: str,
+    steady: Steady,
+    processes: bool = False,
 ) -> Workers | Passed:
     """What workers would give to a source that works alone now; or why they would give nothing."""
     batch_s, cpu_s = source.wall_s / source.calls, source.cpu_s / source.calls
@@ -49,7 +99,7 @@ def side_by_side(
     if locked > 0.5 and not processes:
         return Passed(f"{words.share(locked)} of a batch is h5py, which one thread at a time can enter")
     waiting = 1 - min(1.0, cpu_s / batch_s)
-    if waiting < 0.5 and idle_cores < 0.5:
+    if waiting < 0.5 and idle_cores < _IDLE_FROM:
         return Passed(
             f"one worker, but {cores - idle_cores:.1f} of {cores:g} cores are busy already: more would not help"
         )
@@ -58,10 +108,15 @@ def side_by_side(
     if waiting < 0.5:
         useful = min(useful, 1 + round(idle_cores))
     count = max(2, min(_MAX_WORKERS, useful))
+    change = change_of_workers(source, count, backend, cores, processes)
+    then_s = max(busy_s * change.factors["device_s"].expected, change.sets["supply_s"].expected)
+    again_s = -change.removes["restart_s"].expected / steady.steps_per_epoch if change.removes else 0.0
+    if (then_s + again_s) * _WORTH_FROM > step_s:
+        return Passed("workers are started anew for every epoch, and these epochs are too short for that")
     evidence = {
         "waiting for data": f"{words.share(input_share)} of training",
         "making one batch": f"{words.seconds(batch_s)}, {words.seconds(cpu_s)} of it on the CPU",
         "the step without the wait": words.seconds(busy_s),
         "cores idle": f"{idle_cores:.1f} of {cores:g}",
     }
-    return Workers(count, supply_of_workers(source, count, processes), waiting, evidence)
+    return Workers(count, change, waiting, evidence)

@@ -2,9 +2,10 @@
 
 from tb_trainspeed.profile import Data, Source
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.input_pipeline.shared import waits
 from tb_trainspeed.rules.input_pipeline.side_by_side import side_by_side
-from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
+from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
 # Pickling a batch in a process, sending it through a pipe and unpickling it: bytes a second.
 _PIPE_BYTES_PER_S = Range(0.5e9, 1e9, 2e9)
@@ -26,6 +27,8 @@ def pydataset_serial(
     idle_cores: float,
     cores: float,
     source: Source,
+    backend: str,
+    steady: Steady,
 ) -> Outcome:
     """Batches are made by one worker while the step waits for them.
 
@@ -42,7 +45,7 @@ def pydataset_serial(
 
     Sources: Keras, PyDataset; https://github.com/keras-team/keras/issues/17118. The prediction divides the measured
     time of a batch by the workers and lets all of them share the machine's cores; what of a batch holds the GIL, by
-    samples, is not shared.
+    samples, is not shared. Keras starts the workers anew for every epoch, which takes it 0.1 s and a batch or two.
     """
     if adapter != "PyDatasetAdapter":
         return NotApplicable("the data are no PyDataset")
@@ -50,7 +53,7 @@ def pydataset_serial(
         return Passed(f"{workers} workers")
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, processes=False)
+    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, backend, steady)
     if isinstance(found, Passed):
         return found
     return Found(
@@ -64,7 +67,7 @@ def pydataset_serial(
         "to `super().__init__`.",
         code=f"- train = {data_kind}(...)\n"
         f"+ train = {data_kind}(..., workers={found.count}, max_queue_size={2 * found.count})",
-        change=Change(sets={"supply_s": found.supply, "in_turn": exactly(0.0)}),
+        change=found.change,
         confidence="certain" if found.waiting >= 0.5 else "likely",
         bars={
             "making one batch": source.wall_s / source.calls,
@@ -228,6 +231,7 @@ def plain_generator(
     idle_cores: float,
     cores: float,
     source: Source,
+    steady: Steady,
 ) -> Outcome:
     """A Python generator makes the batches, one after the other.
 
@@ -249,7 +253,7 @@ def plain_generator(
         return NotApplicable("the data are no generator")
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, processes=False)
+    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, backend, steady)
     if isinstance(found, Passed):
         return found
     ahead = "" if backend == "tensorflow" else " Nothing is made ahead while the step computes."
@@ -270,7 +274,7 @@ def plain_generator(
         "+         return ...  # what the generator yields for this batch\n"
         "+\n"
         f"+ model.fit(Batches(workers={found.count}, max_queue_size={2 * found.count}), ...)",
-        change=Change(sets={"supply_s": found.supply, "in_turn": exactly(0.0)}),
+        change=found.change,
         confidence="certain" if found.waiting >= 0.5 else "likely",
     )
 
@@ -285,6 +289,8 @@ def dataloader_defaults(
     idle_cores: float,
     cores: float,
     source: Source,
+    backend: str,
+    steady: Steady,
     restart_s: float,
     accelerators: tuple[str, ...],
 ) -> Outcome:
@@ -330,7 +336,7 @@ def dataloader_defaults(
         )
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, processes=True)
+    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, backend, steady, processes=True)
     if isinstance(found, Passed):
         return found
     return Found(
@@ -341,7 +347,7 @@ def dataloader_defaults(
         evidence=found.evidence,
         remedy=f"Let {found.count} processes make batches while the step computes, and keep them between epochs.",
         code=f"- DataLoader(...)\n+ DataLoader(..., num_workers={found.count}, persistent_workers=True{pinned})",
-        change=Change(sets={"supply_s": found.supply, "in_turn": exactly(0.0)}),
+        change=found.change,
         confidence="certain" if found.waiting >= 0.5 else "likely",
     )
 

@@ -146,8 +146,9 @@ def dropout_rng(
 
     When this is wrong: dropout is there for the quality of the model. It is a hint; compare the validation loss.
 
-    Sources: Keras, Dropout. The time of the layers is measured by deep samples. Measured on two cores: 1.4 times faster
-    without, on TensorFlow; no difference on JAX.
+    Sources: Keras, Dropout. The time of the layers is measured by deep samples. Measured on two cores: 2.6 to
+    3.5 times faster without four of them, on TensorFlow; no difference on JAX. The prediction takes 30 to 110 % of that
+    time away.
     """
     found = [layer for layer in layers if "Dropout" in layer.kind or layer.kind.endswith("Noise")]
     if not found:
@@ -165,9 +166,11 @@ def dropout_rng(
         message=f"{names(found)} take {cost(own_s, computing_s)} of computing, most of it `{largest.name}`.",
         phase="compute",
         evidence={"layers": names(found), "computing": cost(own_s, computing_s)},
-        remedy=f"See whether training does without `{largest.name}`, or with one number a channel.",
-        code=f'- keras.layers.{largest.kind}({largest.options.get("rate", "...")}, name="{largest.name}")',
-        change=less(own_s, 0.3, 0.6, 0.95),
+        remedy="See whether training does without them, or with one number a channel.",
+        code="\n".join(
+            f'- keras.layers.{layer.kind}({layer.options.get("rate", "...")}, name="{layer.name}")' for layer in found
+        ),
+        change=less(own_s, 0.3, 0.9, 1.1),
         confidence="hint",
         changes_results="training",
     )
