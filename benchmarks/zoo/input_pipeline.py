@@ -198,7 +198,7 @@ def _text_file() -> tuple[Folder, str]:
 
 @case("text_file_read_for_every_batch", "IP18", on=EVERYWHERE)
 def _text(fixed: bool) -> Fit:
-    return fit(mlp(256), _Tables(_text_file()[1], numbers(_BATCH * 15, 1)[1], fixed), epochs=6)
+    return fit(mlp(256), _Tables(_text_file()[1], numbers(_BATCH * 15, 1)[1], fixed), epochs=10)
 
 
 class _Archive(keras.utils.PyDataset):  # type: ignore[misc]

@@ -268,19 +268,3 @@ def _text(fixed: bool) -> Fit:
     model.add(layers.Dense(10))
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return fit(model, tf.data.Dataset.from_tensor_slices((texts, np.arange(len(texts)) % 10)).batch(64))
-
-
-@case("trap_random_map_made_deterministic_on_busy_cores", environment={})
-def _deterministic(fixed: bool) -> Fit:
-    """Where operations are to be deterministic, a map that draws random numbers runs one element at a time."""
-    import tensorflow as tf
-
-    keras.utils.set_random_seed(0)
-    tf.config.experimental.enable_op_determinism()
-    x, y = numbers(16 * 20, 40_000)
-
-    def noisy_quantiles(row: Any, label: Any) -> Any:
-        return tf.sort(row + tf.random.normal(row.shape))[::200], label
-
-    dataset = tf.data.Dataset.from_tensor_slices((x, y))
-    return fit(mlp(200), dataset.map(noisy_quantiles, num_parallel_calls=tf.data.AUTOTUNE).batch(16))

@@ -76,12 +76,17 @@ class DeviceQueue:
         else:
             self._pending[-1] = Pending(now, done)  # which tells as much
 
-    def poll(self, now: int) -> None:
-        """Settles everything up to `now`, which has to be the time of a transition."""
+    def poll(self, now: int, idle_if_unknown: bool = False) -> None:
+        """Settles everything up to `now`, which has to be the time of a transition.
+
+        `idle_if_unknown`: the host was compiling since the last transition, for longer than a step takes. Where it is
+        not known how long that is, what ended meanwhile is taken to have ended at once.
+        """
         done = sum(1 for _ in itertools.takewhile(lambda step: step.done.is_ready(), self._pending))
         if done:  # steps that ended since the last transition are taken to be alike
             since = max(self._last_end_ns, self._pending[0].dispatched_ns)
-            each_ns = min((now - since) / done, math.inf if self.step_ns is None else self.step_ns)
+            unknown = 0.0 if idle_if_unknown else math.inf
+            each_ns = min((now - since) / done, unknown if self.step_ns is None else self.step_ns)
         for _ in range(done):
             step = self._pending.popleft()
             started = max(self._last_end_ns, step.dispatched_ns)

@@ -210,10 +210,11 @@ class FitRecorder:
         """
         now = self.clock.switch(GAP)
         duration = now - self._call_ns - self._fetched_in_call
-        self._poll_device(now)
         times = self._times
         typical = times.call.total_ns / times.call.count if times.call.count else 0.0
         self._just_traced = (self._steps < 4 or duration > 2 * typical) and traced()
+        if self._device:
+            self._device.poll(now, idle_if_unknown=self._just_traced)
         if self._just_traced:
             self._traced_calls += 1
             # Not the duration: what tracing leaves to the garbage collector was charged as such.

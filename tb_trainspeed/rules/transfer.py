@@ -64,6 +64,7 @@ def float64_inputs(
         return Passed(too_little)
     half = 1 - share / 2  # of the bytes
     change = faster_source(Range(0.97, 1 - share * 0.35, half))
+    change = Change(factors={**change.factors, "cpu_s": Range(1.0, 0.75, half)})
     if given is not None and starts_slowly:
         change = Change(factors={**change.factors, "startup_s": Range(1.0, 0.75, half)})
     first = re.match(r"(\w+)\(([^()]*)\)", inputs)
@@ -188,7 +189,7 @@ def arrays_copied(adapter: str, data: Data, startup_s: float, wall_s: float, bac
 
     Sources: https://github.com/tensorflow/tensorflow/issues/39574, https://github.com/keras-team/keras/issues/16997.
     How much of the start is the copy cannot be told apart. Fits without large arrays were seen to start in 0.02 to
-    0.15 s, so the prediction takes 90 % of a start that is a tenth of the fit, and half of it at least.
+    0.15 s, so the prediction takes 96 % of a start that is a tenth of the fit, and 70 % of it at least.
     """
     if adapter != "ArrayDataAdapter" or backend != "tensorflow":
         return NotApplicable("no arrays are turned into tensors as a whole")
@@ -215,7 +216,7 @@ def arrays_copied(adapter: str, data: Data, startup_s: float, wall_s: float, bac
         "+         return x[rows], y[rows]\n"
         "+\n"
         "+ model.fit(Rows(), ...)",
-        change=Change(factors={"startup_s": Range(0.5, 0.1, 0.01)}),
+        change=Change(factors={"startup_s": Range(0.3, 0.04, 0.01)}),
         confidence="likely",
     )
 
@@ -249,8 +250,8 @@ def sync_every_step(
     Sources: https://github.com/lnccbrown/LANfactory/pull/120 (85 % of an epoch was one `float(loss)`). Printing is
     timed by deep samples, of which the prediction takes half to all away, and on JAX, where such a step cannot run
     ahead, a tenth to 85 % of the rest of computing, 60 % as expected (measured: 84 %). On an accelerator with torch it
-    hides up to 80 % of the host's part of a step, which is a hint and not verified on hardware. Measured on two cores: `tf.print` of a few numbers takes next to
-    nothing, and the rule is silent.
+    hides up to 80 % of the host's part of a step, which is a hint and not verified on hardware. Measured on two cores:
+    `tf.print` of a few numbers takes next to nothing, and the rule is silent.
     """
     lines = [line for line in step_code if line.kind in ("read", "print")]
     if not lines:

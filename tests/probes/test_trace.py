@@ -223,6 +223,13 @@ def test_python_in_the_step_is_told_from_python_in_the_pipeline():
     assert sample.python_s == {"PyFunc": pytest.approx(15e-6), "PrintV2": pytest.approx(2e-6)}
 
 
+def test_what_tf_data_calls_unavailable_is_not_known():
+    told = {"parallelism": "unavailable", "buffer_limit": "unavailable", "buffered_elements": 1}
+    plane = Plane(trace(("tf_data", [("Iterator::Root::Map", 0, 9, told), ("Iterator::Root", 0, 10)])))
+    (stage,) = tf_data_trace.stages(plane, set(), 1)
+    assert (stage.parallelism, stage.buffer_fill) == (None, None)
+
+
 def test_stages_of_one_kind_are_numbered():
     plane = Plane(
         trace(

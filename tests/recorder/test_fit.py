@@ -362,7 +362,7 @@ class Device:
         self.played, self.free_ns = played, 0
         played.recorder.follow_device(Budget(0.01 if samples else 0.0, now=lambda: played.now_ns))
 
-    def step(self, device, fetch=0.0, dispatch=0.2, hook=0.0, row=None):
+    def step(self, device, fetch=0.0, dispatch=0.2, hook=0.0, row=None, traced=False):
         played, recorder = self.played, self.played.recorder
         recorder.step_begin(False)
         recorder.fetch_begin()
@@ -378,7 +378,7 @@ class Device:
             def wait(self):
                 played.now_ns = max(played.now_ns, end)
 
-        recorder.step_end(lambda: False, Step)
+        recorder.step_end(lambda: traced, Step)
         recorder.sample_device()
         if row:
             played.hook(row, hook)
@@ -408,6 +408,17 @@ def test_a_fetch_is_waited_for_as_long_as_the_device_idles(played):
     assert phases["compute"] == pytest.approx(0.3, rel=0.02)
     assert phases["input_wait"] + phases["epoch_restart"] == pytest.approx(1.0 - 0.3, rel=0.1)
     assert phases["host_overhead"] == pytest.approx(0.02, rel=0.1)
+
+
+def test_what_is_compiled_while_a_short_step_may_still_run_is_compilation(played):
+    device = Device(played, samples=False)
+    played.recorder.epoch_begin(0)
+    for _ in range(20):
+        device.step(device=1.0, dispatch=300.0, traced=True)
+    played.recorder.drain_device()
+    phases = played.profile().ledger.phases
+    assert phases["compilation"] == pytest.approx(6.0, rel=0.01)
+    assert phases["compute"] < 0.05
 
 
 def test_a_callback_costs_what_the_device_idles_meanwhile(played):

@@ -51,6 +51,7 @@ HW05 = {
     "busy_cores": 2.0,
 }
 HW06 = {
+    "backend": "tensorflow",
     **COMPUTES,
     "resources": using(machine_cores=4.0, process_cores=2.0),
     "accelerators": (),

@@ -38,7 +38,7 @@ def predict_in_callback(nested_calls: tuple[NestedCall, ...], steps: int, epochs
     each = worst.total_s / worst.calls
     saved = Range(0.6, 0.9, 0.98)
     if every_batch:
-        saved = Range(0.9, 0.97, 0.99)
+        saved = Range(0.97, 0.995, 0.999)
         removes = {"batch_callbacks_s": Range(*(per_step * end for end in ends(saved)))}
         change = Change(removes=removes, factors={"device_s": WARM, "dispatch_s": WARM} if share > 0.5 else {})
         when = f"if batch % {EVERY_BATCHES} == 0:"

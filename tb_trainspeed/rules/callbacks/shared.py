@@ -11,9 +11,8 @@ SPEAK_FROM = 0.05
 EVERY_BATCHES, EVERY_EPOCHS = 50, 5
 KERAS_OWN = ("ProgbarLogger", "History")
 # A step that follows other work finds its caches cold. Where a callback takes longer than the step itself, this much of
-# the step is left without it: pessimistic, expected, optimistic. One pair on two cores gave 3.6 of 10.3 ms; the rest is
-# assumed.
-WARM = Range(1.0, 0.8, 0.4)
+# the step is left without it: pessimistic, expected, optimistic. Pairs on two cores gave 0.35 and 0.6 of it.
+WARM = Range(1.0, 0.65, 0.35)
 #: Methods of the model that set up a loop of their own.
 LOOPS = ("predict", "evaluate")
 #: Callbacks whose patience counts epochs, or that compare epochs.

@@ -4,7 +4,7 @@ from tb_trainspeed.profile import CallbackFacts, Curve
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.convergence.shared import fewer
 from tb_trainspeed.rules.facts import Steady
-from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, exactly, rule
+from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 _PATIENCE, _PATIENCE_SHARE = 3, 0.1
 _LARGE_BATCH, _FEW_STEPS = 1024, 100
@@ -77,7 +77,8 @@ def loss_not_finite(curves: tuple[Curve, ...], callbacks: tuple[CallbackFacts, .
 
     When this is wrong: a loss of your own is infinite for a batch now and then, and the weights are not.
 
-    Sources: Keras, TerminateOnNaN. The prediction takes the epochs since away.
+    Sources: Keras, TerminateOnNaN. The prediction takes the epochs since away, and most of the one in which it happens:
+    three fits with a learning rate far too high ended in their first steps.
     """
     loss = _loss(curves, "loss")
     if loss is None:
@@ -97,7 +98,7 @@ def loss_not_finite(curves: tuple[Curve, ...], callbacks: tuple[CallbackFacts, .
         evidence={"first in epoch": str(loss.not_finite_epoch + 1), "epochs since": str(wasted)},
         remedy="End the fit there, and lower the learning rate.",
         code="+ callbacks=[keras.callbacks.TerminateOnNaN()]",
-        change=Change(removes={"epochs": exactly(float(wasted))}),
+        change=Change(removes={"epochs": Range(wasted, wasted + 0.7, wasted + 1.0)}),
         changes_results="training",
     )
 

@@ -138,7 +138,7 @@ def cache_never_filled(
     When this is wrong: never; the warning in the log says the same.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/45609. The prediction takes elements from memory, at 5 to
-    40 microseconds each and 1 to 10 GB a second.
+    40 microseconds each and 1.5 to 20 GB a second.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
@@ -169,7 +169,7 @@ def cache_never_filled(
                 code=f"- dataset.cache().take({take.count})\n+ dataset.take({take.count}).cache()",
                 change=Change(
                     sets={"supply_s": Range(step_s * 0.5, max(rest.expected, step_s * 0.05), rest.high)},
-                    factors={"source_cpu_s": Range(0.6, 0.2, 0.05)},
+                    factors={"source_cpu_s": Range(0.4, 0.08, 0.04)},
                     first_epoch=False,
                 ),
             )

@@ -167,7 +167,7 @@ def _uncached(
         },
         remedy=f"Keep what `{name}` returns, before anything random and before `shuffle`.{note}",
         code=f"- dataset.map({name}, ...)\n+ dataset.map({name}, num_parallel_calls=tf.data.AUTOTUNE).cache()",
-        change=Change(sets={"supply_s": rest}, factors={"source_cpu_s": Range(0.6, 0.2, 0.05)}, first_epoch=False),
+        change=Change(sets={"supply_s": rest}, factors={"source_cpu_s": Range(0.4, 0.08, 0.04)}, first_epoch=False),
         confidence="likely",
     )
 

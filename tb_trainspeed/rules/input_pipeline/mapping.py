@@ -1,5 +1,6 @@
 """What a tf.data pipeline does to each element: in Python, one after the other, or too early."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from tb_trainspeed.profile import Stage
@@ -21,9 +22,19 @@ from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Pass
 # An element below this size costs less to compute on than to hand on: what a stage costs an element is then overhead.
 _SMALL_ELEMENT_BYTES = 64_000
 _SMALL_ELEMENT_S = 200e-6
-# An element of a generator costs 0.1 to 0.3 ms to hand over (measured); from a few times that on, it is its own work.
-_GENERATED_ELEMENT_S = 1e-3
+# What calling a function on one element costs beside its work, and each of its operations; measured on two cores.
+_CALL_S, _OPERATION_S = Range(5e-6, 10e-6, 20e-6), Range(2e-6, 5e-6, 10e-6)
+# An element of a generator costs 0.08 to 0.3 ms to hand over (measured); from a few times that on, it is its own work.
+_GENERATED_ELEMENT_S, _HAND_OVER_S = 1e-3, Range(60e-6, 90e-6, 300e-6)
+# A whole batch is handed over, or mapped, as well: 3 to 8 % of what its elements took (measured).
+_WHOLE = Range(0.12, 0.06, 0.03)
 _PARSED_ELEMENT_S = 2e-3
+
+
+def _left_of(element_s: float, overhead_s: Range) -> Range:
+    """What is left of an element's time without what it costs to hand it on by itself."""
+    ends = zip(*map(dataclasses.astuple, (overhead_s, _WHOLE)), strict=True)
+    return Range(*(min(1.0, max(whole, 1 - overhead / element_s)) for overhead, whole in ends))
 
 
 def _batched_after(stages: Sequence[Stage], index: int) -> int | None:
@@ -46,8 +57,8 @@ def generator_per_sample(stages: tuple[Stage, ...], input_share: float, wait_s: 
     When this is wrong: making a sample takes far longer than handing it over; the rule is silent from 1 ms on.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/59744. Measured on two cores: 4.6 to 9 times faster,
-    with 6 to 15 % of the CPU time of a batch left. The prediction leaves 3 to 30 % of the time of a batch, for what the
-    generator itself does.
+    with 6 to 15 % of the CPU time of a batch left, where a sample took 0.08 ms. The prediction takes 0.06 to 0.3 ms of
+    each sample away, and leaves 3 to 12 % of a batch at least.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
@@ -78,7 +89,7 @@ def generator_per_sample(stages: tuple[Stage, ...], input_share: float, wait_s: 
         code=f"- yield x[i], y[i]\n+ yield x[i:i + {size}], y[i:i + {size}]      # for i in range(0, len(x), {size})\n"
         f"- tf.data.Dataset.from_generator(samples, ...).batch({size})\n"
         "+ tf.data.Dataset.from_generator(batches, ...)",
-        change=faster_source(Range(0.3, 0.07, 0.03)),
+        change=faster_source(_left_of(element_s, _HAND_OVER_S)),
     )
 
 
@@ -193,7 +204,8 @@ def map_before_batch(stages: tuple[Stage, ...], input_share: float, wait_s: floa
     When this is wrong: the function decodes, changes the shape of each element differently, or does real work.
 
     Sources: https://www.tensorflow.org/guide/data_performance (vectorizing mapping). Measured on two cores: 6 to 8
-    times faster, with 6 % of the CPU time of a batch left; the predicted range leaves 3 to 30 %.
+    times faster, with 6 % of the CPU time of a batch left. The prediction takes 5 to 20 microseconds of every element
+    away, and 2 to 10 of every operation on it, and leaves 3 to 12 % of a batch at least.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
@@ -210,6 +222,11 @@ def map_before_batch(stages: tuple[Stage, ...], input_share: float, wait_s: floa
         if step_s / elements > _SMALL_ELEMENT_S:
             return Passed(f"an element takes {words.seconds(step_s / elements)}, more than handing it on costs")
         name = light[-1].function or "f"
+        operations = sum(len(other.operations) for other in light)
+        overhead = [
+            len(light) * call + operations * operation
+            for call, operation in zip(*map(dataclasses.astuple, (_CALL_S, _OPERATION_S)), strict=True)
+        ]
         return Found(
             title="Elements are mapped one by one, then batched",
             message=f"`map({name})` runs {words.number(elements)} times a batch on elements of "
@@ -224,7 +241,7 @@ def map_before_batch(stages: tuple[Stage, ...], input_share: float, wait_s: floa
             remedy=f"Batch first and map `{name}` over whole batches; it must accept a leading batch dimension.",
             code=f"- dataset.map({name}).batch({elements})\n"
             f"+ dataset.batch({elements}).map({name}, num_parallel_calls=tf.data.AUTOTUNE)",
-            change=faster_source(Range(0.3, 0.06, 0.03)),
+            change=faster_source(_left_of(step_s / elements, Range(*overhead))),
             confidence="likely",
             changes_results="rounding",
         )

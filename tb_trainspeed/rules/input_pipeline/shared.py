@@ -15,8 +15,8 @@ CHEAP_BATCH_S = 0.001
 # What handing one element from stage to stage costs tf.data: pessimistic, expected, optimistic. Measured on two cores:
 # 10 to 20 microseconds.
 HAND_ON_S = Range(40e-6, 15e-6, 5e-6)
-# How fast batches are put together from memory. Measured on two cores: images of a cache, 6.6 and 8 GB a second.
-MEMORY_BYTES_PER_S = Range(1e9, 6e9, 10e9)
+# How fast batches are put together from memory. Measured on two cores: images of a cache, 6.6 GB a second and more.
+MEMORY_BYTES_PER_S = Range(1.5e9, 10e9, 20e9)
 # Of this many elements a batch, what an element costs beside its own work counts.
 MANY_ELEMENTS = 16
 

