@@ -114,7 +114,7 @@ def test_each_fact_may_be_missing(rule, facts, changed):
 
 def test_workers_are_numbered_by_what_a_batch_needs():
     found = workers.pydataset_serial(**input_pipeline.IP01)
-    assert "workers=5" in found.code  # 40 ms a batch for a step of 10 ms, and one to spare
+    assert "workers=7" in found.code  # 40 ms a batch for a step of 7 ms once it need not wait, and one to spare
 
 
 def test_code_that_only_runs_eagerly_goes_first():

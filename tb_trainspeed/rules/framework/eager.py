@@ -1,5 +1,6 @@
 """Steps that are not compiled, or so small that dispatching them takes most of their time."""
 
+import dataclasses
 from collections.abc import Mapping
 
 from tb_trainspeed.profile import Layer, Model
@@ -14,7 +15,9 @@ _COMPILED_DISPATCH = {"tensorflow": Range(0.002, 0.0007, 0.0004), "jax": Range(0
 _COMPILED_REST = Range(1.0, 0.5, 0.15)
 # Where eager, the main thread may also be what computes: compiled, the arithmetic takes at least this, FLOP/s. An
 # assumption for a few cores.
-_FLOPS = Range(15e9, 60e9, 150e9)
+_FLOPS = Range(10e9, 30e9, 100e9)
+# Whole compiled steps of small networks, measured on two cores.
+_COMPILED_FLOPS = Range(15e9, 60e9, 150e9)
 # From here on dividing what starting a step takes by the steps of a call gives 1.4 times or more. It is no sharp line,
 # but the share contains wall time between two calls, which other processes lengthen (0.25 was seen as 0.31): at 0.4
 # there is a gain even so. Chosen, not measured.
@@ -33,7 +36,7 @@ def unjittable(layers: tuple[Layer, ...]) -> list[Layer]:
 
 def _compiled(backend: str, dispatch_s: float, flops: float) -> Change:
     still = _COMPILED_DISPATCH[backend]
-    arithmetic = [flops / rate for rate in (_FLOPS.low, _FLOPS.expected, _FLOPS.high)]
+    arithmetic = [flops / rate for rate in dataclasses.astuple(_COMPILED_FLOPS)]
     ends = zip((still.low, still.expected, still.high), arithmetic, strict=True)
     left = Range(*(min(dispatch_s, dispatched + computed) for dispatched, computed in ends))
     # What other threads compute for operations one by one says nothing of a compiled step.
