@@ -13,11 +13,9 @@ from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Pass
 _COMPILED_DISPATCH = {"tensorflow": Range(0.002, 0.0007, 0.0004), "jax": Range(0.0006, 0.0001, 0.00006)}
 # What it leaves of the rest, which in eager mode is mostly waiting for single operations. Measured: 0.8 of 5.3 ms.
 _COMPILED_REST = Range(1.0, 0.5, 0.15)
-# Where eager, the main thread may also be what computes: compiled, the arithmetic takes at least this, FLOP/s. An
-# assumption for a few cores.
-_FLOPS = Range(10e9, 30e9, 100e9)
-# Whole compiled steps of small networks, measured on two cores.
-_COMPILED_FLOPS = Range(15e9, 60e9, 150e9)
+# Where eager, the main thread may also be what computes: compiled, the arithmetic takes at least this, FLOP/s. Steps of
+# small networks on two cores came to 60e9.
+_FLOPS = Range(15e9, 60e9, 150e9)
 # From here on dividing what starting a step takes by the steps of a call gives 1.4 times or more. It is no sharp line,
 # but the share contains wall time between two calls, which other processes lengthen (0.25 was seen as 0.31): at 0.4
 # there is a gain even so. Chosen, not measured.
@@ -36,7 +34,7 @@ def unjittable(layers: tuple[Layer, ...]) -> list[Layer]:
 
 def _compiled(backend: str, dispatch_s: float, flops: float) -> Change:
     still = _COMPILED_DISPATCH[backend]
-    arithmetic = [flops / rate for rate in dataclasses.astuple(_COMPILED_FLOPS)]
+    arithmetic = [flops / rate for rate in dataclasses.astuple(_FLOPS)]
     ends = zip((still.low, still.expected, still.high), arithmetic, strict=True)
     left = Range(*(min(dispatch_s, dispatched + computed) for dispatched, computed in ends))
     # What other threads compute for operations one by one says nothing of a compiled step.
@@ -251,7 +249,7 @@ def torch_small_operations(
 
     Sources: https://github.com/keras-team/keras/issues/18873. Measured on two cores for ten small dense layers: 6 times
     faster on TensorFlow, 20 times on JAX; for convolutions no difference. The prediction leaves the arithmetic, counted
-    from the layers at 10 to 100 GFLOP/s, and 0.3 to 2 ms of dispatch.
+    from the layers at 15 to 150 GFLOP/s, and 0.3 to 2 ms of dispatch.
     """
     if backend != "torch":
         return NotApplicable("the backend compiles the step")
@@ -259,7 +257,7 @@ def torch_small_operations(
         return Passed("the step is compiled")
     if custom_train_step:
         return NotApplicable("the training step is the user's own, in torch")
-    arithmetic = [step_flops / rate for rate in (_FLOPS.low, _FLOPS.expected, _FLOPS.high)]
+    arithmetic = [step_flops / rate for rate in dataclasses.astuple(_FLOPS)]
     if arithmetic[1] > _ARITHMETIC_BELOW * compute_s:
         return Passed(f"the arithmetic alone takes about {words.seconds(arithmetic[1])} of a step")
     overhead = (0.002, 0.0006, 0.0003)
