@@ -192,7 +192,7 @@ def _check_numerics(fixed: bool) -> Fit:
 
 @case("small_layers_on_torch", "FW14", on=("torch",), timed=False)
 def _small_layers(fixed: bool) -> Fit:
-    return fit(mlp(32, 64, 10), *numbers(64 * 40), batch_size=64)
+    return fit(mlp(32, 32, 10), *numbers(64 * 40), batch_size=64)
 
 
 @case("debug_nans", "FW12", on=("jax",))
