@@ -87,7 +87,7 @@ def test_a_lever_without_its_facts_is_not_offered(code, changes):
 def test_workers_remove_what_the_step_waits_for_up_to_what_computing_allows():
     two, four, sixteen = (gain(PROFILE, workers=count) for count in (2, 4, 16))
     assert 1.5 < two.expected < four.expected < sixteen.expected
-    assert sixteen.expected == pytest.approx(4.5 / 1.5)
+    assert 4.5 / 1.5 < sixteen.expected < 4.5 / (0.7 * 1.5)  # a step that need not wait is up to 30 % faster
 
 
 def test_a_larger_batch_saves_overhead_and_never_more_than_all_of_it():
@@ -110,7 +110,8 @@ def test_validating_every_other_epoch_saves_half_of_it():
 
 
 def test_a_layer_counts_by_its_share_of_computing_and_larger_ones_make_a_step_slower():
-    profile = dataclasses.replace(PROFILE, steady=Ledger(1.5, 100, 1, BUSY), data=Data())
+    steps = dataclasses.replace(PROFILE.steps, dispatch_s=0.0)
+    profile = dataclasses.replace(PROFILE, steady=Ledger(1.5, 100, 1, BUSY), data=Data(), steps=steps)
     half, twice = gain(profile, layer__dense=0.5), gain(profile, layer__dense=2.0)
     # 60 % of a computing second are in the layer.
     assert half.expected == pytest.approx(1.5 / 1.2)

@@ -59,6 +59,7 @@ class Records:
             "family": chosen.family,
             "backend": self._backend,
             "causes": chosen.causes,
+            "note": chosen.note,
             "repeats": repeats,
         }
 

@@ -1,6 +1,7 @@
 """What the cases have shown, and the page of it."""
 
 import datetime
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -104,11 +105,24 @@ def markdown(cases: Sequence[Mapping[str, Any]]) -> str:
         "pauses that a few epochs have.",
     ]
     lines[-1] += f" {sum(len(case['repeats']) == 1 for case in cases)} of {len(cases)} cases ran once."
+    lines += ["", "## Outside the range, and why", "", *_misses(cases)]
     for family in dict.fromkeys(case["family"] for case in cases):
         title = family.replace("_", " ")
         lines += ["", f"## {title[0].upper()}{title[1:]}", "", HEAD]
         lines += [row(case) for case in cases if case["family"] == family]
     return "\n".join(lines) + "\n"
+
+
+def _misses(cases: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What was measured outside the predicted range, the worst first, each with its reason."""
+    missed = [(case, values) for case in cases if not (values := summary(case)).get("inside", True)]
+    missed.sort(key=lambda pair: -abs(math.log(1 + pair[1]["error"])))
+    rows = [
+        f"| {case['name']} | {case['backend']} | {values['low']:.2f}–{values['high']:.2f} | {values['measured']:.2f}× "
+        f"| {case['note'] or 'not known'} |"
+        for case, values in missed
+    ]
+    return ["| case | backend | predicted | measured | why |", "|---|---|---|---|---|", *rows]
 
 
 def _where(cases: Iterable[Mapping[str, Any]]) -> list[str]:

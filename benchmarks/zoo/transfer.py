@@ -11,8 +11,8 @@ from benchmarks.zoo.trainings import Folder, convnet, fit, mlp, numbers
 
 @case("float64_arrays", "TR01", on=EVERYWHERE)
 def _float64(fixed: bool) -> Fit:
-    x, y = numbers(2048 * 40, 400)
-    return fit(mlp(400, 16, 1), x if fixed else x.astype("float64"), y, batch_size=2048)
+    x, y = numbers(1024 * 20, 1600)
+    return fit(mlp(1600, 16, 1), x if fixed else x.astype("float64"), y, batch_size=1024)
 
 
 def _wide_softmax(classes: int, loss: str) -> Any:
@@ -24,7 +24,7 @@ def _wide_softmax(classes: int, loss: str) -> Any:
 
 @case("one_hot_targets", "TR02", on=("torch",))
 def _one_hot(fixed: bool) -> Fit:
-    classes, samples = 4000, 128 * 40
+    classes, samples = 8000, 128 * 40
     x = numbers(samples, 16)[0]
     y = np.random.default_rng(0).integers(0, classes, samples)
     if fixed:

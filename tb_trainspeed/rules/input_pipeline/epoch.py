@@ -137,8 +137,8 @@ def cache_never_filled(
 
     When this is wrong: never; the warning in the log says the same.
 
-    Sources: https://github.com/tensorflow/tensorflow/issues/45609. The prediction takes elements from memory, at 5 to
-    40 microseconds each and 1.5 to 20 GB a second.
+    Sources: https://github.com/tensorflow/tensorflow/issues/45609. The prediction takes elements from memory, at 3 to
+    25 microseconds each and 1.5 to 20 GB a second.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")

@@ -13,8 +13,8 @@ SPEAK_FROM = 0.15
 # Below this a Python source costs less than handing its batches over does.
 CHEAP_BATCH_S = 0.001
 # What handing one element from stage to stage costs tf.data: pessimistic, expected, optimistic. Measured on two cores:
-# 10 to 20 microseconds.
-HAND_ON_S = Range(40e-6, 15e-6, 5e-6)
+# 7 to 20 microseconds, less where several threads do it.
+HAND_ON_S = Range(25e-6, 7e-6, 3e-6)
 # How fast batches are put together from memory. Measured on two cores: images of a cache, 6.6 GB a second and more.
 MEMORY_BYTES_PER_S = Range(1.5e9, 10e9, 20e9)
 # Of this many elements a batch, what an element costs beside its own work counts.
