@@ -1,6 +1,6 @@
 """Is the ledger true? Known time is injected into one place of a fit, and has to be found again there and nowhere else.
 
-    python -m benchmarks.attribution [--only NAME ...] [--repeat N] [--json FILE] [--layers]
+    python -m benchmarks.attribution [--only NAME ...] [--repeat N] [--json FILE] [--layers [--xla]]
 
 A case is a fit that can be made slower in one place, by 30 % of its step or by 5 ms. What it really got slower by is
 what the fit without the callback got slower by. The four fits of a case (with and without the injection, with and
@@ -9,7 +9,8 @@ bootstrap interval. `found` is what the phase grew by, `elsewhere` the phase tha
 `all phases` what the ledger as a whole grew by: injected time also slows down what comes after it.
 
 `--layers` makes one layer 2, 4 and 8 times as expensive instead, and compares its share of the step, as measured by
-deep samples, with what the times of fits without the callback imply. KERAS_BACKEND chooses the backend.
+deep samples, with what the times of fits without the callback imply; `--xla` compiles the step. KERAS_BACKEND chooses
+the backend.
 """
 
 import argparse
@@ -419,10 +420,10 @@ def row(result: Mapping[str, Any]) -> str:
     )
 
 
-def layer_shares(rounds: int) -> list[dict[str, Any]]:
+def layer_shares(rounds: int, **options: Any) -> list[dict[str, Any]]:
     """Makes the middle layer of the convnet k times as expensive, by having it k times."""
     times = (1, 2, 4, 8)
-    fits = {k: _arrays(convnet(middle=k)) for k in times}
+    fits = {k: _arrays(convnet(middle=k, **options)) for k in times}
     for fit in fits.values():
         measured(fit)
     plain: dict[int, list[float]] = {k: [] for k in times}
@@ -463,12 +464,13 @@ def main() -> None:
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--layers", action="store_true")
+    parser.add_argument("--xla", action="store_true")
     parser.add_argument("--json")
     arguments = parser.parse_args()
     results: list[dict[str, Any]] = []
     if arguments.layers:
         print("| backend | layer made | share implied | share measured |\n|---|---|---|---|", flush=True)
-        for result in layer_shares(arguments.repeat):
+        for result in layer_shares(arguments.repeat, **({"jit_compile": True} if arguments.xla else {})):
             results.append(result)
             low, high = result["measured_interval"]
             print(
