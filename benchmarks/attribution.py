@@ -23,7 +23,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -139,11 +139,20 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 class Spins(keras.callbacks.Callback):  # type: ignore[misc]
-    """A callback that works before every batch, of training or of validation."""
+    """A callback that works before every batch, of training or of validation; or has garbage looked for in a heap."""
 
-    def __init__(self, train_s: float = 0.0, test_s: float = 0.0, heap: Sequence[Any] = ()):
+    def __init__(self, train_s: float = 0.0, test_s: float = 0.0, heap: int = 0):
         super().__init__()
         self.train_s, self.test_s, self.heap = train_s, test_s, heap
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if self.heap:
+            gc.freeze()  # what the process holds already would take far longer to look through
+            self.kept = [{"number": number} for number in range(self.heap)]
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.kept = []
+        gc.unfreeze()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         spin(self.train_s)
@@ -279,9 +288,8 @@ def cases(folder: str) -> list[Case]:
         return _arrays(plain, callbacks=(Spins(train_s=extra_s),))
 
     def collections(extra_s: float) -> Fit:
-        # As many live objects as take that long to look through; without the injection nobody looks.
-        kept = [{"number": number} for number in range(int(extra_s * 20_000_000))]
-        return _arrays(plain, callbacks=(Spins(heap=kept),))
+        # As many live objects as take about that long to look through; without the injection nobody looks.
+        return _arrays(plain, callbacks=(Spins(heap=int(extra_s * 20_000_000)),))
 
     def validation(extra_s: float) -> Fit:
         return _arrays(plain, callbacks=(Spins(test_s=extra_s),), validation_data=data(), validation_batch_size=BATCH)
