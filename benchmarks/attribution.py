@@ -148,7 +148,7 @@ class Spins(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Any = None) -> None:
         if self.heap:
             gc.freeze()  # what the process holds already would take far longer to look through
-            self.kept = [{"number": number} for number in range(self.heap)]
+            self.kept = [[number] for number in range(self.heap)]
 
     def on_train_end(self, logs: Any = None) -> None:
         self.kept = []

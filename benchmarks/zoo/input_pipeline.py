@@ -196,7 +196,12 @@ def _text_file() -> tuple[Folder, str]:
     return folder, path
 
 
-@case("text_file_read_for_every_batch", "IP18", on=EVERYWHERE)
+@case(
+    "text_file_read_for_every_batch",
+    "IP18",
+    on=EVERYWHERE,
+    note="what is left is a step of a third of a millisecond, whose host time shrinks as well",
+)
 def _text(fixed: bool) -> Fit:
     return fit(mlp(256), _Tables(_text_file()[1], numbers(_BATCH * 15, 1)[1], fixed), epochs=10)
 
@@ -227,7 +232,12 @@ def _stored() -> tuple[Folder, str, str]:
     return folder, archive, array
 
 
-@case("archive_opened_for_every_batch", "IP18", on=EVERYWHERE)
+@case(
+    "archive_opened_for_every_batch",
+    "IP18",
+    on=EVERYWHERE,
+    note="what is left is a step of a third of a millisecond, whose host time shrinks as well",
+)
 def _archive(fixed: bool) -> Fit:
     _, archive, array = _stored()
     y = numbers(_BATCH * 40, 1)[1]
@@ -253,7 +263,12 @@ class _Rows(keras.utils.PyDataset):  # type: ignore[misc]
         return part * 2 + np.abs(part), self.y[rows]
 
 
-@case("rows_one_by_one", "IP19", on=EVERYWHERE)
+@case(
+    "rows_one_by_one",
+    "IP19",
+    on=EVERYWHERE,
+    note="how much of a batch goes row by row is known from few samples of the stack",
+)
 def _rows(fixed: bool) -> Fit:
     return fit(mlp(1024), _Rows(*numbers(256 * 15, 1024), at_once=fixed))
 
@@ -282,7 +297,12 @@ def _hdf5() -> tuple[Folder, Any]:
     return folder, h5py.File(folder.path("x.h5"))["x"]
 
 
-@case("hdf5_random_rows", "IP26", on=EVERYWHERE)
+@case(
+    "hdf5_random_rows",
+    "IP26",
+    on=EVERYWHERE,
+    note="what is left is a step of a third of a millisecond, whose host time shrinks as well",
+)
 def _hdf5_rows(fixed: bool) -> Fit:
     x, y = numbers(_BATCH * 20, 512)
     return fit(mlp(512), _Hdf5(x if fixed else _hdf5()[1], y))

@@ -104,6 +104,11 @@ def markdown(cases: Sequence[Mapping[str, Any]]) -> str:
         "gets shorter, as by compiling less, no range is told. Else these are times of a steady epoch, without the",
         "pauses that a few epochs have.",
     ]
+    lines += [
+        "",
+        "The constants of the step-time model, and what many rules say that their remedies leave, were set from",
+        "earlier runs of these same cases on this machine: of other trainings the errors are likely to be larger.",
+    ]
     lines[-1] += f" {sum(len(case['repeats']) == 1 for case in cases)} of {len(cases)} cases ran once."
     lines += ["", "## Outside the range, and why", "", *_misses(cases)]
     for family in dict.fromkeys(case["family"] for case in cases):

@@ -9,7 +9,7 @@ from benchmarks.zoo.case import EVERYWHERE, Fit, case
 from benchmarks.zoo.trainings import Folder, convnet, fit, mlp, numbers
 
 
-@case("float64_arrays", "TR01", on=EVERYWHERE)
+@case("float64_arrays", "TR01", on=EVERYWHERE, note="the conversion is not timed; its share is taken from the bytes")
 def _float64(fixed: bool) -> Fit:
     x, y = numbers(1024 * 20, 1600)
     return fit(mlp(1600, 16, 1), x if fixed else x.astype("float64"), y, batch_size=1024)
@@ -22,7 +22,7 @@ def _wide_softmax(classes: int, loss: str) -> Any:
     return model
 
 
-@case("one_hot_targets", "TR02", on=("torch",))
+@case("one_hot_targets", "TR02", on=("torch",), note="how fast the loss reads wide targets is not measured")
 def _one_hot(fixed: bool) -> Fit:
     classes, samples = 8000, 128 * 40
     x = numbers(samples, 16)[0]
