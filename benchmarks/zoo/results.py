@@ -106,10 +106,11 @@ def markdown(cases: Sequence[Mapping[str, Any]]) -> str:
     ]
     lines += [
         "",
-        "The constants of the step-time model, and what many rules say that their remedies leave, were set from",
-        "earlier runs of these same cases on this machine: of other trainings the errors are likely to be larger.",
+        "The constants of the step-time model, and what many rules say that their remedies leave, were set from runs",
+        "of these same cases on this machine, these among them: of other trainings the errors are likely to be larger.",
     ]
-    lines[-1] += f" {sum(len(case['repeats']) == 1 for case in cases)} of {len(cases)} cases ran once."
+    if once := sum(len(case["repeats"]) == 1 for case in cases):
+        lines[-1] += f" {once} of {len(cases)} cases ran once."
     lines += ["", "## Outside the range, and why", "", *_misses(cases)]
     for family in dict.fromkeys(case["family"] for case in cases):
         title = family.replace("_", " ")
