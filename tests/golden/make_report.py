@@ -3,7 +3,8 @@
     python -m tests.golden.make_report                # after a wanted change of the report
     python -m tests.golden.make_report --record LOG   # from a new record: a run of `trainspeed demo`
 
-The record in event_files/demo/ is of a real fit, with the paths of the machine cut to file names.
+The record in event_files/demo/ is of a real fit, with the paths of the machine cut to file names, and given four cores
+instead of the two that it had, so that there are two remedies to combine.
 """
 
 import argparse
