@@ -73,6 +73,34 @@ def test_what_the_steady_epochs_spent_between_two_of_them_is_known_for_each(play
     assert profile.epochs.gc.max_s == pytest.approx(0.03)
 
 
+def test_letting_the_last_iterator_go_is_what_passes_before_the_first_step_and_after_a_validation(played):
+    recorder = played.recorder
+    for epoch in range(3):
+        recorder.epoch_begin(epoch)
+        played.spend(4.0)
+        played.step()
+        played.validation()
+        played.spend(3.0)
+        recorder.epoch_end()
+    recorder.finish()
+    release = played.profile().epochs.release
+    assert release.count == 2
+    assert release.mean_s == pytest.approx(0.007)
+
+
+def test_letting_an_iterator_go_is_told_where_the_host_fetches(played):
+    recorder = played.recorder
+    for epoch in range(3):
+        recorder.epoch_begin(epoch)
+        recorder.step_begin(False)
+        played.spend(10.0)
+        recorder.step_end(lambda: False)
+        recorder.released(2_000_000)
+        recorder.epoch_end()
+    recorder.finish()
+    assert played.profile().epochs.release.mean_s == pytest.approx(0.002)
+
+
 def phases_ms(ledger):
     return {name: value * 1e3 for name, value in ledger.phases.items() if value}
 
