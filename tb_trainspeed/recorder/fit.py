@@ -283,6 +283,7 @@ class FitRecorder:
         """The steps of an epoch are over; these are its logs."""
         self._leave_steps("epoch_restart")
         if self._validated_at is not None:  # what is left of `evaluate` then is to let its iterator go
+            self.clock.switch("epoch_restart")
             self._epochs.released(self.clock.totals["epoch_restart"] - self._validated_at)
             self._validated_at = None
         self._epochs.count += 1
