@@ -150,7 +150,7 @@ def _validation(fixed: bool) -> Fit:
     "validation_in_tiny_batches",
     "CB06",
     total=False,
-    note="the boundary between epochs shrank with it, from 37 to 2 ms, for a reason not known",
+    note="in these runs the pause after a validation was not yet told from the boundary",
 )
 def _validation_batches(fixed: bool) -> Fit:
     x, y = numbers(64 * 40)
