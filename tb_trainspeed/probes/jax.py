@@ -74,6 +74,7 @@ def time_steps(
     """Returns the train function with clocks. `seen` is shown every batch."""
     train_function = model.train_function
     traced = trace_detector(train_function)
+    recorder.new_function()
     run = functools.partial(deep.run, train_function) if deep else train_function
     # A step that is not compiled is many small operations, and the host that dispatches them is what takes the time.
     follows = bool(model.jit_compile) and not model.run_eagerly and not getattr(jax.config, "jax_disable_jit", False)

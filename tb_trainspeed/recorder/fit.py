@@ -19,6 +19,9 @@ from tb_trainspeed.recorder.steps import StepTimes
 from tb_trainspeed.recorder.timeline import Buckets
 from tb_trainspeed.recorder.validation import ValidationTimes
 
+# So many steps are asked whether they traced, however short their calls are: TensorFlow traces up to three times.
+_FIRST_STEPS = 4
+
 
 class FitRecorder:
     """Records one fit. All methods but `fill` must be called from the thread that runs the fit.
@@ -65,6 +68,7 @@ class FitRecorder:
         self._traced_calls = self._traced_ns = 0
         self._in_epoch = False
         self._step_of_epoch = 0
+        self._asked_until = _FIRST_STEPS
         self._restart_before = 0
         self._validated_at: int | None = None
         self._gap_before = 0
@@ -212,7 +216,7 @@ class FitRecorder:
         duration = now - self._call_ns - self._fetched_in_call
         times = self._times
         typical = times.call.total_ns / times.call.count if times.call.count else 0.0
-        self._just_traced = (self._steps < 4 or duration > 2 * typical) and traced()
+        self._just_traced = (self._steps < self._asked_until or duration > 2 * typical) and traced()
         if self._device:
             self._device.poll(now, idle_if_unknown=self._just_traced)
         if self._just_traced:
@@ -266,6 +270,10 @@ class FitRecorder:
     def expect(self, steps_per_call: int, batches_per_epoch: int | None) -> None:
         """One call of the train function makes this many steps; an epoch has this many batches, if that is known."""
         self._times.per_call, self._batches_per_epoch = max(1, steps_per_call), batches_per_epoch
+
+    def new_function(self) -> None:
+        """The next step has a train function of its own, whose first calls trace however short they are."""
+        self._asked_until = self._steps + _FIRST_STEPS
 
     def epoch_begin(self, epoch: int) -> None:
         """An epoch starts: what came since the last one belongs to that one."""

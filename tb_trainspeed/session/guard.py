@@ -12,7 +12,7 @@ SAMPLER = ("before_step", "after_step", "end")
 RECORDER = (
     "safely", "step_begin", "fetched", "fetch_begin", "fetch_end", "step_end", "step_abort", "sample_device",
     "drain_device", "epoch_begin", "epoch_end", "validation_begin", "validation_call", "validation_end", "leave",
-    "nested_call", "released", "sample_begin", "sample_end",
+    "nested_call", "released", "new_function", "sample_begin", "sample_end",
 )  # fmt: skip
 
 
