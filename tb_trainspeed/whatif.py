@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from tb_trainspeed.profile import ONE_OFF_PHASES, Profile
-from tb_trainspeed.rules.facts import BATCH_HOOKS, COMPUTING, pauses_of, takes_turns, typical_of
+from tb_trainspeed.rules.facts import BATCH_HOOKS, COMPUTING, steady_of, takes_turns, typical_of
 from tb_trainspeed.rules.rule import Change, Range, exactly
 
 End = Literal["low", "expected", "high"]
@@ -40,8 +40,9 @@ _LEAST_UNDISTURBED = 0.35
 # 0.13 to 0.46, which this, to that power, is the middle of.
 _LEAST_DISTURBED_TORCH = 0.57
 # Where Python code makes the batches before each step of torch, or beside those of JAX, whose calls only start to
-# compute, computing fell to 0.5 to 0.96 once it was nearly free; this, to that power, is the middle of 16 runs.
-_BESIDE_PYTHON = 0.86
+# compute, no calls tell. Once it was nearly free, computing fell to 0.3 to 0.96 in 18 runs on JAX, and from 0.54 up in
+# 21 on torch; these, to that power, are the medians, 0.64 and 0.83.
+_BESIDE_PYTHON = {"jax": 0.79, "torch": 0.91}
 _ENOUGH_CALLS = 20
 # The host's part of a step gets faster with the device's: after much computing its caches are cold and its threads
 # asleep. In 52 runs on TensorFlow whose fix halved the device's part or more, the host's fell to a power of what was
@@ -60,7 +61,8 @@ _SPREAD = Range(1.06, 1.0, 0.85)
 
 @dataclasses.dataclass(frozen=True)
 class StepModel:
-    """One steady epoch: seconds of a step, but for the last eight; of these five are of an epoch, three of the fit.
+    """One steady epoch. Seconds: of a step, from `supply_s` to `cpu_s`; of an epoch, from `epoch_callbacks_s` to
+    `pauses_s`; of the fit, `startup_s` and `compilation_s`.
 
     Attributes:
         steps: steps an epoch.
@@ -71,15 +73,15 @@ class StepModel:
         device_s: the rest of computing.
         batch_callbacks_s: callbacks of a batch.
         late_s: waiting for batches that are late now and then though their supply is faster than the step.
-        other_step_s: the rest of a step: garbage collection, measuring.
+        other_step_s: the rest of a step: garbage collection.
         cpu_s: CPU time of the whole process a step, at its `source_cpu_s`.
         cores: cores that the process may use.
         undisturbed: the calls of the train function that the source disturbs least, share of the median call.
         restart_s: the boundary between two epochs.
         from_python: 1 where Python code makes the batches, 0 where it is a tf.data pipeline.
         least_dispatch_s: what the host's part of a step takes at least.
-        pauses_s: what boundaries and collections of garbage take in some epochs more than in most. It comes by chance,
-            with and without a remedy: both epochs are taken to be without, unless a change is about it.
+        pauses_s: what comes by chance, between epochs and of garbage collection, and our own measuring, with a remedy
+            and without: both epochs are taken to be without, unless a change is about it.
         startup_s, compilation_s: what the fit pays for once, and no steady epoch.
         epochs: epochs of the fit. Fewer of them make no epoch faster, and save whole ones.
     """
@@ -153,8 +155,8 @@ def baseline(profile: Profile) -> StepModel | None:
     The supply is set so that the model reproduces the measured step: where the step waits, the supply is what it waits
     for; where it does not, the supply is somewhere below the step, and what is known of the source says where.
     """
-    steady = typical_of(profile)
-    if steady is None:
+    whole, steady = steady_of(profile), typical_of(profile)
+    if whole is None or steady is None:
         return None
     step = {name: steady.per_step(name) for name in steady.phases}
     compute_s = sum(step.get(name, 0.0) for name in COMPUTING)
@@ -162,7 +164,7 @@ def baseline(profile: Profile) -> StepModel | None:
     batch_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks" and row.hook in BATCH_HOOKS)
     all_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks")
     batch_callbacks_s = step.get("callbacks", 0.0) * (batch_rows / all_rows if all_rows else 0.0)
-    other_s, late_s = step.get("gc", 0.0) + step.get("trainspeed", 0.0), 0.0
+    other_s, late_s = step.get("gc", 0.0), 0.0
     wait_s = step.get("input_wait", 0.0)
     # Checkpoints after a batch are in the critical path like those after an epoch, but hardly any epoch needs two
     # kinds: both are counted per epoch.
@@ -201,7 +203,7 @@ def baseline(profile: Profile) -> StepModel | None:
         checkpointing_s=per_epoch.get("checkpointing", 0.0),
         validation_s=per_epoch.get("validation", 0.0),
         restart_s=per_epoch.get("epoch_restart", 0.0),
-        pauses_s=sum(pauses_of(profile).values()),
+        pauses_s=whole.epoch_s - steady.epoch_s,
         rest_s=per_epoch.get("other", 0.0),
         from_python=float(not profile.data.stages),
         least_dispatch_s=min(dispatch_s, _LEAST_DISPATCH_S.get(profile.environment.backend, 0.0)),
@@ -214,10 +216,10 @@ def baseline(profile: Profile) -> StepModel | None:
 
 def _undisturbed(profile: Profile, in_turn: bool) -> float:
     call = profile.steps.call
-    if in_turn:
-        return _LEAST_DISTURBED_TORCH if profile.data.stages else _BESIDE_PYTHON
-    if profile.environment.backend == "jax":
-        return 1.0 if profile.data.stages else _BESIDE_PYTHON
+    if in_turn and profile.data.stages:
+        return _LEAST_DISTURBED_TORCH
+    if in_turn or profile.environment.backend == "jax":
+        return 1.0 if profile.data.stages else _BESIDE_PYTHON.get(profile.environment.backend, 1.0)
     if not call or call.count < _ENOUGH_CALLS or not call.p50_s:
         return 1.0
     return min(1.0, max(_LEAST_UNDISTURBED, call.p05_s / call.p50_s))

@@ -17,10 +17,8 @@ from tb_trainspeed.recorder.markers import Markers
 from tb_trainspeed.recorder.sketch import Sketch
 from tb_trainspeed.recorder.steps import StepTimes
 from tb_trainspeed.recorder.timeline import Buckets
+from tb_trainspeed.recorder.traces import Traces
 from tb_trainspeed.recorder.validation import ValidationTimes
-
-# So many steps are asked whether they traced, however short their calls are: TensorFlow traces up to three times.
-_FIRST_STEPS = 4
 
 
 class FitRecorder:
@@ -63,14 +61,12 @@ class FitRecorder:
         self.sample_slowdown: float | None = None
         self._sampled_ns = self._sampled_calls = 0
         self._totals_at_begin: dict[str, int] = {}
-        self._first_call_ns = 0
         self._thread_begin = 0
-        self._traced_calls = self._traced_ns = 0
+        self._traces = Traces()
         self._in_epoch = False
         self._step_of_epoch = 0
-        self._asked_until = _FIRST_STEPS
-        self._restart_before = 0
-        self._validated_at: int | None = None
+        #: What the boundary between epochs had taken when nothing was left to do but to let an iterator go.
+        self._releasing_from: int | None = None
         self._gap_before = 0
         self._epochs, self._validation, self._curves = EpochTimes(), ValidationTimes(), Curves()
         self._buckets = Buckets(self._mark(self.clock.start_ns))
@@ -178,8 +174,9 @@ class FitRecorder:
             self._perturbed = self._sample_open
             self._times.cpu_begin(self._steps)
         self._in_epoch = True
-        if fetches and not self._step_of_epoch and self._epochs.are_steady:  # as on TensorFlow
-            self._epochs.released(self.clock.totals["epoch_restart"] - self._restart_before)
+        if fetches:  # as on TensorFlow; who fetches by himself also tells of the end of his iterator
+            self._let_go()
+        self._releasing_from = None
         if self._device:
             self._device.poll(now)
             if not self._step_of_epoch:
@@ -216,16 +213,11 @@ class FitRecorder:
         duration = now - self._call_ns - self._fetched_in_call
         times = self._times
         typical = times.call.total_ns / times.call.count if times.call.count else 0.0
-        self._just_traced = (self._steps < self._asked_until or duration > 2 * typical) and traced()
+        self._just_traced = self._traces.suspects(self._steps, duration, typical) and traced()
         if self._device:
             self._device.poll(now, idle_if_unknown=self._just_traced)
         if self._just_traced:
-            self._traced_calls += 1
-            # Not the duration: what tracing leaves to the garbage collector was charged as such.
-            self._traced_ns += self.clock.totals[CALL] - self._totals_at_begin[CALL]
-            if not self._first_call_ns:
-                self._first_call_ns = duration
-            else:
+            if self._traces.add(duration, self.clock.totals[CALL] - self._totals_at_begin[CALL]):
                 self._marker("compilation", self._call_ns, duration, batch() if batch else "")
         elif self._perturbed:
             self._sampled_calls += 1
@@ -272,8 +264,8 @@ class FitRecorder:
         self._times.per_call, self._batches_per_epoch = max(1, steps_per_call), batches_per_epoch
 
     def new_function(self) -> None:
-        """The next step has a train function of its own, whose first calls trace however short they are."""
-        self._asked_until = self._steps + _FIRST_STEPS
+        """The next step is one of another train function, whose first calls trace however short they are."""
+        self._traces.new_function(self._steps)
 
     def epoch_begin(self, epoch: int) -> None:
         """An epoch starts: what came since the last one belongs to that one."""
@@ -285,17 +277,20 @@ class FitRecorder:
             self._epochs.over(mark)
             self._marker("epoch", mark.at_ns, 0, f"epoch {epoch + 1}")
         self._step_of_epoch = self._fetches_of_epoch = 0
-        self._restart_before = self.clock.totals["epoch_restart"]
+        self._releasing_from = self.clock.totals["epoch_restart"]
 
     def epoch_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """The steps of an epoch are over; these are its logs."""
         self._leave_steps("epoch_restart")
-        if self._validated_at is not None:  # what is left of `evaluate` then is to let its iterator go
-            self.clock.switch("epoch_restart")
-            self._epochs.released(self.clock.totals["epoch_restart"] - self._validated_at)
-            self._validated_at = None
+        self.clock.switch("epoch_restart")
+        self._let_go()  # what is left of a validation
         self._epochs.count += 1
         self._curves.add(logs or {})
+
+    def _let_go(self) -> None:
+        if self._releasing_from is not None:
+            self._epochs.released(self.clock.totals["epoch_restart"] - self._releasing_from)
+            self._releasing_from = None
 
     def _leave_steps(self, phase: str) -> None:
         """After the last step of an epoch: the gap since it was no gap between steps but the beginning of `phase`."""
@@ -320,7 +315,7 @@ class FitRecorder:
 
     def validation_end(self) -> None:
         now = self.clock.switch("epoch_restart")
-        self._validated_at = self.clock.totals["epoch_restart"]
+        self._releasing_from = self.clock.totals["epoch_restart"]
         if tracing_ns := self._validation.tracing_ns():
             self.clock.move("validation", "compilation", tracing_ns)
         self._marker("validation", self._validation.begin_ns, now - self._validation.begin_ns)
@@ -362,15 +357,9 @@ class FitRecorder:
 
     def _mark(self, at_ns: int, totals: Mapping[Hashable, int] | None = None) -> Mark:
         return Mark(
-            at_ns,
-            self._steps,
-            self._first_steps,
-            self._waits,
-            self._traced_calls,
-            self._traced_ns,
-            self._slowest_ns,
-            dict(self.clock.totals) if totals is None else totals,
-        )
+            at_ns, self._steps, self._first_steps, self._waits, self._traces.calls, self._traces.total_ns,
+            self._slowest_ns, dict(self.clock.totals) if totals is None else totals,
+        )  # fmt: skip
 
     def fill(self, profile: Profile) -> Profile:
         """Returns `profile` with everything that was recorded so far. May be called from any thread."""
@@ -404,13 +393,7 @@ class FitRecorder:
             hooks=self.hooks.hooks(mark.totals),
             curves=self._curves.curves(),
             nested_calls=self.hooks.nested_calls(),
-            compilation=dataclasses.replace(
-                profile.compilation,
-                first_step_s=self._first_call_ns * 1e-9 or None,
-                total_s=ledger.phases["compilation"] or 0.0,
-                count=self._traced_calls,
-                retraces=max(0, self._traced_calls - 1),
-            ),
+            compilation=self._traces.facts(profile.compilation, ledger.phases["compilation"] or 0.0),
             timeline=self._buckets.timeline(per_call, scale),
             markers=self._markers.markers(),
         )

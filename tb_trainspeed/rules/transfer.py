@@ -63,10 +63,8 @@ def float64_inputs(
     if not starts_slowly and (too_little := waits(input_share)):
         return Passed(too_little)
     half = 1 - share / 2  # of the bytes
-    change = faster_source(Range(0.97, 1 - share * 0.35, half))
-    change = Change(factors={**change.factors, "cpu_s": Range(1.0, 0.75, half)})
-    if given is not None and starts_slowly:
-        change = Change(factors={**change.factors, "startup_s": Range(1.0, 0.75, half)})
+    source, others = faster_source(Range(0.97, 1 - share * 0.35, half)), ("cpu_s", *["startup_s"] * starts_slowly)
+    change = Change(factors={**source.factors, **dict.fromkeys(others, Range(1.0, 0.75, half))})
     first = re.match(r"(\w+)\(([^()]*)\)", inputs)
     return Found(
         title="The inputs are float64",

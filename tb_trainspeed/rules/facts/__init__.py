@@ -4,11 +4,11 @@ from tb_trainspeed.rules.facts import data as data  # for its facts; the others 
 from tb_trainspeed.rules.facts.machine import mean, release_of, takes_turns
 from tb_trainspeed.rules.facts.model import sample_flops, sizes
 from tb_trainspeed.rules.facts.registry import FACTS
-from tb_trainspeed.rules.facts.steady import COMPUTING, Steady, pauses_of, steady_of, typical_of
+from tb_trainspeed.rules.facts.steady import COMPUTING, Steady, steady_of, typical_of
 from tb_trainspeed.rules.facts.step_parts import seconds_of
 from tb_trainspeed.rules.facts.timing import BATCH_HOOKS
 
 __all__ = [
-    "BATCH_HOOKS", "COMPUTING", "FACTS", "Steady", "mean", "pauses_of", "release_of", "sample_flops", "seconds_of",
+    "BATCH_HOOKS", "COMPUTING", "FACTS", "Steady", "mean", "release_of", "sample_flops", "seconds_of",
     "sizes", "steady_of", "takes_turns", "typical_of",
 ]  # fmt: skip

@@ -35,7 +35,7 @@ def steady_of(profile: Profile) -> Steady | None:
     return Steady((ledger.wall_s - one_off) / epochs, epochs, ledger.steps / epochs, phases)
 
 
-def pauses_of(profile: Profile) -> dict[str, float]:
+def _pauses_of(profile: Profile) -> dict[str, float]:
     """What the training itself does not need, mean seconds of a steady epoch by phases: chance, and our measuring.
 
     A new epoch lets the old iterator of tf.data go, which joins the thread of its autotuner; until that wakes the epoch
@@ -60,7 +60,7 @@ def typical_of(profile: Profile) -> Steady | None:
     steady = steady_of(profile)
     if steady is None:
         return None
-    pauses = pauses_of(profile)
+    pauses = _pauses_of(profile)
     phases = {name: max(0.0, value - pauses.get(name, 0.0) * steady.epochs) for name, value in steady.phases.items()}
     left_out = sum(steady.phases.values()) - sum(phases.values())
     return Steady(steady.epoch_s - left_out / steady.epochs, steady.epochs, steady.steps_per_epoch, phases)
