@@ -96,7 +96,7 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             self._safely(lambda: self._end(session, "finished"))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._tell(lambda session: session.recorder.epoch_begin(epoch))
+        self._tell(lambda session: session.epoch_begin(epoch))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._tell(lambda session: session.recorder.epoch_end(logs))

@@ -5,14 +5,20 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.zoo.case import EVERYWHERE, Fit, case
+from benchmarks.zoo.case import Fit, case
 from benchmarks.zoo.trainings import Folder, convnet, fit, mlp, numbers
 
 
-@case("float64_arrays", "TR01", on=EVERYWHERE, note="the conversion is not timed; its share is taken from the bytes")
+@case("float64_arrays", "TR01", on=("jax", "torch"))
 def _float64(fixed: bool) -> Fit:
     x, y = numbers(1024 * 20, 1600)
     return fit(mlp(1600, 16, 1), x if fixed else x.astype("float64"), y, batch_size=1024)
+
+
+@case("float64_arrays_converted_once", "TR01", total=True)
+def _float64_start(fixed: bool) -> Fit:
+    x, y = numbers(2048 * 200, 200)
+    return fit(mlp(200, 16, 1), x if fixed else x.astype("float64"), y, batch_size=2048, epochs=2)
 
 
 def _wide_softmax(classes: int, loss: str) -> Any:

@@ -29,14 +29,32 @@ _COLLECTS_UNDER_LOCK = sys.version_info[:2] == (3, 11)
 _FIRST_SAMPLES, _SLOWER = 300, 5
 _LATE = 0.6
 _SPOTS = 12
+_ENOUGH_SAMPLES = 30
+
+_Spot = tuple[str, str, int, str, str]
+
+
+class _Tally:
+    """What calls of the code that makes batches took, and where samples found it."""
+
+    def __init__(self) -> None:
+        self.calls = self.wall_ns = self.cpu_ns = 0
+        self.stacks: collections.Counter[_Spot] = collections.Counter()
+        self.samples = self.held = 0
+
+    @property
+    def call_ns(self) -> float:
+        return self.wall_ns / max(1, self.calls)
 
 
 class SourceClock:
-    """Counts calls of the code that makes batches, in however many threads; another thread reads."""
+    """Counts calls of the code that makes batches, in however many threads; another thread reads.
+
+    The first epoch, in which caches are filled and libraries imported, is set aside as soon as there is another.
+    """
 
     def __init__(self, name: str):
         self.name = name
-        self.calls = self.wall_ns = self.cpu_ns = 0
         #: Thread -> (wall, cpu) when the call began that runs in it.
         self.running: dict[int, tuple[int, int]] = {}
         #: What failed here; from then on nothing is counted.
@@ -46,8 +64,17 @@ class SourceClock:
         self.batch: str | None = None
         self.rows: dict[str, Any] = {}
         self._lock = threading.Lock()
-        self._stacks: collections.Counter[tuple[str, str, int, str, str]] = collections.Counter()
-        self._samples = self._held = 0
+        self._first, self._now = _Tally(), _Tally()
+
+    @property
+    def called(self) -> bool:
+        return bool(self._now.calls or self._first.calls)
+
+    def epoch_over(self) -> None:
+        """An epoch is over: what came in the first one is not what recurs."""
+        with self._lock:
+            if not self._first.calls:
+                self._first, self._now = self._now, _Tally()
 
     def timed(self, make: Callable[[], Any]) -> Any:
         """Runs `make` with the clocks on. What fails here is counted as not measured; what `make` raises is its own."""
@@ -67,9 +94,9 @@ class SourceClock:
         wall, cpu = self.running.pop(threading.get_ident())
         cpu, wall = time.thread_time_ns() - cpu, time.perf_counter_ns() - wall
         with self._lock:
-            self.cpu_ns += cpu
-            self.wall_ns += wall
-            self.calls += 1
+            self._now.cpu_ns += cpu
+            self._now.wall_ns += wall
+            self._now.calls += 1
 
     def _see(self, batch: Any) -> None:
         self.batch_size, self.batch_bytes = size_of(batch)
@@ -91,23 +118,30 @@ class SourceClock:
         """
         frames = _current_frames() if self.running else {}
         spots = [spot for thread in tuple(self.running) if (spot := _locate(frames.get(thread)))]
+        tally = self._now
         for spot in spots:
-            if sum(self._stacks.values()) < 100_000 and (spot in self._stacks or len(self._stacks) < 1000):
-                self._stacks[spot] += 1
-        self._samples += bool(spots)
-        self._held += held and bool(spots)
+            if sum(tally.stacks.values()) < 100_000 and (spot in tally.stacks or len(tally.stacks) < 1000):
+                tally.stacks[spot] += 1
+        tally.samples += bool(spots)
+        tally.held += held and bool(spots)
         return bool(spots)
 
     @property
     def sampled(self) -> int:
-        return sum(self._stacks.values())
+        return sum(self._now.stacks.values())
 
     def facts(self) -> Source:
-        stacks = self._stacks.copy()
+        with self._lock:
+            first, now = self._first, self._now
+        times = now if now.calls else first
+        like_first = 2 * times.call_ns >= first.call_ns
+        sampled = [now] if now.samples >= _ENOUGH_SAMPLES else [first, now] if like_first else []
+        stacks = sum((tally.stacks.copy() for tally in sampled), collections.Counter[_Spot]())
+        samples, held = sum(tally.samples for tally in sampled), sum(tally.held for tally in sampled)
         total = max(1, sum(stacks.values()))
         spots = tuple(HotSpot(*spot, count / total) for spot, count in stacks.most_common(_SPOTS))
-        held = self._held / self._samples if self._samples else None
-        return Source(self.name, self.calls, self.wall_ns * 1e-9, self.cpu_ns * 1e-9, spots, held)
+        gil_share = held / samples if samples else None
+        return Source(self.name, times.calls, times.wall_ns * 1e-9, times.cpu_ns * 1e-9, spots, gil_share)
 
 
 def _current_frames() -> dict[int, FrameType]:
@@ -158,7 +192,7 @@ def is_library(path: str) -> bool:
     return path != _DEMO and path.startswith(("<", _OWN_FOLDER, *_LIBRARY_FOLDERS))
 
 
-def _locate(frame: FrameType | None) -> tuple[str, str, int, str, str] | None:
+def _locate(frame: FrameType | None) -> _Spot | None:
     """Returns (function, file, line, callee, library) of the innermost frame of the user's own code."""
     callee, library = "", ""
     while frame is not None:

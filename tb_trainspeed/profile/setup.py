@@ -166,8 +166,8 @@ class HotSpot:
 class Source:
     """The Python code that makes batches: `PyDataset.__getitem__`, a generator's or a `DataLoader`'s `next`.
 
-    Times are sums over all calls, in all threads that make batches. `gil_share` is the share of samples that found
-    Python's global interpreter lock held.
+    Times are sums over the calls of all epochs after the first, of the first while there is no other, in all threads
+    that make batches. `gil_share` is the share of samples that found Python's global interpreter lock held.
     """
 
     name: str

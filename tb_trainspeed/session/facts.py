@@ -127,7 +127,7 @@ class FitFacts:
             data = dataclasses.replace(data, **rows)
         if self.source and self.source.error:
             self._guard.note("source", self.source.error)
-        elif self.source and self.source.calls:
+        elif self.source and self.source.called:
             made = self.source
             data = dataclasses.replace(
                 data,

@@ -196,6 +196,11 @@ class FitSession:
         else:
             self._guard.not_measured["resources"] = "max_overhead=0 switches their samples off"
 
+    def epoch_begin(self, epoch: int) -> None:
+        if self._facts.source and self.recorder.steps:
+            self._facts.source.epoch_over()
+        self.recorder.epoch_begin(epoch)
+
     def epoch_steps_begin(self) -> None:
         """Puts the clocks around a train function that was made during the fit, as for unfreezing layers."""
         current = self._model.train_function

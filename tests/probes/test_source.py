@@ -25,8 +25,39 @@ def test_what_raises_is_counted_too():
     clock = SourceClock("generator")
     with pytest.raises(StopIteration):
         clock.timed(lambda: next(iter(())))
-    assert clock.calls == 1
+    assert clock.facts().calls == 1
     assert not clock.running
+
+
+def seen_for(clock, batch_s, batches, samples, callee):
+    """An epoch in which a batch took so long, and samples found the code in this callee."""
+    tally = clock._now
+    tally.calls, tally.wall_ns, tally.cpu_ns = batches, int(batches * batch_s * 1e9), 0
+    tally.stacks[("load", "mine.py", 1, callee, "PIL")] = tally.samples = tally.held = samples
+
+
+@pytest.mark.parametrize(
+    ("batch_s", "samples", "callees"),
+    [
+        (0.04, 40, {"roll"}),  # enough samples of what recurs
+        (0.04, 10, {"open", "roll"}),  # too few, and the first epoch was no different
+        (0.004, 40, {"roll"}),
+        (0.004, 10, set()),  # too few, and the first epoch was: a cache was filled in it
+    ],
+)
+def test_the_first_epoch_is_set_aside(batch_s, samples, callees):
+    clock = SourceClock("Mine.__getitem__")
+    clock.epoch_over()  # before the first, and so no end of one
+    seen_for(clock, 0.05, 20, 50, "open")
+    assert clock.facts().calls == 20
+    clock.epoch_over()
+    assert (clock.facts().calls, len(clock.facts().hot_spots)) == (20, 1)  # nothing yet of what recurs
+    seen_for(clock, batch_s, 10, samples, "roll")
+    clock.epoch_over()  # the third goes to the second
+    facts = clock.facts()
+    assert (facts.calls, facts.wall_s) == (10, pytest.approx(10 * batch_s))
+    assert {spot.callee for spot in facts.hot_spots} == callees
+    assert (facts.gil_share is None) == (not callees)
 
 
 @pytest.mark.parametrize("on", [True, False])

@@ -8,13 +8,17 @@ from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, line, silent
 
 TR01 = {
-    "data": Data(inputs_bytes=8 * 10**8),
     "inputs": "float64(1000000, 100), int64(1000000,)",
+    "adapter": "ArrayDataAdapter",
+    "backend": "jax",
     "input_share": 0.3,
     "wait_s": 0.001,
     "startup_s": 1.0,
+    "restart_s": 0.2,
     "wall_s": 60.0,
+    "steady": STEADY,
 }
+TR01_BATCHES = {"adapter": "PyDatasetAdapter", "inputs": "float64(64, 32), int64(64,)"}
 TR02 = {
     "data": Data(one_hot_classes=5000),
     "loss": "categorical_crossentropy",
@@ -63,8 +67,9 @@ FIRES = [
         python_s={"debug_callback": 0.001},
     ),
     fires(transfer.no_device_prefetch, TR06),
-    fires(transfer.float64_inputs, TR01, "waits"),
-    fires(transfer.float64_inputs, TR01, "starts slowly", input_share=0.0, startup_s=20.0),
+    fires(transfer.float64_inputs, TR01, "every epoch", input_share=0.0, startup_s=0.0),
+    fires(transfer.float64_inputs, TR01, "every batch", **TR01_BATCHES),
+    fires(transfer.float64_inputs, TR01, "starts slowly", backend="tensorflow", startup_s=1.0, wall_s=10.0),
     fires(transfer.one_hot_huge_classes, TR02),
     fires(transfer.float32_images, TR03),
     fires(transfer.arrays_copied, TR04),
@@ -89,7 +94,10 @@ SILENT = [
     silent(transfer.no_device_prefetch, TR06, Passed, "hidden", transfer_share=0.049),
     silent(transfer.float64_inputs, TR01, Passed, "labels only", inputs="float32(64, 32), float64(64,)"),
     silent(transfer.float64_inputs, TR01, Passed, "single precision", inputs="float32(64, 32), int64(64,)"),
-    silent(transfer.float64_inputs, TR01, Passed, "hardly waits", input_share=0.14),
+    silent(transfer.float64_inputs, TR01, Passed, "hardly waits", **TR01_BATCHES, input_share=0.14),
+    silent(transfer.float64_inputs, TR01, Passed, "quick between epochs", restart_s=0.19, startup_s=6.0),
+    silent(transfer.float64_inputs, TR01, Passed, "starts quickly", backend="tensorflow", startup_s=0.99, wall_s=10.0),
+    silent(transfer.float64_inputs, TR01, Passed, "small", inputs="float64(124999, 100)"),
     silent(transfer.one_hot_huge_classes, TR02, NotApplicable, "smoothed", data=Data()),
     silent(transfer.one_hot_huge_classes, TR02, Passed, "few classes", data=Data(one_hot_classes=999)),
     silent(transfer.one_hot_huge_classes, TR02, NotApplicable, "sparse", loss="sparse_categorical_crossentropy"),
