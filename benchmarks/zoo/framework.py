@@ -51,8 +51,10 @@ def _sequence_model(**options: Any) -> Any:
 
 @case("variable_lengths_compiled", "FW02", on=("tensorflow", "jax"), total=True)
 def _variable_lengths(fixed: bool) -> Fit:
-    lengths = [64] * 16 if fixed and keras.backend.backend() == "jax" else list(range(32, 64, 2))
+    lengths = list(range(32, 64, 2))
     on_tensorflow = keras.backend.backend() == "tensorflow"
+    if fixed and not on_tensorflow:
+        lengths = [next(padded for padded in (16, 32, 48, 64) if padded >= length) for length in lengths]
     options: dict[str, Any] = {"jit_compile": not fixed} if on_tensorflow else {}
     return fit(_sequence_model(**options), _sequences(lengths))
 
