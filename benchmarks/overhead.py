@@ -1,6 +1,6 @@
 """What the callback costs: the same fit with and without it, in turn, in one process.
 
-    python -m benchmarks.overhead [--steps-ms 1 5 20 100] [--rounds N] [--json FILE]
+    python -m benchmarks.overhead [--steps-ms 1 5 20 100] [--rounds N] [--only NAME ...] [--json FILE]
     python -m benchmarks.overhead --long
 
 A round is a fit with each candidate, and a plain fit before, between and after. `a step` is the median over rounds of
@@ -215,6 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps-ms", type=float, nargs="*", default=[1.0, 5.0, 20.0, 100.0])
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="callbacks, as the table names them")
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--json")
     arguments = parser.parse_args()
@@ -231,8 +232,11 @@ def main() -> None:
                 )
         else:
             print("| backend | step | with | a step | | a fit |\n|---|---|---|---|---|---|", flush=True)
+            made = candidates(folder)
+            for name in made.keys() - set(arguments.only or made):
+                del made[name]
             for step_ms in arguments.steps_ms:
-                for result in compare(Trial(step_ms * 1e-3), candidates(folder), arguments.rounds):
+                for result in compare(Trial(step_ms * 1e-3), made, arguments.rounds):
                     results.append(result)
                     print(row(result), flush=True)
     if arguments.json:

@@ -175,14 +175,14 @@ def _phase(callback: Any, hook: str) -> str:
 def _timed_hook(
     method: Callable[..., Any], row: HookRow, recorder: FitRecorder, failed: Callable[[], None]
 ) -> Callable[..., Any]:
-    clock, owner = recorder.clock, threading.get_ident()
+    owner = threading.get_ident()
 
     @functools.wraps(method)
     def hook(*args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() != owner:
             return method(*args, **kwargs)
         outer, recorder.active_row = recorder.active_row, row
-        begin = clock.push(row)
+        begin = recorder.enter(row)
         try:
             result = method(*args, **kwargs)
         except BaseException:

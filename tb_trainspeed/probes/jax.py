@@ -80,10 +80,11 @@ def time_steps(
     follows = bool(model.jit_compile) and not model.run_eagerly and not getattr(jax.config, "jax_disable_jit", False)
     if budget and follows:
         recorder.follow_device(budget)
+    recorder.may_wait = not (budget and follows)
 
     @functools.wraps(train_function)
     def timed(state: Any, iterator: Iterator[Any]) -> Any:
-        if deep:
+        if deep and not recorder.later.steps:
             deep.before_step()
         recorder.step_begin(False)
         try:
@@ -99,11 +100,13 @@ def time_steps(
             lambda: source.shapes_of(getattr(iterator, "last", None)),
         )
         if isinstance(iterator, TimedBatches):
-            seen(iterator.last)
+            if not recorder.later.steps:
+                seen(iterator.last)
             iterator.last = None
-        recorder.sample_device()
-        if deep:
-            deep.after_step()
+        if not recorder.later.steps:
+            recorder.sample_device()
+            if deep:
+                deep.after_step()
         return outputs
 
     return timed

@@ -84,6 +84,8 @@ def time_steps(
     batch: Any = None
     naming, undo = deep is not None and not _trace_counter(train_function)(), Undo()
 
+    recorder.may_wait = True
+
     def shapes() -> str:
         return source.shapes_of(batch)
 
@@ -96,9 +98,10 @@ def time_steps(
         ready.measure_sometimes()
 
     def fetch(iterator: Any) -> Any:
-        recorder.clock.push("trainspeed")
-        recorder.safely(lambda: calibrate(iterator))
-        recorder.clock.pop()
+        if not recorder.later.steps:
+            recorder.clock.push("trainspeed")
+            recorder.safely(lambda: calibrate(iterator))
+            recorder.clock.pop()
         begin = time.perf_counter_ns()
         batch = next(iterator)
         recorder.fetched(time.perf_counter_ns() - begin, ready.cost_ns if ready else 0)
@@ -129,7 +132,7 @@ def time_steps(
         if naming:
             naming = False
             recorder.safely(lambda: name_metrics(model, train_function, undo))
-        if deep:
+        if deep and not recorder.later.steps:
             deep.before_step()
         apart = fetch_apart and isinstance(iterator, tf.data.Iterator)
         recorder.step_begin(apart)
@@ -141,11 +144,12 @@ def time_steps(
         finally:
             undo.run()
         recorder.step_end(traced, None, shapes)
-        if batch is not None:
-            seen(batch)
+        if not recorder.later.steps:
+            if batch is not None:
+                seen(batch)
+            if deep:
+                deep.after_step()
         batch = None
-        if deep:
-            deep.after_step()
         return outputs
 
     return timed

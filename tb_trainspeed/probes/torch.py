@@ -54,12 +54,13 @@ def time_steps(
     follows = budget is not None and torch.cuda.is_available()
     if budget and follows:
         recorder.follow_device(budget)
+    recorder.may_wait = not follows
 
     run = functools.partial(deep.run, train_function) if deep else train_function
 
     @functools.wraps(train_function)
     def timed(data: Any) -> Any:
-        if deep:
+        if deep and not recorder.later.steps:
             deep.before_step()
         recorder.step_begin(False)
         try:
@@ -69,10 +70,11 @@ def time_steps(
             failed()
             raise
         recorder.step_end(traced, _Event, lambda: source.shapes_of(data))
-        seen(data[0])
-        recorder.sample_device()
-        if deep:
-            deep.after_step()
+        if not recorder.later.steps:
+            seen(data[0])
+            recorder.sample_device()
+            if deep:
+                deep.after_step()
         return logs
 
     return timed

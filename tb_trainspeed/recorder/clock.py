@@ -17,7 +17,9 @@ class PhaseClock:
     """
 
     def __init__(self, base: Hashable, now: Callable[[], int] = time.perf_counter_ns, start_ns: int | None = None):
-        self._now = now
+        self.now = now
+        #: Set while something is yet to be charged: it does so, and is to be called before any other charge.
+        self.catch_up: Callable[[], None] | None = None
         self._stack: list[Hashable] = [base]
         self.start_ns = self._last = now() if start_ns is None else start_ns
         self.totals: collections.defaultdict[Hashable, int] = collections.defaultdict(int)
@@ -32,10 +34,12 @@ class PhaseClock:
             self._history = collections.deque(maxlen=_HISTORY)
         return self._history
 
-    def tick(self) -> int:
-        """Charges what elapsed to the slot in charge; returns the time, ns."""
+    def tick(self, at_ns: int | None = None) -> int:
+        """Charges what elapsed until now, or until `at_ns`, to the slot in charge; returns the time, ns."""
+        if at_ns is None and self.catch_up:
+            self.catch_up()
         self._changes += 1
-        now, slot = self._now(), self._stack[-1]
+        now, slot = self.now() if at_ns is None else at_ns, self._stack[-1]
         self.totals[slot] += now - self._last
         if self._history is not None:
             self._history.append((self._last, now, slot))
@@ -43,23 +47,23 @@ class PhaseClock:
         self._changes += 1
         return now
 
-    def push(self, slot: Hashable) -> int:
+    def push(self, slot: Hashable, at_ns: int | None = None) -> int:
         """Charges to `slot` until `pop`; returns the time, ns."""
-        now = self.tick()
+        now = self.tick(at_ns)
         self._stack.append(slot)
         self.transitions += 1
         return now
 
-    def pop(self) -> int:
+    def pop(self, at_ns: int | None = None) -> int:
         """Goes back to the slot that was charged before the last `push`; returns the time, ns."""
-        now = self.tick()
+        now = self.tick(at_ns)
         if len(self._stack) > 1:
             self._stack.pop()
         return now
 
-    def switch(self, slot: Hashable) -> int:
+    def switch(self, slot: Hashable, at_ns: int | None = None) -> int:
         """Makes `slot` the one that is charged while nothing is pushed; returns the time, ns."""
-        now = self.tick()
+        now = self.tick(at_ns)
         self._stack[0] = slot
         self.transitions += 1
         return now
@@ -74,6 +78,8 @@ class PhaseClock:
     def read(self) -> tuple[int, dict[Hashable, int]]:
         """Returns the time and a copy of the totals up to it, consistent even when called from another thread.
 
+        While something is yet to be charged, it is the time up to which all was.
+
         Every change counts up before and after: an even count that is the same around the copy proves that none was
         under way (a sequence lock, as in the Linux kernel). A Ctrl-C in a change leaves it odd: the last is used.
         """
@@ -81,7 +87,7 @@ class PhaseClock:
             changes = self._changes
             last, slot = self._last, self._stack[-1]
             totals = dict(self.totals)
-            now = self._now()
+            now = last if self.catch_up else self.now()
             if changes % 2 == 0 and self._changes == changes:
                 break
             time.sleep(0)  # lets the other thread finish

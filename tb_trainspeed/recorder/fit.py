@@ -1,275 +1,46 @@
 """The recorder of one fit: clock transitions and step events in, the dynamic part of a `Profile` out."""
 
 import dataclasses
-import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from tb_trainspeed.profile import Marker, Profile
-from tb_trainspeed.recorder.budget import Budget
-from tb_trainspeed.recorder.clock import PhaseClock
+from tb_trainspeed.profile import Profile
 from tb_trainspeed.recorder.curves import Curves
-from tb_trainspeed.recorder.device import DeviceQueue, Done
-from tb_trainspeed.recorder.epochs import EpochTimes
 from tb_trainspeed.recorder.hooks import HookRow, HookTable
-from tb_trainspeed.recorder.ledger import CALL, DEVICE, FETCH, FIRST_WAIT, GAP, Mark, Scale, ledger_between, shares_of
-from tb_trainspeed.recorder.markers import Markers
+from tb_trainspeed.recorder.ledger import FIRST_WAIT, Scale, ledger_between, shares_of
 from tb_trainspeed.recorder.sketch import Sketch
-from tb_trainspeed.recorder.steps import StepTimes
-from tb_trainspeed.recorder.timeline import Buckets
-from tb_trainspeed.recorder.traces import Traces
+from tb_trainspeed.recorder.stepping import StepRecorder
 from tb_trainspeed.recorder.validation import ValidationTimes
 
 
-class FitRecorder:
+class FitRecorder(StepRecorder):
     """Records one fit. All methods but `fill` must be called from the thread that runs the fit.
 
     Args:
         start_ns: when the fit started, on the clock `now`.
-        now: the clock, nanoseconds.
-        cpu_now: CPU time of the process, nanoseconds.
-        thread_now: CPU time of the calling thread, nanoseconds.
+        clocks: others than the machine's, see `StepRecorder`.
     """
 
-    def __init__(
-        self,
-        start_ns: int | None = None,
-        now: Callable[[], int] = time.perf_counter_ns,
-        cpu_now: Callable[[], int] = time.process_time_ns,
-        thread_now: Callable[[], int] = time.thread_time_ns,
-    ):
-        self.clock = PhaseClock("startup", now, start_ns)
+    def __init__(self, start_ns: int | None = None, **clocks: Callable[[], int]):
+        super().__init__(start_ns, **clocks)
         self.hooks = HookTable()
         self.active_row: HookRow | None = None
         self.transition_cost_ns = 0.0
-        self.finished_ns: int | None = None
-        self._thread_now = thread_now
-        self._times = StepTimes(cpu_now)
-        self._steps = self._first_steps = self._waits = 0
-        self._batches_per_epoch: int | None = None
-        self._begin_ns = self._call_ns = self._slowest_ns = self._fetched_in_call = 0
-        self._device: DeviceQueue | None = None
-        #: Whether what the main thread computes inside the train function is dispatch; else it may be the step itself.
-        self.call_dispatches = True
         #: Phases that deep samples of this fit do not tell apart.
         self.untold: frozenset[str] = frozenset()
-        self._fetches_of_epoch = self._fetch_begin_ns = self._fetch_total = self._fetch_thread_ns = 0
-        self._fetch_slot = FIRST_WAIT
-        self._just_traced = False
-        self._sample_open = self._perturbed = False
-        #: How many times as long as others the steps of the last sample took, if there are others.
-        self.sample_slowdown: float | None = None
-        self._sampled_ns = self._sampled_calls = 0
-        self._totals_at_begin: dict[str, int] = {}
-        self._thread_begin = 0
-        self._traces = Traces()
-        self._in_epoch = False
-        self._step_of_epoch = 0
-        #: What the boundary between epochs had taken when nothing was left to do but to let an iterator go.
-        self._releasing_from: int | None = None
-        self._gap_before = 0
-        self._epochs, self._validation, self._curves = EpochTimes(), ValidationTimes(), Curves()
-        self._buckets = Buckets(self._mark(self.clock.start_ns))
-        self._markers = Markers()
+        self.finished_ns: int | None = None
+        self._validation, self._curves = ValidationTimes(), Curves()
 
     def safely(self, action: Callable[[], None]) -> None:
         """Runs `action` under the same guard as all other methods here."""
         action()
 
-    # --- an asynchronous device
-
-    def follow_device(self, budget: Budget) -> None:
-        """The device runs behind the host from now on: `step_end` is told when it is done with a step."""
-        self._device = DeviceQueue(self.clock, DEVICE, self._step_ended, budget)
-
-    def _step_ended(self, duration_ns: int) -> None:
-        if self._perturbed:
-            return
-        self._times.step.add(duration_ns // self._times.per_call)
-        self._slowest_ns = max(self._slowest_ns, duration_ns)
-
-    def sample_device(self) -> None:
-        """Waits for the device where that tells how long a step takes, if the budget has room for that."""
-        if self._device and not self._just_traced:  # the first run of a compiled step takes longer
-            self._device.sample()
-
-    def drain_device(self) -> None:
-        """Waits for the device, where Keras does so anyway."""
-        if self._device:
-            self._device.drain()
-
-    # --- deep samples
-
-    @property
-    def steps(self) -> int:
-        """Steps so far."""
-        return self._steps
-
-    @property
-    def just_traced(self) -> bool:
-        """Whether the last call of the train function traced."""
-        return self._just_traced
-
-    def sample_begin(self) -> None:
-        """The steps from here on are sampled: their times are left out of what a step takes."""
-        self._sample_open = self._perturbed = True
-        self._sampled_calls = 0
-        self._sampled_ns = -self.clock.totals[DEVICE] if self._device else 0
-
-    def sample_end(self) -> int:
-        """The sample is over. Returns what it made the steps longer, ns, which is charged to ourselves."""
-        self._sample_open = False
-        slot, spent_ns, ordinary = CALL, self._sampled_ns, self._times.call
-        if self._device:
-            slot, spent_ns, ordinary = DEVICE, spent_ns + self.clock.totals[DEVICE], self._times.step
-        self.sample_slowdown = None
-        if not ordinary.count:  # there is no other step to compare with
-            return 0
-        per_call = self._times.per_call if self._device else 1
-        ordinary_ns = ordinary.quantiles_ns(0.5)[0] * per_call * self._sampled_calls
-        self.sample_slowdown = spent_ns / ordinary_ns if ordinary_ns else None
-        extra_ns = max(0, int(spent_ns - ordinary_ns))
-        self.clock.move(slot, "trainspeed", extra_ns)
-        return extra_ns
-
-    def _poll_device(self, now: int) -> None:
-        if self._device:
-            self._device.poll(now)
-
-    # --- fetches on the host
-
-    def fetch_begin(self) -> None:
-        """Keras asks for the next batch, outside its train function or in it."""
-        self._fetch_slot = FIRST_WAIT if self._fetches_of_epoch == 0 else "input_wait"
-        self._fetch_begin_ns = self.clock.push(self._fetch_slot)
-        self._fetch_total = self.clock.totals[self._fetch_slot]
-        self._fetch_thread_ns = self._thread_now()
-        self._poll_device(self._fetch_begin_ns)
-
-    def fetch_end(self, found: bool) -> None:
-        """The batch is there, or there is none left."""
-        now = self.clock.pop()
-        self._poll_device(now)
-        self._fetched_in_call += now - self._fetch_begin_ns
-        self._thread_begin += self._thread_now() - self._fetch_thread_ns
-        self._fetches_of_epoch += 1
-        if found:
-            self._waits += 1
-        else:
-            self.clock.move(self._fetch_slot, "epoch_restart", self.clock.totals[self._fetch_slot] - self._fetch_total)
-
-    def released(self, duration_ns: int) -> None:
-        """The iterator over the batches of an epoch was let go, which took this long."""
-        self._epochs.released(duration_ns)
-
-    # --- steps
-
-    def step_begin(self, fetches: bool) -> int:
-        """The train function was called; `fetches` says that the batch is fetched apart. Returns the time, ns."""
-        now = self.clock.switch(FETCH if fetches else CALL)
-        if not self._steps:
-            self._buckets.start(self._mark(now))
-        if self._in_epoch:
-            self._end_step(now, now)
-            self._perturbed = self._sample_open
-            self._times.cpu_begin(self._steps)
-        self._in_epoch = True
-        if fetches:  # as on TensorFlow; who fetches by himself also tells of the end of his iterator
-            self._let_go()
-        self._releasing_from = None
-        if self._device:
-            self._device.poll(now)
-            if not self._step_of_epoch:
-                self._device.epoch_begin(now)
-        self._begin_ns = self._call_ns = now
-        self._fetched_in_call = 0
-        self._thread_begin = self._thread_now()
-        self._totals_at_begin = {slot: self.clock.totals[slot] for slot in (FETCH, CALL)}
-        return now
-
-    def fetched(self, fetch_ns: int, ready_ns: int) -> None:
-        """The batch is there. `ready_ns` is what a fetch costs when the batch is ready; twice that is still ready."""
-        self._call_ns = self.clock.switch(CALL)
-        # A pause of the garbage collector in the fetch was charged as such: it is no wait.
-        fetch_ns = min(fetch_ns, self.clock.totals[FETCH] - self._totals_at_begin[FETCH])
-        if fetch_ns > 2 * ready_ns:
-            wait_ns = fetch_ns - ready_ns
-            self.clock.move(FETCH, "input_wait" if self._step_of_epoch else FIRST_WAIT, wait_ns)
-        self._waits += 1
-        self._thread_begin = self._thread_now()
-
-    def step_end(
-        self,
-        traced: Callable[[], bool],
-        ended: Callable[[], Done | None] | None = None,
-        batch: Callable[[], str] | None = None,
-    ) -> None:
-        """The train function returned. `traced` tells whether it traced; asked only after a suspiciously long call.
-
-        On an asynchronous device `ended` gives what asks, and waits for, the end of the step. `batch` describes the
-        batch, which is the usual reason for tracing once more.
-        """
-        now = self.clock.switch(GAP)
-        duration = now - self._call_ns - self._fetched_in_call
-        times = self._times
-        typical = times.call.total_ns / times.call.count if times.call.count else 0.0
-        self._just_traced = self._traces.suspects(self._steps, duration, typical) and traced()
-        if self._device:
-            self._device.poll(now, idle_if_unknown=self._just_traced)
-        if self._just_traced:
-            if self._traces.add(duration, self.clock.totals[CALL] - self._totals_at_begin[CALL]):
-                self._marker("compilation", self._call_ns, duration, batch() if batch else "")
-        elif self._perturbed:
-            self._sampled_calls += 1
-            self._sampled_ns += 0 if self._device else duration
-        else:
-            times.call.add(duration)
-            times.dispatch_ns += self._thread_now() - self._thread_begin
-        if self._device:
-            done = ended() if ended else None
-            running = done is not None and not done.is_ready()
-            if not running and not self._just_traced:  # it was computed in the call
-                times.computed_in_call += 1
-                self.clock.move(CALL, DEVICE, self.clock.totals[CALL] - self._totals_at_begin[CALL])
-            self._device.dispatched(now, done if running else None)
-        made = times.per_call
-        if self._batches_per_epoch:  # the last call of an epoch may make fewer
-            made = max(1, min(made, self._batches_per_epoch - self._step_of_epoch))
-        if not self._step_of_epoch:
-            self._first_steps += 1
-        self._steps += made
-        self._step_of_epoch += made
-        self._gap_before = self.clock.totals[GAP]
-
-    def step_abort(self) -> None:
-        """The train function found no more data, or failed: what it took belongs to the end of the epoch."""
-        before = self._totals_at_begin
-        self.clock.switch("epoch_restart")
-        for slot in (FETCH, CALL):
-            self.clock.move(slot, "epoch_restart", self.clock.totals[slot] - before[slot])
-        self._in_epoch = False
-        self._times.cpu_end(self._steps)
-
-    def _end_step(self, end_ns: int, now: int) -> None:
-        if not self._device:  # else the device tells when its steps end
-            self._step_ended(end_ns - self._begin_ns)
-        if self._buckets.full(self._steps):
-            self._buckets.add(self._mark(now))
-            self._slowest_ns = 0
-
     # --- epochs and validation
-
-    def expect(self, steps_per_call: int, batches_per_epoch: int | None) -> None:
-        """One call of the train function makes this many steps; an epoch has this many batches, if that is known."""
-        self._times.per_call, self._batches_per_epoch = max(1, steps_per_call), batches_per_epoch
-
-    def new_function(self) -> None:
-        """The next step is one of another train function, whose first calls trace however short they are."""
-        self._traces.new_function(self._steps)
 
     def epoch_begin(self, epoch: int) -> None:
         """An epoch starts: what came since the last one belongs to that one."""
         self._leave_steps("epoch_restart")
+        self.later.forbid()  # for what is measured from its first step on
         if self._steps:
             mark = self._mark(self.clock.switch("epoch_restart"))
             if not self._epochs.are_steady:
@@ -286,23 +57,6 @@ class FitRecorder:
         self._let_go()  # what is left of a validation
         self._epochs.count += 1
         self._curves.add(logs or {})
-
-    def _let_go(self) -> None:
-        if self._releasing_from is not None:
-            self._epochs.released(self.clock.totals["epoch_restart"] - self._releasing_from)
-            self._releasing_from = None
-
-    def _leave_steps(self, phase: str) -> None:
-        """After the last step of an epoch: the gap since it was no gap between steps but the beginning of `phase`."""
-        if not self._in_epoch:
-            return
-        self._in_epoch = False
-        now = self.clock.switch(phase)
-        self._poll_device(now)
-        gap = self.clock.totals[GAP] - self._gap_before
-        self.clock.move(GAP, phase, gap)
-        self._end_step(now - gap, now)
-        self._times.cpu_end(self._steps)
 
     def validation_begin(self, batches: int | None = None) -> None:
         """A validation starts; it has this many batches, if that is known."""
@@ -336,9 +90,26 @@ class FitRecorder:
         """Returns a new row of the table of callbacks."""
         return self.hooks.add(callback, hook, phase)
 
+    def enter(self, row: HookRow) -> int:
+        """A hook is called. Returns the time, ns, for `leave`."""
+        now = self.clock.now()
+        (self.later.tell if row.of_batch else self._tell_now)(self._enter, now, row)
+        return now
+
     def leave(self, row: HookRow, begin_ns: int) -> None:
-        """A hook that was pushed at `begin_ns` returned."""
-        now = self.clock.pop()
+        """A hook that was entered at `begin_ns` returned."""
+        now = self.clock.now()
+        (self.later.tell if row.of_batch else self._tell_now)(self._leave, now, row, begin_ns)
+
+    def _tell_now(self, action: Callable[..., None], now: int, *arguments: Any) -> None:
+        self.later.catch_up()
+        action(now, *arguments)
+
+    def _enter(self, now: int, row: HookRow) -> None:
+        self.clock.push(row, now)
+
+    def _leave(self, now: int, row: HookRow, begin_ns: int) -> None:
+        self.clock.pop(now)
         row.calls += 1
         if now - begin_ns > row.max_ns:
             row.max_ns = now - begin_ns
@@ -350,16 +121,6 @@ class FitRecorder:
         self.hooks.nested_call(row, function, duration_ns)
 
     # --- out
-
-    def _marker(self, kind: str, at_ns: int, duration_ns: int, label: str = "") -> None:
-        at_s = (at_ns - self.clock.start_ns) * 1e-9
-        self._markers.add(Marker(kind, self._steps, at_s, duration_ns * 1e-9, label))
-
-    def _mark(self, at_ns: int, totals: Mapping[Hashable, int] | None = None) -> Mark:
-        return Mark(
-            at_ns, self._steps, self._first_steps, self._waits, self._traces.calls, self._traces.total_ns,
-            self._slowest_ns, dict(self.clock.totals) if totals is None else totals,
-        )  # fmt: skip
 
     def fill(self, profile: Profile) -> Profile:
         """Returns `profile` with everything that was recorded so far. May be called from any thread."""

@@ -16,6 +16,10 @@ class HookRow:
     calls: int = 0
     max_ns: int = 0
 
+    def __post_init__(self) -> None:
+        #: Whether it is called in every step.
+        self.of_batch = "batch" in self.hook and not self.hook.startswith("on_test")
+
 
 class HookTable:
     """Counts the calls of hooks, and of what may be dear in them."""

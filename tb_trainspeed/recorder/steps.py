@@ -19,13 +19,24 @@ class StepTimes:
         self.per_call = 1
         #: From the begin of a step to that of the next one, and inside a call of the train function.
         self.step, self.call = Sketch(), Sketch()
-        #: CPU time of the main thread inside those calls.
-        self.dispatch_ns = 0
+        #: CPU time of the main thread inside those calls of which it is known, and how many these are.
+        self._dispatch_ns = self._dispatches = 0
         #: Calls that had computed their step when they returned, though the device is asynchronous.
         self.computed_in_call = 0
         self._cpu_now = cpu_now
         self._cpu_begin: tuple[int, int] | None = None
         self._cpu_ns = self._cpu_steps = 0
+
+    def call_over(self, duration_ns: int, dispatch_ns: int | None) -> None:
+        """A call of the train function took this, and perhaps this much CPU time of the main thread."""
+        self.call.add(duration_ns)
+        if dispatch_ns is not None:
+            self._dispatch_ns += dispatch_ns
+            self._dispatches += 1
+
+    def mean_call_ns(self) -> float:
+        """Returns the mean time inside a call, 0 before the first."""
+        return self.call.total_ns / self.call.count if self.call.count else 0.0
 
     def call_ns(self) -> float:
         """Returns the median time inside a call, 0 before the first."""
@@ -70,8 +81,8 @@ class StepTimes:
             compute_s = call.p50_s / per_call * (1 - (0.0 if fetched else wait_share or 0.0))
         host_ns = mark.totals.get(GAP, 0) + mark.totals.get(FETCH, 0)
         dispatch_s = None
-        if call and call_dispatches and self.computed_in_call < call.count / 2:
-            dispatch_s = (host_ns / mark.steps + self.dispatch_ns / call.count / per_call) * 1e-9
+        if call and call_dispatches and self._dispatches and self.computed_in_call < call.count / 2:
+            dispatch_s = (host_ns / mark.steps + self._dispatch_ns / self._dispatches / per_call) * 1e-9
         return Steps(
             count=mark.steps,
             step=self.step.summary(),

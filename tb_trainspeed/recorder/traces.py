@@ -20,9 +20,17 @@ class Traces:
         """After so many steps of the fit comes another train function, which traces however short its calls are."""
         self._asked_until = steps + _FIRST_STEPS
 
+    def asks(self, steps: int) -> bool:
+        """Whether after so many steps every call is asked."""
+        return steps < self._asked_until
+
+    def suspicious_ns(self, typical_ns: float) -> float:
+        """A call that takes longer is asked, whenever it comes."""
+        return 2 * typical_ns
+
     def suspects(self, steps: int, duration_ns: int, typical_ns: float) -> bool:
         """Whether it is worth asking if a call traced."""
-        return steps < self._asked_until or duration_ns > 2 * typical_ns
+        return self.asks(steps) or duration_ns > self.suspicious_ns(typical_ns)
 
     def add(self, duration_ns: int, spent_ns: int) -> bool:
         """A call traced, which took so much of it. Returns whether it was not the first."""

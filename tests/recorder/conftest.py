@@ -41,7 +41,7 @@ class PlayedFit:
         self.recorder.step_abort()
 
     def hook(self, row, ms):
-        begin = self.recorder.clock.push(row)
+        begin = self.recorder.enter(row)
         self.spend(ms)
         self.recorder.leave(row, begin)
 
