@@ -35,7 +35,7 @@ import psutil
 
 from tb_trainspeed import TrainSpeedCallback
 
-_EPOCHS, _EPOCH_S, _FEATURES = 4, 0.8, 64
+_EPOCHS, _EPOCH_S, _FEATURES = 7, 1.5, 64
 _WIDTHS = (16, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144)
 _LONG_STEPS, _LONG_FROM = 100_000, 1_000
 

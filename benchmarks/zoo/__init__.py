@@ -21,6 +21,7 @@ from benchmarks.zoo import (
     optimizer,
     tf_data,
     transfer,
+    unseen,
 )
 from benchmarks.zoo.case import CASES, Case, Fit, measure, on_this_backend, run
 
@@ -42,4 +43,5 @@ __all__ = [
     "run",
     "tf_data",
     "transfer",
+    "unseen",
 ]

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 # A fetch costs more between two steps than in a tight loop, since the step has emptied the caches: so the cost of a
 # ready fetch is measured in place, on the first steps and then now and then: it is asked only when the recorder is up
-# to date, every sixteenth of small steps.
-_CALIBRATE_FIRST, _CALIBRATE_EVERY = 5, 4
+# to date, with every 32nd of small steps.
+_CALIBRATE_FIRST, _CALIBRATE_EVERY = 5, 2
 
 
 class ReadyFetch:

@@ -11,9 +11,9 @@ from typing import Any
 
 from tb_trainspeed.recorder.clock import PhaseClock
 
-_MOST_STEPS = 16
+_MOST_STEPS = 32
 # So far behind a report may be that is read while the fit runs.
-_LONGEST_NS = 100_000_000
+_LONGEST_NS = 200_000_000
 
 
 class Later:
