@@ -219,6 +219,7 @@ FIRES = [
     fires(workers.dataloader_defaults, IP24, "no workers"),
     fires(workers.dataloader_defaults, IP24, "new workers every epoch", data=RESTARTED, restart_s=0.3),
     fires(mapping.generator_per_sample, IP05),
+    fires(mapping.generator_per_sample, IP05, "holds the lock", input_share=0.14, step_s=0.122),
     fires(mapping.py_function_in_map, IP06),
     fires(mapping.serial_stateful_map, IP07),
     fires(mapping.map_before_batch, IP08),
@@ -344,7 +345,9 @@ SILENT = [
     ),
     silent(mapping.generator_per_sample, IP05, Passed, "no generator", stages=(SLICES, BATCH)),
     silent(mapping.generator_per_sample, IP05, Passed, "real work a sample", step_s=0.6),
-    silent(mapping.generator_per_sample, IP05, Passed, "hardly waits", input_share=0.14),
+    silent(
+        mapping.generator_per_sample, IP05, Passed, "hardly waits nor holds the lock", input_share=0.14, step_s=0.123
+    ),
     silent(mapping.py_function_in_map, IP06, Passed, "no Python", stages=(MAP, BATCH)),
     silent(mapping.py_function_in_map, IP06, NotApplicable, "arrays", stages=()),
     silent(mapping.py_function_in_map, IP06, Passed, "hardly waits", input_share=0.14),

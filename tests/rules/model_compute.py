@@ -45,9 +45,10 @@ TRAINED_CONV = dataclasses.replace(BASE_CONV, trainable=True, trainable_paramete
 
 MC00 = {
     "batch_size": 8,
-    "dispatch_share": 0.7,
-    "dispatch_s": 0.001,
+    "backend": "jax",
+    "overhead_s": 0.001,
     "compute_s": 0.0015,
+    "step_s": 0.002,
     "sample_flops": 1e5,
     "steady": STEADY,
 }
@@ -149,6 +150,7 @@ MC20 = {
 
 FIRES = [
     fires(batch.tiny_batch, MC00),
+    fires(batch.tiny_batch, MC00, "torch", backend="torch", overhead_s=0.0006),
     fires(recurrent.rnn_not_cudnn, MC01),
     fires(recurrent.rnn_not_cudnn, MC01, "recurrent dropout on a CPU", accelerators=()),
     fires(recurrent.rnn_not_cudnn, MC01, "GRU", layers=(EMBEDDING, GRU), layer_s=taking("gru")),
@@ -186,7 +188,7 @@ FIRES = [
 IDLE = {"computing_share": 0.49}
 SILENT = [
     silent(batch.tiny_batch, MC00, Passed, "large enough", batch_size=32),
-    silent(batch.tiny_batch, MC00, Passed, "computes", dispatch_share=0.2),
+    silent(batch.tiny_batch, MC00, Passed, "computes", overhead_s=0.00059),
     silent(recurrent.rnn_not_cudnn, MC01, Passed, "defaults", layers=(EMBEDDING, PLAIN_LSTM)),
     silent(recurrent.rnn_not_cudnn, MC01, Passed, "trap: cuDNN on a CPU", layers=(GRU,), accelerators=()),
     silent(recurrent.rnn_not_cudnn, MC01, Passed, "cheap", layer_s=taking("lstm", 0.005, 0.01)),

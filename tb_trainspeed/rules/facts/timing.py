@@ -11,9 +11,11 @@ from tb_trainspeed.profile import (
     Timeline,
     Validation,
 )
+from tb_trainspeed.rules.facts.model import step_flops
 from tb_trainspeed.rules.facts.registry import fact
 from tb_trainspeed.rules.facts.steady import COMPUTING, Steady, share_of, steady_of, typical_of
 
+_FLOPS = 15e9
 # Per-step hooks; all others run once an epoch or more seldom.
 BATCH_HOOKS = frozenset({"on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"})
 
@@ -81,6 +83,21 @@ def computing_share(profile: Profile) -> float | None:
 @fact
 def dispatch_s(profile: Profile) -> float | None:
     return profile.steps.dispatch_s
+
+
+@fact
+def overhead_s(profile: Profile) -> float | None:
+    """What a step takes however little it computes on, seconds: the host's dispatch.
+
+    On torch it is the host that computes, on a CPU: there it is what the arithmetic of the layers does not explain, at
+    15 GFLOP/s, which is an assumption.
+    """
+    if profile.environment.backend != "torch":
+        return profile.steps.dispatch_s
+    flops, computed_s = step_flops(profile), compute_s(profile)
+    if flops is None or computed_s is None or any(device.kind != "CPU" for device in profile.environment.devices):
+        return None
+    return max(0.0, float(computed_s) - float(flops) / _FLOPS)
 
 
 @fact
