@@ -4,7 +4,13 @@ from collections.abc import Sequence
 
 from tb_trainspeed.profile import HotSpot, Source
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.input_pipeline.shared import CHEAP_BATCH_S, faster_source, share_left, waits
+from tb_trainspeed.rules.input_pipeline.shared import (
+    CHEAP_BATCH_S,
+    faster_source,
+    lock_held,
+    share_left,
+    waits,
+)
 from tb_trainspeed.rules.rule import Found, NotApplicable, Outcome, Passed, Range, rule
 
 ADAPTERS = ("PyDatasetAdapter", "GeneratorDataAdapter", "TorchDataLoaderAdapter")
@@ -121,7 +127,7 @@ def python_row_assembly(
     if batch_s < CHEAP_BATCH_S:
         return Passed(f"`{source.name}` takes only {words.seconds(batch_s)}")
     # A function in C has no frame: where the GIL is not held, a comprehension is a loop around one, such as a decoder.
-    in_python = source.gil_share is not None and source.gil_share >= _HELD_FROM
+    in_python = (lock_held(source) or 0.0) >= _HELD_FROM
     spots = [
         spot
         for spot in hot_spots

@@ -3,7 +3,7 @@
 import math
 import re
 
-from tb_trainspeed.profile import Stage
+from tb_trainspeed.profile import Source, Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.rule import Change, Range
 
@@ -17,6 +17,8 @@ CHEAP_BATCH_S = 0.001
 HAND_ON_S = Range(25e-6, 7e-6, 3e-6)
 # How fast batches are put together from memory. Measured on two cores: images of a cache, 6.6 GB a second and more.
 MEMORY_BYTES_PER_S = Range(1.5e9, 10e9, 20e9)
+# `sys.getswitchinterval()`, as Python sets it, and the share of a batch that has to be longer.
+_SWITCH_S, _SEEN_FROM = 0.005, 0.25
 # Of this many elements a batch, what an element costs beside its own work counts.
 MANY_ELEMENTS = 16
 
@@ -39,6 +41,18 @@ def waits(input_share: float) -> str | None:
 def faster_source(factors: Range) -> Change:
     """The source needs this part of its time, and also of the CPU time that it takes from the step."""
     return Change(factors={"supply_s": factors, "source_cpu_s": factors})
+
+
+def lock_held(source: Source) -> float | None:
+    """Returns for what share of a batch its code holds Python's lock, 0 to 1, or `None` where that is not known.
+
+    Who samples it sees the lock held once it was not let go for `sys.getswitchinterval()`: at the end of a batch, and
+    so in most of a short one, it is let go before.
+    """
+    if source.gil_share is None:
+        return None
+    seen = 1 - _SWITCH_S * source.calls / source.wall_s
+    return min(1.0, source.gil_share / seen) if seen > _SEEN_FROM else source.gil_share
 
 
 def does(stage: Stage, kinds: tuple[str, ...] | frozenset[str]) -> bool:
