@@ -54,7 +54,7 @@ def time_steps(
     follows = budget is not None and torch.cuda.is_available()
     if budget and follows:
         recorder.follow_device(budget)
-    recorder.may_wait = not follows
+    recorder.may_wait = True
 
     run = functools.partial(deep.run, train_function) if deep else train_function
 

@@ -39,7 +39,8 @@ class PhaseClock:
         if at_ns is None and self.catch_up:
             self.catch_up()
         self._changes += 1
-        now, slot = self.now() if at_ns is None else at_ns, self._stack[-1]
+        # The garbage collector may have been charged after somebody looked at the time, and before he told.
+        now, slot = self.now() if at_ns is None else max(at_ns, self._last), self._stack[-1]
         self.totals[slot] += now - self._last
         if self._history is not None:
             self._history.append((self._last, now, slot))

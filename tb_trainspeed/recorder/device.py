@@ -6,8 +6,6 @@ and as what the host does when the device idles.
 """
 
 import collections
-import dataclasses
-import itertools
 import math
 import statistics
 from collections.abc import Callable
@@ -33,20 +31,13 @@ class Done(Protocol):
         """Waits until it has."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Pending:
-    """A step that the device was given at that time."""
-
-    dispatched_ns: int
-    done: Done
-
-
 class DeviceQueue:
     """Follows steps through the device, and moves the time in which it was busy to one slot of the clock.
 
     Steps run one after the other in the order in which they were dispatched. A step is asked whether it is done at
     every transition of the host that matters. Between the transition where it was not and the one where it was, it
-    ended where a step of the sampled length would have ended.
+    ended where a step of the sampled length would have ended. What the device has to be asked is asked at once, by
+    `ask` and `give`; what follows from it may be added up later, by `poll` and `dispatched`, in the same order.
 
     Args:
         clock: the clock of the host; it has to keep its history.
@@ -57,7 +48,9 @@ class DeviceQueue:
 
     def __init__(self, clock: PhaseClock, slot: str, ended: Callable[[int], None], budget: Budget):
         self._clock, self._slot, self._ended, self._budget = clock, slot, ended, budget
-        self._pending: collections.deque[Pending] = collections.deque()
+        #: The ends of the steps in flight; and when those were dispatched that are not settled yet, ns.
+        self._asked: collections.deque[Done] = collections.deque()
+        self._pending: collections.deque[int] = collections.deque()
         self._settled_ns = self._last_end_ns = 0
         self._samples: collections.deque[int] = collections.deque(maxlen=_SAMPLES)
         #: Median length of the sampled steps, if there are any.
@@ -67,60 +60,76 @@ class DeviceQueue:
         """Before the first step of an epoch: its time counts from here."""
         self._last_end_ns = now
 
-    def dispatched(self, now: int, done: Done | None) -> None:
-        """A step was handed over; without `done` it is over already. Everything up to `now` has been settled."""
-        if done is None:
-            self._end(now)
-        elif len(self._pending) < _MAX_IN_FLIGHT:
-            self._pending.append(Pending(now, done))
-        else:
-            self._pending[-1] = Pending(now, done)  # which tells as much
+    def ask(self) -> int:
+        """Returns how many steps ended since this was last called."""
+        ended, asked = 0, self._asked
+        while asked and asked[0].is_ready():
+            asked.popleft()
+            ended += 1
+        return ended
 
-    def poll(self, now: int, idle_if_unknown: bool = False) -> None:
-        """Settles everything up to `now`, which has to be the time of a transition.
+    def give(self, done: Done | None) -> bool:
+        """A step is handed over. Returns whether it runs; else it is over already, or nothing can tell its end."""
+        if done is None or done.is_ready():
+            return False
+        if len(self._asked) == _MAX_IN_FLIGHT:
+            self._asked.pop()  # the newer one tells as much
+        self._asked.append(done)
+        return True
+
+    def dispatched(self, now: int, running: bool) -> None:
+        """A step was handed over. Everything up to `now` has been settled."""
+        if not running:
+            self._end(now)
+            return
+        if len(self._pending) == _MAX_IN_FLIGHT:
+            self._pending.pop()
+        self._pending.append(now)
+
+    def poll(self, now: int, ended: int, idle_if_unknown: bool = False) -> None:
+        """Settles everything up to `now`, which has to be the time of a transition; so many steps have ended.
 
         `idle_if_unknown`: the host was compiling since the last transition, for longer than a step takes. Where it is
         not known how long that is, what ended meanwhile is taken to have ended at once.
         """
-        done = sum(1 for _ in itertools.takewhile(lambda step: step.done.is_ready(), self._pending))
-        if done:  # steps that ended since the last transition are taken to be alike
-            since = max(self._last_end_ns, self._pending[0].dispatched_ns)
+        if ended:  # steps that ended since the last transition are taken to be alike
+            since = max(self._last_end_ns, self._pending[0])
             unknown = 0.0 if idle_if_unknown else math.inf
-            each_ns = min((now - since) / done, unknown if self.step_ns is None else self.step_ns)
-        for _ in range(done):
-            step = self._pending.popleft()
-            started = max(self._last_end_ns, step.dispatched_ns)
+            each_ns = min((now - since) / ended, unknown if self.step_ns is None else self.step_ns)
+        for _ in range(ended):
+            started = max(self._last_end_ns, self._pending.popleft())
             begin = max(self._settled_ns, started)
             end = min(now, max(begin, int(started + each_ns)))
             self._clock_busy(begin, end)
             self._end(end)
         if self._pending:
-            self._clock_busy(max(self._settled_ns, self._last_end_ns, self._pending[0].dispatched_ns), now)
+            self._clock_busy(max(self._settled_ns, self._last_end_ns, self._pending[0]), now)
         self._settled_ns = now
         self._clock.history.clear()
 
     def drain(self) -> None:
         """Waits for every step, one after the other."""
-        while self._pending:
-            step = self._pending[0]
-            if step.done.is_ready():
-                self.poll(self._clock.tick())
+        while self._asked:
+            if ended := self.ask():
+                self.poll(self._clock.tick(), ended)
                 continue
-            step.done.wait()
+            self._clock.tick()  # what is yet to be added up concerns these steps
+            self._asked[0].wait()
             now = self._clock.tick()
-            self._clock_busy(max(self._settled_ns, self._last_end_ns, step.dispatched_ns), now)
+            self._clock_busy(max(self._settled_ns, self._last_end_ns, self._pending[0]), now)
             self._settled_ns = now
             self._clock.history.clear()
+            self._asked.popleft()
             self._pending.popleft()
             self._end(now)
 
     def sample(self) -> None:
         """Waits for the only step in flight, to learn how long one takes, if the budget has room for that."""
-        if len(self._pending) != 1 or not self._budget.allows(self.step_ns or 0.0, _SHARE):
+        if len(self._asked) != 1 or not self._budget.allows(self.step_ns or 0.0, _SHARE):
             return
-        step = self._pending[0]
-        started, begin = max(self._last_end_ns, step.dispatched_ns), self._clock.tick()
-        if step.done.is_ready():
+        begin = self._clock.tick()
+        started = max(self._last_end_ns, self._pending[0])
+        if self._asked[0].is_ready():
             return
         self.drain()
         self._samples.append(self._last_end_ns - started)

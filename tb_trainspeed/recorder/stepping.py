@@ -37,7 +37,7 @@ class StepRecorder:
     ):
         self.clock = PhaseClock("startup", now, start_ns)
         self.later = Later(self.clock)
-        #: Whether what is told of usual steps may be added up later: `step_end` is told of no device then.
+        #: Whether what is told of usual steps may be added up later.
         self.may_wait = False
         self._thread_now = thread_now
         self._times = StepTimes(cpu_now)
@@ -124,9 +124,12 @@ class StepRecorder:
         self.clock.move(slot, "trainspeed", extra_ns)
         return extra_ns
 
-    def _poll_device(self, now: int) -> None:
+    def _ask_device(self) -> int:
+        return self._device.ask() if self._device else 0
+
+    def _poll_device(self, now: int, ended: int) -> None:
         if self._device:
-            self._device.poll(now)
+            self._device.poll(now, ended)
 
     # --- fetches on the host
 
@@ -135,24 +138,24 @@ class StepRecorder:
         now = self.clock.now()
         if self._thread_begin is not None:
             self._fetch_thread_ns = self._thread_now()
-        self.later.tell(self._begin_fetch, now)
+        self.later.tell(self._begin_fetch, now, self._ask_device())
 
-    def _begin_fetch(self, now: int) -> None:
+    def _begin_fetch(self, now: int, ended: int) -> None:
         self._fetch_slot = FIRST_WAIT if self._fetches_of_epoch == 0 else "input_wait"
         self._fetch_begin_ns = self.clock.push(self._fetch_slot, now)
         self._fetch_total = self.clock.totals[self._fetch_slot]
-        self._poll_device(now)
+        self._poll_device(now, ended)
 
     def fetch_end(self, found: bool) -> None:
         """The batch is there, or there is none left."""
         now = self.clock.now()
         if self._thread_begin is not None:
             self._thread_begin += self._thread_now() - self._fetch_thread_ns
-        self.later.tell(self._end_fetch, now, found)
+        self.later.tell(self._end_fetch, now, found, self._ask_device())
 
-    def _end_fetch(self, now: int, found: bool) -> None:
+    def _end_fetch(self, now: int, found: bool, ended: int) -> None:
         self.clock.pop(now)
-        self._poll_device(now)
+        self._poll_device(now, ended)
         self._fetched_in_call += now - self._fetch_begin_ns
         self._fetches_of_epoch += 1
         if found:
@@ -170,9 +173,9 @@ class StepRecorder:
         """The train function was called; `fetches` says that the batch is fetched apart."""
         now = self.clock.now()
         self._thread_begin = None if self.later.steps else self._thread_now()
-        self.later.tell(self._begin_step, now, fetches)
+        self.later.tell(self._begin_step, now, fetches, self._ask_device())
 
-    def _begin_step(self, now: int, fetches: bool) -> None:
+    def _begin_step(self, now: int, fetches: bool, ended: int) -> None:
         self.clock.switch(FETCH if fetches else CALL, now)
         if not self._steps:
             self._buckets.start(self._mark(now))
@@ -184,7 +187,7 @@ class StepRecorder:
             self._let_go()
         self._releasing_from = None
         if self._device:
-            self._device.poll(now)
+            self._device.poll(now, ended)
             if not self._step_of_epoch:
                 self._device.epoch_begin(now)
         self._begin_ns = self._call_ns = now
@@ -221,9 +224,12 @@ class StepRecorder:
         later, now = self.later, self.clock.now()
         dispatch_ns = None if self._thread_begin is None else self._thread_now() - self._thread_begin
         usual = later.is_usual(now)
+        over, running = 0, False
+        if self._device:
+            over, running = self._device.ask(), self._device.give(ended() if ended else None)
         if usual:  # then nobody will ask, and what they hold can go
-            traced, ended, batch = _never, None, None
-        later.tell(self._end_call, now, traced, ended, batch, dispatch_ns)
+            traced, batch = _never, None
+        later.tell(self._end_call, now, traced, batch, dispatch_ns, over, running)
         later.step_told(usual)
         if self.may_wait and not later.steps:
             self._allow_waiting(now)
@@ -232,16 +238,17 @@ class StepRecorder:
         self,
         now: int,
         traced: Callable[[], bool],
-        ended: Callable[[], Done | None] | None,
         batch: Callable[[], str] | None,
         dispatch_ns: int | None,
+        over: int,
+        running: bool,
     ) -> None:
         self.clock.switch(GAP, now)
         duration = now - self._call_ns - self._fetched_in_call
         times = self._times
         self._just_traced = self._traces.suspects(self._steps, duration, times.mean_call_ns()) and traced()
         if self._device:
-            self._device.poll(now, idle_if_unknown=self._just_traced)
+            self._device.poll(now, over, idle_if_unknown=self._just_traced)
         if self._just_traced:
             if self._traces.add(duration, self.clock.totals[CALL] - self._totals_at_begin[CALL]):
                 self._marker("compilation", self._call_ns, duration, batch() if batch else "")
@@ -251,12 +258,10 @@ class StepRecorder:
         else:
             times.call_over(duration, dispatch_ns)
         if self._device:
-            done = ended() if ended else None
-            running = done is not None and not done.is_ready()
             if not running and not self._just_traced:  # it was computed in the call
                 times.computed_in_call += 1
                 self.clock.move(CALL, DEVICE, self.clock.totals[CALL] - self._totals_at_begin[CALL])
-            self._device.dispatched(now, done if running else None)
+            self._device.dispatched(now, running)
         made = times.per_call
         if self._batches_per_epoch:  # the last call of an epoch may make fewer
             made = max(1, min(made, self._batches_per_epoch - self._step_of_epoch))
@@ -302,7 +307,7 @@ class StepRecorder:
             return
         self._in_epoch = False
         now = self.clock.switch(phase)
-        self._poll_device(now)
+        self._poll_device(now, self._ask_device())
         gap = self.clock.totals[GAP] - self._gap_before
         self.clock.move(GAP, phase, gap)
         self._end_step(now - gap, now)

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from tb_trainspeed.recorder import Budget
 from tests.recorder.conftest import PlayedFit
 
 
@@ -46,6 +47,58 @@ def test_it_makes_no_difference_to_what_is_measured():
     assert train(at_once, False) == 0
     assert train(later, True) > 5
     assert later.profile() == at_once.profile()
+
+
+class Queue:
+    """A device that takes so long for each step, one after the other."""
+
+    def __init__(self, played, step_ns):
+        self.played, self.step_ns, self.free_ns = played, step_ns, 0
+
+    def dispatch(self):
+        self.free_ns = end_ns = max(self.free_ns, self.played.now_ns) + self.step_ns
+        played = self.played
+
+        class Step:
+            def is_ready(self):
+                return played.now_ns >= end_ns
+
+            def wait(self):
+                played.now_ns = max(played.now_ns, end_ns)
+
+        return Step()
+
+
+def train_asynchronously(played, may_wait, device_ms):
+    """Two epochs as on JAX: the batch is fetched in the call, which hands the step over."""
+    draw, recorder, device = random.Random(0), played.recorder, Queue(played, int(device_ms * 1e6))
+    recorder.may_wait = may_wait
+    recorder.follow_device(Budget(0.0))
+    most = 0
+    for epoch in range(2):
+        recorder.epoch_begin(epoch)
+        for step in range(60):
+            recorder.step_begin(False)
+            recorder.fetch_begin()
+            played.spend(draw.choice([0.1, 0.1, 4.0]))
+            recorder.fetch_end(True)
+            played.spend(0.5 * draw.uniform(0.5, 1.4) + 30.0 * (step == 0), gc=0.1 * (draw.random() < 0.1))
+            recorder.step_end(lambda step=step: step == 0, device.dispatch)
+            most = max(most, recorder.later.steps)
+            played.spend(0.1)
+        recorder.drain_device()
+        recorder.epoch_end({})
+    recorder.finish()
+    return most
+
+
+@pytest.mark.parametrize("device_ms", [1.5, 3.0])
+def test_nor_to_what_an_asynchronous_device_does(device_ms):
+    at_once, later = PlayedFit(), PlayedFit()
+    assert train_asynchronously(at_once, False, device_ms) == 0
+    assert train_asynchronously(later, True, device_ms) > 5
+    assert later.profile() == at_once.profile()
+    assert later.profile().ledger.phases["compute"] == pytest.approx(120 * device_ms * 1e-3, rel=0.3)
 
 
 @pytest.mark.parametrize(("compute", "most"), [(2.0, 31), (18.0, 12), (220.0, 0)])

@@ -10,6 +10,8 @@ from tests.rules.rows import STEADY, fires, silent
 FILE = "/home/me/train.py"
 WAITING = Source("Photos.__getitem__", calls=100, wall_s=4.0, cpu_s=0.2)
 PYTHON = dataclasses.replace(WAITING, cpu_s=3.9)
+# Of 10 ms only the first five show that the lock is held.
+SHORT = dataclasses.replace(PYTHON, wall_s=1.0, gil_share=0.26)
 SLICING = Source("Photos.__getitem__", 100, 0.05, 0.05)
 DECODING = dataclasses.replace(
     PYTHON,
@@ -268,6 +270,7 @@ FIRES = [
         hot_spots=spending(0.8, "rows", "read_csv", "pandas"),
     ),
     fires(python_code.python_row_assembly, IP19, "comprehension"),
+    fires(python_code.python_row_assembly, IP19, "a short batch", source=SHORT),
     fires(
         python_code.python_row_assembly,
         IP19,
@@ -504,6 +507,13 @@ SILENT = [
     ),
     silent(python_code.python_row_assembly, IP19, Passed, "decodes rows in C", source=PYTHON),
     silent(python_code.python_row_assembly, IP19, Passed, "cheap", source=SLICING),
+    silent(
+        python_code.python_row_assembly,
+        IP19,
+        Passed,
+        "a short batch in C",
+        source=dataclasses.replace(SHORT, gil_share=0.2),
+    ),
     silent(python_code.python_row_assembly, IP19, Passed, "hardly waits", input_share=0.14),
     silent(python_code.h5_random_access, IP26, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(
