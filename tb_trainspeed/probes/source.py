@@ -145,19 +145,25 @@ class SourceClock:
 
 
 def _current_frames() -> dict[int, FrameType]:
-    """The running frame of every thread.
+    """The running frame of every other thread.
+
+    Our own would be in a cycle with the result, which would keep what all the others hold until the garbage collector
+    comes: the iterator of TensorFlow over an epoch, whose end waits for a thread that sleeps.
 
     Python 3.11 makes frame objects in there, while it holds the lock that every thread needs to begin and to end. The
     garbage collector, if that is what starts it, may then wait for such a thread: for ever (CPython, gh-106883). It
     happened with an iterator of TensorFlow over a generator. Later versions switch the collector off themselves.
     """
-    if not _COLLECTS_UNDER_LOCK or not gc.isenabled():
-        return sys._current_frames()
-    gc.disable()
+    collects = _COLLECTS_UNDER_LOCK and gc.isenabled()
+    if collects:
+        gc.disable()
     try:
-        return sys._current_frames()
+        frames = sys._current_frames()
+        frames.pop(threading.get_ident(), None)
+        return frames
     finally:
-        gc.enable()
+        if collects:
+            gc.enable()
 
 
 def size_of(batch: Any) -> tuple[int | None, int]:

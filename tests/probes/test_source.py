@@ -75,6 +75,24 @@ def test_no_garbage_is_collected_under_the_lock_of_all_threads(monkeypatch, on):
         gc.enable()
 
 
+def test_samples_leave_nothing_to_the_garbage_collector():
+    """Else it would be in a cycle with the frames of all threads, and keep what they hold."""
+    clock, inside, leave = SourceClock("generator"), threading.Event(), threading.Event()
+    worker = threading.Thread(target=clock.timed, args=(lambda: (inside.set(), leave.wait()),))
+    worker.start()
+    inside.wait()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            assert clock.sample()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+        leave.set()
+        worker.join()
+
+
 def test_samples_find_the_users_line():
     clock, inside, leave, stop = SourceClock("generator"), threading.Event(), threading.Event(), threading.Event()
 
