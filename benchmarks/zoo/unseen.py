@@ -60,7 +60,12 @@ def _hidden_photos(fixed: bool) -> Fit:
     return _photos(False)
 
 
-@case("differences_one_by_one", "IP19", on=EVERYWHERE)
+@case(
+    "differences_one_by_one",
+    "IP19",
+    on=EVERYWHERE,
+    note="how much of a batch goes row by row is known from few samples of the stack",
+)
 def _differences(fixed: bool) -> Fit:
     x, y = numbers(48 * 30, 3000)
 
@@ -211,7 +216,12 @@ def _flattened(fixed: bool) -> Fit:
     return fit(model, *_pictures(32 * 30, 24), batch_size=32)
 
 
-@case("frozen_convolutions", "MC09", on=EVERYWHERE)
+@case(
+    "frozen_convolutions",
+    "MC09",
+    on=EVERYWHERE,
+    note="what is left is a step of a millisecond, whose host time shrinks as well",
+)
 def _frozen(fixed: bool) -> Fit:
     base = keras.Sequential(
         [
