@@ -2,7 +2,19 @@
 
 import pytest
 
-from tb_trainspeed.profile import Breakdown, Layer, LayerTime, Ledger, Model, Part, Profile
+from tb_trainspeed.profile import (
+    Breakdown,
+    Data,
+    Device,
+    Environment,
+    Layer,
+    LayerTime,
+    Ledger,
+    Model,
+    Part,
+    Profile,
+    Steps,
+)
 from tb_trainspeed.rules.facts import FACTS
 
 
@@ -44,3 +56,25 @@ def test_metrics_have_their_share_of_the_gaps():
     parts = (part("forward", 0.01), part("metrics", 0.005), part("host_overhead", 0.005))
     profile = Profile(ledger=PROFILE.ledger, breakdown=Breakdown(1, 3, parts))
     assert FACTS["metrics_s"](profile) == pytest.approx(0.010 / 3)
+
+
+@pytest.mark.parametrize(
+    ("backend", "devices", "flops", "overhead_s"),
+    [
+        ("jax", (), 1e6, 0.003),  # the host's dispatch
+        ("torch", (Device("CPU", "cpu"),), 1e6, 0.010 - 3 * 1e6 * 10 / 15e9),  # computing, less the arithmetic
+        ("torch", (Device("CPU", "cpu"),), 1e9, 0.0),
+        ("torch", (Device("CPU", "cpu"),), None, None),
+        ("torch", (Device("GPU", "cuda:0"),), 1e6, None),
+    ],
+)
+def test_the_overhead_of_a_step(backend, devices, flops, overhead_s):
+    profile = Profile(
+        environment=Environment(backend=backend, devices=devices),
+        data=Data(batch_size=10),
+        ledger=PROFILE.ledger,
+        model=Model(layers=(Layer("dense", "Dense", 10, 10, forward_flops=flops),)),
+        steps=Steps(count=100, dispatch_s=0.003),
+    )
+    found = FACTS["overhead_s"](profile)
+    assert found is None if overhead_s is None else found == pytest.approx(overhead_s)
