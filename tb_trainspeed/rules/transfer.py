@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 from tb_trainspeed.profile import CodeLine, Data, Environment
 from tb_trainspeed.rules import words
@@ -73,37 +74,51 @@ def float64_inputs(
     if share < _WIDE_FROM:
         return Passed(f"float64 is {words.share(share)} of what is handed over")
     first = re.match(r"(\w+)\(([^()]*)\)", inputs)
-    evidence = {"handed over": inputs if len(inputs) < 80 else f"{first[0] if first else inputs[:60]}, ..."}
-    if adapter != "ArrayDataAdapter":
-        if too_little := waits(input_share):
-            return Passed(too_little)
-        half = 1 - share / 2  # of the bytes
-        source, phase = faster_source(Range(0.97, 1 - share * 0.35, half)), "input_wait"
-        change = Change(factors={**source.factors, "cpu_s": Range(1.0, 0.75, half)})
-        when = f"batch by batch; the step waits {words.seconds(wait_s)} for each"
-        evidence |= {"waiting for data": f"{words.share(input_share)} of training"}
-    else:
-        converted = sizes["float64"]
-        every_epoch = backend != "tensorflow"
-        spent_s, of_s = (restart_s, steady.epoch_s) if every_epoch else (startup_s, wall_s)
-        phase = "epoch_restart" if every_epoch else "startup"
-        most_s = min(spent_s, converted / _CONVERTING[-1][1])
-        if most_s < _SPEAK_FROM * of_s:
-            of = "an epoch" if every_epoch else "the fit"
-            return Passed(f"converting {words.size(converted)} takes {words.share(most_s / of_s)} of {of} at most")
-        change = Change(
-            removes={
-                "restart_s" if every_epoch else "startup_s": Range(
-                    *(min(most * spent_s, converted / rate) for most, rate in _CONVERTING)
-                )
-            }
-        )
-        when = f"{'at the beginning of every epoch' if every_epoch else 'before the first step'}, into new memory"
-        evidence |= {
+    given = inputs if len(inputs) < 80 else f"{first[0] if first else inputs[:60]}, ..."
+    if adapter == "ArrayDataAdapter":
+        spent = (restart_s, steady.epoch_s) if backend != "tensorflow" else (startup_s, wall_s)
+        return _converted_whole(sizes["float64"], share, given, backend != "tensorflow", *spent)
+    if too_little := waits(input_share):
+        return Passed(too_little)
+    half = 1 - share / 2  # of the bytes
+    source = faster_source(Range(0.97, 1 - share * 0.35, half))
+    return _converted(
+        share,
+        f"batch by batch; the step waits {words.seconds(wait_s)} for each",
+        "input_wait",
+        {"waiting for data": f"{words.share(input_share)} of training", "handed over": given},
+        Change(factors={**source.factors, "cpu_s": Range(1.0, 0.75, half)}),
+        confidence="hint",
+        changes_results="rounding",
+    )
+
+
+def _converted_whole(
+    converted: float, share: float, given: str, every_epoch: bool, spent_s: float, of_s: float
+) -> Outcome:
+    """What is to be said of arrays. `spent_s` of `of_s` goes to where so many bytes are converted."""
+    most_s = min(spent_s, converted / _CONVERTING[-1][1])
+    if most_s < _SPEAK_FROM * of_s:
+        of = "an epoch" if every_epoch else "the fit"
+        return Passed(f"converting {words.size(converted)} takes {words.share(most_s / of_s)} of {of} at most")
+    saved_s = Range(*(min(most * spent_s, converted / rate) for most, rate in _CONVERTING))
+    return _converted(
+        share,
+        f"{'at the beginning of every epoch' if every_epoch else 'before the first step'}, into new memory",
+        "epoch_restart" if every_epoch else "startup",
+        {
+            "handed over": given,
             "in memory": words.size(converted),
             "between two epochs" if every_epoch else "starting": words.seconds(spent_s),
             "an epoch" if every_epoch else "the fit": words.seconds(of_s),
-        }
+        },
+        Change(removes={"restart_s" if every_epoch else "startup_s": saved_s}),
+        confidence="likely",
+        changes_results="no",  # Keras converts them in the same way
+    )
+
+
+def _converted(share: float, when: str, phase: str, evidence: dict[str, str], change: Change, **kind: Any) -> Outcome:
     return Found(
         title="The inputs are float64",
         message=f"{words.share(share)} of what `fit` gets is float64, which Keras converts to float32 {when}.",
@@ -112,8 +127,7 @@ def float64_inputs(
         remedy="Convert once, before `fit`.",
         code='+ x = x.astype("float32")',
         change=change,
-        confidence="hint" if phase == "input_wait" else "likely",
-        changes_results="rounding" if phase == "input_wait" else "no",  # Keras converts arrays in the same way
+        **kind,
     )
 
 

@@ -15,6 +15,7 @@ from tb_trainspeed.rules.facts.model import step_flops
 from tb_trainspeed.rules.facts.registry import fact
 from tb_trainspeed.rules.facts.steady import COMPUTING, Steady, share_of, steady_of, typical_of
 
+# Arithmetic speed of small layers on a few cores, FLOP/s. An assumption.
 _FLOPS = 15e9
 # Per-step hooks; all others run once an epoch or more seldom.
 BATCH_HOOKS = frozenset({"on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"})

@@ -89,7 +89,7 @@ def recompile_per_shape(
     columns = list(zip(*(_sizes(batch) for batch in sorted(shapes)), strict=False))
     vary = [index for index, column in enumerate(columns) if len(set(column)) > 1]
     seen = columns[vary[-1]] if vary else (0,)
-    shortest, longest = min(seen), max(seen)
+    longest = max(seen)
     if vary[:1] == [0]:
         remedy = "Make all batches the same size."
         code = f"+ dataset = dataset.unbatch().batch({longest}, drop_remainder=True)"
@@ -108,14 +108,13 @@ def recompile_per_shape(
             "+ length = next(length for length in lengths if length >= x.shape[1])\n"
             "+ x = np.pad(x, ((0, 0), (0, length - x.shape[1])))"
         )
-        # Those of them that are needed; the first is compiled in the first step.
-        needed = {next((length for length in lengths if length >= size), longest) for size in seen}
-        fewer = max(0.1, 1 - (len(needed) - 1) / retraces)
+        needed = {min(length for length in lengths if length >= size) for size in seen}
+        fewer = 1 - (len(needed) - 1) / retraces  # one of them is compiled in the first step
         change = _without(spent_s, compilation_s, 0.9 * fewer, fewer, min(1.0, 1.1 * fewer))
     return Found(
         title="The step is compiled anew for every new shape",
         message=f"The compiler ran {retraces} times more after the first step, for batches of "
-        f"{shortest} to {longest}: {words.seconds(spent_s)}, {words.share(spent_s / wall_s)} of the fit.",
+        f"{min(seen)} to {longest}: {words.seconds(spent_s)}, {words.share(spent_s / wall_s)} of the fit.",
         phase="compilation",
         evidence={
             "compiled again": f"{retraces} times",

@@ -24,9 +24,10 @@ _SMALL_ELEMENT_BYTES = 64_000
 _SMALL_ELEMENT_S = 200e-6
 # What calling a function on one element costs beside its work, and each of its operations; measured on two cores.
 _CALL_S, _OPERATION_S = Range(5e-6, 10e-6, 20e-6), Range(2e-6, 5e-6, 10e-6)
-# An element of a generator costs 0.08 to 0.3 ms to hand over (measured); from a few times that on, it is its own work.
-# Share of a step for which the generator holds Python's lock, from which on it is slow whether it waits or not.
+# Share of a step for which a generator holds Python's lock, from which on it is slow whether it waits or not: set below
+# the one fit, on torch, in which that was seen (0.27).
 _HELD_FROM = 0.25
+# An element of a generator costs 0.08 to 0.3 ms to hand over (measured); from a few times that on, it is its own work.
 _GENERATED_ELEMENT_S, _HAND_OVER_S = 1e-3, Range(60e-6, 90e-6, 300e-6)
 # A whole batch is handed over, or mapped, as well: 3 to 8 % of what its elements took (measured).
 _WHOLE = Range(0.12, 0.06, 0.03)

@@ -4,13 +4,7 @@ from collections.abc import Sequence
 
 from tb_trainspeed.profile import HotSpot, Source
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.input_pipeline.shared import (
-    CHEAP_BATCH_S,
-    faster_source,
-    lock_held,
-    share_left,
-    waits,
-)
+from tb_trainspeed.rules.input_pipeline.shared import CHEAP_BATCH_S, faster_source, lock_held, share_left, waits
 from tb_trainspeed.rules.rule import Found, NotApplicable, Outcome, Passed, Range, rule
 
 ADAPTERS = ("PyDatasetAdapter", "GeneratorDataAdapter", "TorchDataLoaderAdapter")
