@@ -109,9 +109,9 @@ def markdown(cases: Sequence[Mapping[str, Any]]) -> str:
         "",
         "The constants of the step-time model, and what many rules say that their remedies leave, were set from runs",
         "of these same cases on this machine. Only the unseen ones, the last family, tell how well it does elsewhere:",
-        "no prediction was set from them. When they first ran, the first cause named was right in 39 of 46, but for five",
-        "trainings whose planted cause cost nothing or was not the only one: they were planted anew or dropped. Three",
-        "rules were mended since by what was missed, one threshold set (IP05, MC00 on torch, IP19 for short batches).",
+        "no prediction was set from them. When they first ran, the first cause named was right in 39 of 46, but for",
+        "five trainings whose planted cause cost nothing or was not the only one: they were planted anew or dropped.",
+        "Three rules were mended since by what was missed, and one threshold set (IP05, MC00 on torch, IP19).",
     ]
     if once := sum(len(case["repeats"]) == 1 for case in cases):
         lines[-1] += f" {once} of {len(cases)} cases ran once."
