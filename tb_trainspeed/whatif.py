@@ -31,18 +31,26 @@ _CONTENTION = Range(0.0, 0.8, 1.0)
 # From this share of waiting on, it is the supply that sets the pace.
 _STARVED = 0.15
 # What beside the cores the source takes from computing, such as Python's lock, caches and memory, shows in how much the
-# calls of the train function differ. The least disturbed of them, the 5 % quantile, are disturbed as well: in 47 runs
-# of pipelines on TensorFlow that a fix made nearly free, computing fell to a power of their share of the median call,
-# four fifths of them between these ends, median 1.9. A share below the least is an outlier's.
+# calls of the train function differ. The least disturbed of them, the 5 % quantile, are disturbed as well. By Python
+# code they are by the cores that it takes: in 26 runs on TensorFlow whose loader a fix made nearly free, computing fell
+# to the product of what both leave, the calls to a power of which four fifths lie between these ends.
+_UNDISTURBED_BY_PYTHON = Range(0.4, 1.0, 1.6)
+# By a tf.data pipeline, whose threads leave no core free: in 47 runs on TensorFlow that a fix made nearly free,
+# computing fell to a power of their share of the median call alone, four fifths between these ends, median 1.9. A share
+# below the least is an outlier's.
 _UNDISTURBED = Range(1.3, 1.9, 2.8)
 _LEAST_UNDISTURBED = 0.35
 # Torch has no calls that a tf.data pipeline does not disturb: of four that a fix made nearly free, computing fell to
 # 0.13 to 0.46, which this, to that power, is the middle of.
 _LEAST_DISTURBED_TORCH = 0.57
 # Where Python code makes the batches before each step of torch, or beside those of JAX, whose calls only start to
-# compute, no calls tell. Once it was nearly free, computing fell to 0.3 to 0.96 in 18 runs on JAX, and from 0.54 up in
-# 21 on torch; these, to that power, are the medians, 0.64 and 0.83.
-_BESIDE_PYTHON = {"jax": 0.79, "torch": 0.91}
+# compute, no calls tell. Once it was nearly free, computing fell to 0.3 to 0.96 in 18 runs on JAX, and from 0.54 to
+# 0.97 on torch, where each takes its turn; these, with what the cores say, are the medians.
+_BESIDE_PYTHON = {"jax": 0.93, "torch": 0.83}
+# Batches that Python code makes beside the step on TensorFlow change hands twice, under a lock that the training thread
+# wants as well. So they are late now and then though their supply is faster than the step: in 26 fits that a fix had
+# made so by this share of a step, four fifths of them between these ends. On JAX it was 1 %.
+_LATE, _HANDS_OVER_LATE = Range(0.08, 0.05, 0.01), {"tensorflow"}
 _ENOUGH_CALLS = 20
 # The host's part of a step gets faster with the device's: after much computing its caches are cold and its threads
 # asleep. In 52 runs on TensorFlow whose fix halved the device's part or more, the host's fell to a power of what was
@@ -73,6 +81,7 @@ class StepModel:
         device_s: the rest of computing.
         batch_callbacks_s: callbacks of a batch.
         late_s: waiting for batches that are late now and then though their supply is faster than the step.
+        hands_over_late: 1 where there will be such waiting once the supply is faster than the step, else 0.
         other_step_s: the rest of a step: garbage collection.
         cpu_s: CPU time of the whole process a step, at its `source_cpu_s`.
         cores: cores that the process may use.
@@ -104,6 +113,7 @@ class StepModel:
     rest_s: float
     pauses_s: float = 0.0
     from_python: float = 1.0
+    hands_over_late: float = 0.0
     least_dispatch_s: float = 0.0
     undisturbed: float = 1.0
     startup_s: float = 0.0
@@ -206,6 +216,11 @@ def baseline(profile: Profile) -> StepModel | None:
         pauses_s=whole.epoch_s - steady.epoch_s,
         rest_s=per_epoch.get("other", 0.0),
         from_python=float(not profile.data.stages),
+        hands_over_late=float(
+            source_cpu_s > 0
+            and not (profile.data.stages or in_turn or late_s)
+            and profile.environment.backend in _HANDS_OVER_LATE
+        ),
         least_dispatch_s=min(dispatch_s, _LEAST_DISPATCH_S.get(profile.environment.backend, 0.0)),
         undisturbed=_undisturbed(profile, in_turn),
         startup_s=profile.ledger.phases.get("startup") or 0.0,
@@ -264,6 +279,9 @@ def _follow(before: StepModel, values: dict[str, Any], changes: tuple[Change, ..
     values["dispatch_s"] *= faster
     if values["dispatch_s"] < before.dispatch_s and not _tells(changes, "dispatch_s"):
         values["dispatch_s"] = max(values["dispatch_s"], before.least_dispatch_s)
+    busy_s = values["dispatch_s"] + values["device_s"]
+    if before.hands_over_late and values["supply_s"] < busy_s:
+        values["late_s"] += getattr(_LATE, end) * busy_s
     if before.supply_s and not _tells(changes, "restart_s"):
         refills = getattr(_REFILLS_FROM_PYTHON if before.from_python else _REFILLS, end)
         values["restart_s"] *= 1 - refills * (1 - min(1.0, values["supply_s"] / before.supply_s))
@@ -276,8 +294,9 @@ def _undisturbed_by(before: StepModel, source_cpu_s: float, end: End) -> float:
     freed = max(0.0, 1 - source_cpu_s / before.source_cpu_s)
     released = 0.0 if before.in_turn else freed * before.source_cpu_s / (before.step_s(1.0) * before.cores)
     by_cores: float = 1 - getattr(_CONTENTION, end) * before.busy_cores() * min(1.0, released)
-    by_calls: float = 1 - (1 - before.undisturbed ** getattr(_UNDISTURBED, end)) * freed
-    return min(by_cores, by_calls)
+    if before.from_python:
+        return by_cores * (1 - (1 - before.undisturbed ** getattr(_UNDISTURBED_BY_PYTHON, end)) * freed)
+    return min(by_cores, 1 - (1 - before.undisturbed ** getattr(_UNDISTURBED, end)) * freed)
 
 
 def _tells(changes: Iterable[Change], name: str) -> bool:

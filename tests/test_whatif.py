@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tb_trainspeed import whatif
-from tb_trainspeed.profile import Data, Environment, Epochs, Hook, Ledger, Profile, Quantiles, Source, Steps
+from tb_trainspeed.profile import Data, Environment, Epochs, Hook, Ledger, Profile, Quantiles, Source, Stage, Steps
 from tb_trainspeed.rules.rule import Change, Range, exactly
 
 PHASES = {"input_wait": 3.0, "compute": 1.0, "callbacks": 0.5, "validation": 0.4, "epoch_restart": 0.1}
@@ -144,6 +144,16 @@ def test_a_tf_data_iterator_that_is_let_go_late_is_a_pause_even_if_every_one_is(
     assert whatif.baseline(jax).pauses_s == 0.0
 
 
+def test_of_a_python_loader_on_tensorflow_a_pause_is_what_a_release_takes_beyond_the_least():
+    restart = Quantiles(5, mean_s=0.5, p05_s=0.01, p50_s=0.7, p95_s=0.8, p99_s=0.8, max_s=0.8)
+    release = dataclasses.replace(restart, mean_s=0.075, p05_s=0.005)
+    epochs, data = Epochs(restart, release=release), Data(adapter="PyDatasetAdapter")
+    loader = dataclasses.replace(BUSY, epochs=epochs, data=data, environment=Environment("tensorflow", cores=4.0))
+    assert whatif.baseline(loader).pauses_s == pytest.approx(0.07)
+    jax = dataclasses.replace(loader, environment=Environment("jax", cores=4.0))
+    assert whatif.baseline(jax).pauses_s == 0.0  # no epoch has less than the median
+
+
 PAUSING = dataclasses.replace(
     STARVED, epochs=Epochs(restart=Quantiles(4, mean_s=0.1, p05_s=0.02, p50_s=0.02, p95_s=0.3, p99_s=0.3, max_s=0.3))
 )
@@ -156,14 +166,39 @@ def test_pauses_of_a_few_epochs_are_measured_but_foretell_nothing():
     assert whatif.speedup(model, [change]).expected > whatif.speedup(whatif.baseline(STARVED), [change]).expected
 
 
-def test_computing_is_faster_than_its_least_disturbed_calls_once_the_source_is_gone():
-    calls = Quantiles(130, mean_s=0.01, p05_s=0.004, p50_s=0.01, p95_s=0.02, p99_s=0.02, max_s=0.02)
-    profile = dataclasses.replace(STARVED, steps=dataclasses.replace(STARVED.steps, call=calls, cpu_s=0.02))
-    model, gone = whatif.baseline(profile), Change(factors={"source_cpu_s": exactly(0.0)})
-    assert whatif.apply(model, [gone], "expected").device_s == pytest.approx(0.4**1.9 * model.device_s)
-    half = Change(factors={"source_cpu_s": exactly(0.5)})
-    assert whatif.apply(model, [half], "expected").device_s == pytest.approx((1 + 0.4**1.9) / 2 * model.device_s)
+CALLS = Quantiles(130, mean_s=0.01, p05_s=0.004, p50_s=0.01, p95_s=0.02, p99_s=0.02, max_s=0.02)
+UNEVEN = dataclasses.replace(STARVED, steps=dataclasses.replace(STARVED.steps, call=CALLS, cpu_s=0.02))
+PIPELINE = dataclasses.replace(UNEVEN, data=Data(stages=(Stage("Map"),)))
+SOURCE_GONE, SOURCE_HALVED = (Change(factors={"source_cpu_s": exactly(left)}) for left in (0.0, 0.5))
+
+
+def test_computing_is_faster_than_its_least_disturbed_calls_once_the_pipeline_is_gone():
+    model = whatif.baseline(PIPELINE)
+    assert whatif.apply(model, [SOURCE_GONE], "expected").device_s == pytest.approx(0.4**1.9 * model.device_s)
+    left = (1 + 0.4**1.9) / 2
+    assert whatif.apply(model, [SOURCE_HALVED], "expected").device_s == pytest.approx(left * model.device_s)
     assert whatif.apply(model, [Change()], "expected").device_s == pytest.approx(model.device_s)
+
+
+def test_beside_python_code_the_least_disturbed_calls_are_disturbed_by_the_cores_it_takes():
+    model = whatif.baseline(UNEVEN)
+    even = dataclasses.replace(model, undisturbed=1.0)
+    by_cores = whatif.apply(even, [SOURCE_GONE], "expected").device_s / model.device_s
+    assert by_cores < 1
+    assert whatif.apply(model, [SOURCE_GONE], "expected").device_s == pytest.approx(0.4 * by_cores * model.device_s)
+    assert whatif.apply(model, [Change()], "expected").device_s == pytest.approx(model.device_s)
+
+
+def test_batches_that_python_code_makes_beside_the_step_are_late_now_and_then_on_tensorflow():
+    fast = Change(sets={"supply_s": exactly(0.001)})
+    assert whatif.apply(whatif.baseline(STARVED), [fast], "expected").late_s == 0
+    tensorflow = dataclasses.replace(STARVED, environment=Environment("tensorflow", cores=4.0))
+    model = whatif.baseline(tensorflow)
+    after = whatif.apply(model, [fast], "expected")
+    assert 0 < after.late_s < 0.1 * after.busy_s()
+    assert whatif.apply(model, [Change()], "expected").late_s == 0  # it is the supply that is waited for
+    pipeline = dataclasses.replace(tensorflow, data=PIPELINE.data)
+    assert whatif.apply(whatif.baseline(pipeline), [fast], "expected").late_s == 0
 
 
 def test_a_remedy_against_pauses_gains_their_time():

@@ -95,10 +95,14 @@ def test_a_slow_fetch_is_waited_for(work, steps):
 
 
 def test_a_fetch_behind_the_device_is_not_waited_for():
-    profile = fit(1500, lambda: time.sleep(0.001))
+    fetch_s = 0.004  # of steps of about 6 ms
+    profile = fit(1500, lambda: time.sleep(fetch_s))
     phases = profile.steady.phases
-    assert phases["compute"] > 0.8 * profile.steady.wall_s
-    assert phases["input_wait"] + phases["host_overhead"] < 0.1 * phases["compute"]
+    fetching_s = fetch_s * STEPS * (EPOCHS - 1)
+    assert phases["compute"] + phases["optimizer"] > 0.8 * profile.steady.wall_s
+    assert phases["input_wait"] < 0.1 * fetching_s
+    # Samples of the device, which wait for it, leave it idle for a moment each.
+    assert phases["host_overhead"] < 0.5 * fetching_s
     assert phases["epoch_restart"] < 0.05 * phases["compute"]  # not the waiting for the last steps
 
 

@@ -39,13 +39,15 @@ def _pauses_of(profile: Profile) -> dict[str, float]:
     """What the training itself does not need, mean seconds of a steady epoch by phases: chance, and our measuring.
 
     A new epoch lets the old iterator of tf.data go, which joins the thread of its autotuner; until that wakes the epoch
-    stands still, for up to about its own length. Elsewhere it is what the mean has more than the median.
+    stands still, for up to about its own length. Keras wraps Python loaders in such a pipeline on TensorFlow, whose
+    least release then holds what the loader itself does there. Elsewhere it is what the mean has more than the median.
     """
-    epochs, data = profile.epochs, profile.data
-    tunes = data.adapter == "TFDatasetAdapter" or (
-        data.adapter == "ArrayDataAdapter" and profile.environment.backend == "tensorflow"
-    )
-    restart_s = epochs.release.mean_s if tunes and epochs.release else _beyond_median(epochs.restart)
+    epochs, adapter, tensorflow = profile.epochs, profile.data.adapter, profile.environment.backend == "tensorflow"
+    restart_s, release = _beyond_median(epochs.restart), epochs.release
+    if release and (adapter == "TFDatasetAdapter" or (tensorflow and adapter == "ArrayDataAdapter")):
+        restart_s = release.mean_s
+    elif release and tensorflow:
+        restart_s = release.mean_s - release.p05_s
     steady = steady_of(profile)
     ours_s = steady.phases.get("trainspeed", 0.0) / steady.epochs if steady else 0.0
     return {"epoch_restart": restart_s, "gc": _beyond_median(epochs.gc), "trainspeed": ours_s}
