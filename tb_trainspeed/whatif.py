@@ -294,9 +294,9 @@ def _undisturbed_by(before: StepModel, source_cpu_s: float, end: End) -> float:
     freed = max(0.0, 1 - source_cpu_s / before.source_cpu_s)
     released = 0.0 if before.in_turn else freed * before.source_cpu_s / (before.step_s(1.0) * before.cores)
     by_cores: float = 1 - getattr(_CONTENTION, end) * before.busy_cores() * min(1.0, released)
-    if before.from_python:
-        return by_cores * (1 - (1 - before.undisturbed ** getattr(_UNDISTURBED_BY_PYTHON, end)) * freed)
-    return min(by_cores, 1 - (1 - before.undisturbed ** getattr(_UNDISTURBED, end)) * freed)
+    power: float = getattr(_UNDISTURBED_BY_PYTHON if before.from_python else _UNDISTURBED, end)
+    by_calls: float = 1 - (1 - before.undisturbed**power) * freed
+    return by_cores * by_calls if before.from_python else min(by_cores, by_calls)
 
 
 def _tells(changes: Iterable[Change], name: str) -> bool:

@@ -25,7 +25,7 @@ from tb_trainspeed.probes import facts, source, tf_data
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
 from tb_trainspeed.probes.op_names import METRICS, OpNames
 from tb_trainspeed.probes.profiler import Profiler
-from tb_trainspeed.probes.ready_fetch import ReadyFetch
+from tb_trainspeed.probes.ready_fetch import Fetch, ReadyFetch
 from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
 from tb_trainspeed.probes.trace import Decoder
 from tb_trainspeed.profile import Compilation, Data, Device, DeviceMemory, Model
@@ -80,6 +80,7 @@ def time_steps(
     fetch_apart = budget is not None and fetches_can_be_timed(model) is None
     counted, new, trace = trace_detector(train_function), new_shapes(model), tracer(train_function)
     step = functools.partial(deep.run, train_function) if deep else train_function
+    next_batch = Fetch()
     ready: ReadyFetch | None = None
     batch: Any = None
     naming, undo = deep is not None and not _trace_counter(train_function)(), Undo()
@@ -103,7 +104,7 @@ def time_steps(
             recorder.safely(lambda: calibrate(iterator))
             recorder.clock.pop()
         begin = time.perf_counter_ns()
-        batch = next(iterator)
+        batch = next_batch(iterator)
         recorder.fetched(time.perf_counter_ns() - begin, ready.cost_ns if ready else 0)
         return batch
 
