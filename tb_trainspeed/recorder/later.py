@@ -28,6 +28,11 @@ class Later:
         #: Steps that are not added up yet.
         self.steps = 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether what is told may wait."""
+        return self._room > 0
+
     def tell(self, action: Callable[..., None], at_ns: int, *arguments: Any) -> None:
         """Calls `action(at_ns, *arguments)`, later if it can wait."""
         self._told_ns = at_ns

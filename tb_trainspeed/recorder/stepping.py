@@ -49,7 +49,7 @@ class StepRecorder:
         self.call_dispatches = True
         self._fetches_of_epoch = self._fetch_begin_ns = self._fetch_total = self._fetch_thread_ns = 0
         self._fetch_slot = FIRST_WAIT
-        self._just_traced = False
+        self._just_traced = self._just_asked = False
         self._sample_open = self._perturbed = False
         #: How many times as long as others the steps of the last sample took, if there are others.
         self.sample_slowdown: float | None = None
@@ -138,7 +138,9 @@ class StepRecorder:
         now = self.clock.now()
         if self._thread_begin is not None:
             self._fetch_thread_ns = self._thread_now()
-        self.later.tell(self._begin_fetch, now, self._ask_device())
+        # At the begin of the step the device was asked, a moment ago.
+        ended, self._just_asked = 0 if self._just_asked else self._ask_device(), False
+        self.later.tell(self._begin_fetch, now, ended)
 
     def _begin_fetch(self, now: int, ended: int) -> None:
         self._fetch_slot = FIRST_WAIT if self._fetches_of_epoch == 0 else "input_wait"
@@ -172,6 +174,7 @@ class StepRecorder:
     def step_begin(self, fetches: bool) -> None:
         """The train function was called; `fetches` says that the batch is fetched apart."""
         now = self.clock.now()
+        self._just_asked = True
         self._thread_begin = None if self.later.steps else self._thread_now()
         self.later.tell(self._begin_step, now, fetches, self._ask_device())
 
@@ -222,11 +225,15 @@ class StepRecorder:
         batch, which is the usual reason for tracing once more.
         """
         later, now = self.later, self.clock.now()
+        self._just_asked = False
         dispatch_ns = None if self._thread_begin is None else self._thread_now() - self._thread_begin
         usual = later.is_usual(now)
         over, running = 0, False
         if self._device:
             over, running = self._device.ask(), self._device.give(ended() if ended else None)
+        if not usual and later.waits:  # a call also takes long when it has to wait for an asynchronous device
+            usual = not traced()
+            traced = _always
         if usual:  # then nobody will ask, and what they hold can go
             traced, batch = _never, None
         later.tell(self._end_call, now, traced, batch, dispatch_ns, over, running)
@@ -281,6 +288,7 @@ class StepRecorder:
     def step_abort(self) -> None:
         """The train function found no more data, or failed: what it took belongs to the end of the epoch."""
         self.later.catch_up()
+        self._just_asked = False
         before = self._totals_at_begin
         self.clock.switch("epoch_restart")
         for slot in (FETCH, CALL):
@@ -339,3 +347,7 @@ class StepRecorder:
 
 def _never() -> bool:
     return False
+
+
+def _always() -> bool:
+    return True

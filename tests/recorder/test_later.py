@@ -106,6 +106,17 @@ def test_the_longer_the_steps_the_fewer_wait(compute, most):
     assert train(PlayedFit(), True, compute, pauses=0.0) == pytest.approx(most, abs=2)
 
 
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_long_call_waits_unless_it_traced(played, traced):
+    played.recorder.may_wait = True
+    played.recorder.epoch_begin(0)
+    for step in range(10):
+        played.step(traced=step == 0)
+    played.step(compute=30.0, traced=traced)
+    assert (played.recorder.later.steps == 0) == traced
+    assert played.profile().compilation.retraces == traced
+
+
 def test_a_report_in_between_ends_with_the_last_step_that_was_added_up(played):
     played.recorder.may_wait = True
     played.recorder.epoch_begin(0)
