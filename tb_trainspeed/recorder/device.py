@@ -35,7 +35,7 @@ class DeviceQueue:
     """Follows steps through the device, and moves the time in which it was busy to one slot of the clock.
 
     Steps run one after the other in the order in which they were dispatched. A step is asked whether it is done at
-    every transition of the host that matters. Between the transition where it was not and the one where it was, it
+    the transitions of the host that matter. Between the transition where it was not and the one where it was, it
     ended where a step of the sampled length would have ended. What the device has to be asked is asked at once, by
     `ask` and `give`; what follows from it may be added up later, by `poll` and `dispatched`, in the same order.
 
@@ -68,14 +68,22 @@ class DeviceQueue:
             ended += 1
         return ended
 
-    def give(self, done: Done | None) -> bool:
-        """A step is handed over. Returns whether it runs; else it is over already, or nothing can tell its end."""
-        if done is None or done.is_ready():
-            return False
+    def give(self, done: Done | None) -> tuple[int, bool]:
+        """A step is handed over.
+
+        Returns how many steps before it were seen to have ended since `ask`, and whether it runs; else it is over
+        already, or nothing can tell its end.
+        """
+        if done is None:
+            return self.ask(), False
+        if done.is_ready():  # and so are those before it
+            ended = len(self._asked)
+            self._asked.clear()
+            return ended, False
         if len(self._asked) == _MAX_IN_FLIGHT:
             self._asked.pop()  # the newer one tells as much
         self._asked.append(done)
-        return True
+        return 0, True
 
     def dispatched(self, now: int, running: bool) -> None:
         """A step was handed over. Everything up to `now` has been settled."""
@@ -125,7 +133,11 @@ class DeviceQueue:
 
     def sample(self) -> None:
         """Waits for the only step in flight, to learn how long one takes, if the budget has room for that."""
-        if len(self._asked) != 1 or not self._budget.allows(self.step_ns or 0.0, _SHARE):
+        if not self._asked or not self._budget.allows(self.step_ns or 0.0, _SHARE):
+            return
+        if ended := self.ask():
+            self.poll(self._clock.tick(), ended)
+        if len(self._asked) != 1:
             return
         begin = self._clock.tick()
         started = max(self._last_end_ns, self._pending[0])

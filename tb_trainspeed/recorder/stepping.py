@@ -15,6 +15,10 @@ from tb_trainspeed.recorder.steps import StepTimes
 from tb_trainspeed.recorder.timeline import Buckets
 from tb_trainspeed.recorder.traces import Traces
 
+# Asking an asynchronous device costs: on two cores, all busy, a question 10 µs and more of the thread that trains. So
+# short a fetch, and so short a call, are not worth one of their own.
+_SHORT_FETCH_NS, _SHORT_CALL_NS = 50_000, 1_000_000
+
 
 class StepRecorder:
     """Records the steps of one fit. All methods must be called from the thread that runs the fit.
@@ -47,7 +51,9 @@ class StepRecorder:
         self._device: DeviceQueue | None = None
         #: Whether what the main thread computes inside the train function is dispatch; else it may be the step itself.
         self.call_dispatches = True
-        self._fetches_of_epoch = self._fetch_begin_ns = self._fetch_total = self._fetch_thread_ns = 0
+        self._fetches_of_epoch = self._fetch_told_ns = self._begin_told_ns = self._fetch_begin_ns = (
+            self._fetch_total
+        ) = self._fetch_thread_ns = 0
         self._fetch_slot = FIRST_WAIT
         self._just_traced = self._just_asked = False
         self._sample_open = self._perturbed = False
@@ -127,8 +133,8 @@ class StepRecorder:
     def _ask_device(self) -> int:
         return self._device.ask() if self._device else 0
 
-    def _poll_device(self, now: int, ended: int) -> None:
-        if self._device:
+    def _poll_device(self, now: int, ended: int | None) -> None:
+        if self._device and ended is not None:
             self._device.poll(now, ended)
 
     # --- fetches on the host
@@ -138,11 +144,12 @@ class StepRecorder:
         now = self.clock.now()
         if self._thread_begin is not None:
             self._fetch_thread_ns = self._thread_now()
+        self._fetch_told_ns = now
         # At the begin of the step the device was asked, a moment ago.
-        ended, self._just_asked = 0 if self._just_asked else self._ask_device(), False
+        ended, self._just_asked = None if self._just_asked else self._ask_device(), False
         self.later.tell(self._begin_fetch, now, ended)
 
-    def _begin_fetch(self, now: int, ended: int) -> None:
+    def _begin_fetch(self, now: int, ended: int | None) -> None:
         self._fetch_slot = FIRST_WAIT if self._fetches_of_epoch == 0 else "input_wait"
         self._fetch_begin_ns = self.clock.push(self._fetch_slot, now)
         self._fetch_total = self.clock.totals[self._fetch_slot]
@@ -153,9 +160,10 @@ class StepRecorder:
         now = self.clock.now()
         if self._thread_begin is not None:
             self._thread_begin += self._thread_now() - self._fetch_thread_ns
-        self.later.tell(self._end_fetch, now, found, self._ask_device())
+        ended = None if found and now - self._fetch_told_ns < _SHORT_FETCH_NS else self._ask_device()
+        self.later.tell(self._end_fetch, now, found, ended)
 
-    def _end_fetch(self, now: int, found: bool, ended: int) -> None:
+    def _end_fetch(self, now: int, found: bool, ended: int | None) -> None:
         self.clock.pop(now)
         self._poll_device(now, ended)
         self._fetched_in_call += now - self._fetch_begin_ns
@@ -174,7 +182,7 @@ class StepRecorder:
     def step_begin(self, fetches: bool) -> None:
         """The train function was called; `fetches` says that the batch is fetched apart."""
         now = self.clock.now()
-        self._just_asked = True
+        self._just_asked, self._begin_told_ns = True, now
         self._thread_begin = None if self.later.steps else self._thread_now()
         self.later.tell(self._begin_step, now, fetches, self._ask_device())
 
@@ -230,7 +238,9 @@ class StepRecorder:
         usual = later.is_usual(now)
         over, running = 0, False
         if self._device:
-            over, running = self._device.ask(), self._device.give(ended() if ended else None)
+            over = self._device.ask() if now - self._begin_told_ns > _SHORT_CALL_NS else 0
+            more, running = self._device.give(ended() if ended else None)
+            over += more
         if not usual and later.waits:  # a call also takes long when it has to wait for an asynchronous device
             usual = not traced()
             traced = _always
