@@ -31,15 +31,16 @@ _CONTENTION = Range(0.0, 0.8, 1.0)
 # From this share of waiting on, it is the supply that sets the pace.
 _STARVED = 0.15
 # What beside the cores the source takes from computing, such as Python's lock, caches and memory, shows in how much the
-# calls of the train function differ. The least disturbed of them, the 5 % quantile, are disturbed as well. By Python
-# code they are by the cores that it takes: in 26 runs on TensorFlow whose loader a fix made nearly free, computing fell
-# to the product of what both leave, the calls to a power of which four fifths lie between these ends.
-_UNDISTURBED_BY_PYTHON = Range(0.4, 1.0, 1.6)
+# calls of the train function differ: in how long their 5 % quantile is, which is disturbed least, against their median.
+# Calls that no Python code disturbs differ as well, which the factor stands for; the cores that it takes, it takes from
+# the least disturbed calls too. In 20 runs on TensorFlow whose loader a fix made nearly free, computing fell to the
+# product of what both leave, the calls to a power of which four fifths lie between these ends.
+_CALLS_DIFFER, _UNDISTURBED_BY_PYTHON = 1.2, Range(0.4, 1.0, 1.6)
 # By a tf.data pipeline, whose threads leave no core free: in 47 runs on TensorFlow that a fix made nearly free,
 # computing fell to a power of their share of the median call alone, four fifths between these ends, median 1.9. A share
 # below the least is an outlier's.
 _UNDISTURBED = Range(1.3, 1.9, 2.8)
-_LEAST_UNDISTURBED = 0.35
+_LEAST_UNDISTURBED, _LEAST_UNDISTURBED_BY_PYTHON = 0.35, 0.1
 # Torch has no calls that a tf.data pipeline does not disturb: of four that a fix made nearly free, computing fell to
 # 0.13 to 0.46, which this, to that power, is the middle of.
 _LEAST_DISTURBED_TORCH = 0.57
@@ -48,7 +49,7 @@ _LEAST_DISTURBED_TORCH = 0.57
 # 0.97 on torch, where each takes its turn; these, with what the cores say, are the medians.
 _BESIDE_PYTHON = {"jax": 0.93, "torch": 0.83}
 # Batches that Python code makes beside the step on TensorFlow change hands twice, under a lock that the training thread
-# wants as well. So they are late now and then though their supply is faster than the step: in 26 fits that a fix had
+# wants as well. So they are late now and then though their supply is faster than the step: in 25 fits that a fix had
 # made so by this share of a step, four fifths of them between these ends. On JAX it was 1 %.
 _LATE, _HANDS_OVER_LATE = Range(0.08, 0.05, 0.01), {"tensorflow"}
 _ENOUGH_CALLS = 20
@@ -237,7 +238,10 @@ def _undisturbed(profile: Profile, in_turn: bool) -> float:
         return 1.0 if profile.data.stages else _BESIDE_PYTHON.get(profile.environment.backend, 1.0)
     if not call or call.count < _ENOUGH_CALLS or not call.p50_s:
         return 1.0
-    return min(1.0, max(_LEAST_UNDISTURBED, call.p05_s / call.p50_s))
+    share = call.p05_s / call.p50_s
+    if profile.data.stages:
+        return min(1.0, max(_LEAST_UNDISTURBED, share))
+    return min(1.0, max(_LEAST_UNDISTURBED_BY_PYTHON, _CALLS_DIFFER * share))
 
 
 def apply(model: StepModel, changes: Iterable[Change], end: End) -> StepModel:

@@ -185,7 +185,7 @@ def test_beside_python_code_the_least_disturbed_calls_are_disturbed_by_the_cores
     even = dataclasses.replace(model, undisturbed=1.0)
     by_cores = whatif.apply(even, [SOURCE_GONE], "expected").device_s / model.device_s
     assert by_cores < 1
-    assert whatif.apply(model, [SOURCE_GONE], "expected").device_s == pytest.approx(0.4 * by_cores * model.device_s)
+    assert whatif.apply(model, [SOURCE_GONE], "expected").device_s == pytest.approx(0.48 * by_cores * model.device_s)
     assert whatif.apply(model, [Change()], "expected").device_s == pytest.approx(model.device_s)
 
 
