@@ -17,7 +17,7 @@ from typing import Any, cast
 import jax
 import keras
 
-from tb_trainspeed.probes import facts, source
+from tb_trainspeed.probes import facts, machine, source
 from tb_trainspeed.probes.fetches import TimedBatches, time_fetches
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
 from tb_trainspeed.probes.op_names import OpNames
@@ -83,7 +83,7 @@ def time_steps(
     # A step that is not compiled is many small operations, and the host that dispatches them is what takes the time.
     follows = bool(model.jit_compile) and not model.run_eagerly and not getattr(jax.config, "jax_disable_jit", False)
     if budget and follows:
-        recorder.follow_device(budget)
+        recorder.follow_device(budget, machine.usable_cores() if jax.default_backend() == "cpu" else None)
     recorder.may_wait = True
 
     @functools.wraps(train_function)

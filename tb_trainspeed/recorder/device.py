@@ -1,14 +1,14 @@
 """When an asynchronous device was busy, told from the outside, without waiting for it.
 
 JAX and torch on CUDA only enqueue a step. While the device computes, the host already fetches the next batch, and what
-it does meanwhile costs nothing. So an instant counts as `compute` when the device is busy, whatever the host does then,
-and as what the host does when the device idles.
+it does meanwhile costs nothing, unless it takes a core that the device wants. So an instant counts as `compute` when
+the device is busy, whatever the host does then, and as what the host does when the device idles.
 """
 
 import collections
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from tb_trainspeed.recorder.budget import Budget
@@ -44,10 +44,18 @@ class DeviceQueue:
         slot: where the time is charged.
         ended: called with the time between the ends of two steps, ns.
         budget: of the samples.
+        lost: which share of what the host does in a slot the device loses though it is busy.
     """
 
-    def __init__(self, clock: PhaseClock, slot: str, ended: Callable[[int], None], budget: Budget):
-        self._clock, self._slot, self._ended, self._budget = clock, slot, ended, budget
+    def __init__(
+        self,
+        clock: PhaseClock,
+        slot: str,
+        ended: Callable[[int], None],
+        budget: Budget,
+        lost: Callable[[Hashable], float] | None,
+    ):
+        self._clock, self._slot, self._ended, self._budget, self._lost = clock, slot, ended, budget, lost
         #: The ends of the steps in flight; and when those were dispatched that are not settled yet, ns.
         self._asked: collections.deque[Done] = collections.deque()
         self._pending: collections.deque[int] = collections.deque()
@@ -156,4 +164,5 @@ class DeviceQueue:
         for since, until, slot in list(self._clock.history):  # a collection of garbage may begin here, and adds to it
             overlap = min(end, until) - max(begin, since)
             if overlap > 0 and slot != self._slot:
-                self._clock.move(slot, self._slot, overlap)
+                lost = self._lost(slot) if self._lost else 0.0
+                self._clock.move(slot, self._slot, round(overlap * (1 - lost)))

@@ -93,12 +93,16 @@ class FitRecorder(StepRecorder):
     def enter(self, row: HookRow) -> int:
         """A hook is called. Returns the time, ns, for `leave`."""
         now = self.clock.now()
+        if self._crowding:
+            self._crowding.enter(row)
         (self.later.tell if row.of_batch else self._tell_now)(self._enter, now, row)
         return now
 
     def leave(self, row: HookRow, begin_ns: int) -> None:
         """A hook that was entered at `begin_ns` returned."""
         now = self.clock.now()
+        if self._crowding:
+            self._crowding.leave(row, now - begin_ns)
         (self.later.tell if row.of_batch else self._tell_now)(self._leave, now, row, begin_ns)
 
     def _tell_now(self, action: Callable[..., None], now: int, *arguments: Any) -> None:

@@ -19,6 +19,9 @@ class HookRow:
     def __post_init__(self) -> None:
         #: Whether it is called in every step.
         self.of_batch = "batch" in self.hook and not self.hook.startswith("on_test")
+        #: CPU time of the thread when the call that runs began, and what those calls computed that were watched; ns.
+        self.thread_ns: int | None = None
+        self.computed_ns = self.watched_ns = 0
 
 
 class HookTable:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from tb_trainspeed.profile import Marker
 from tb_trainspeed.recorder.budget import Budget
 from tb_trainspeed.recorder.clock import PhaseClock
+from tb_trainspeed.recorder.crowding import Crowding
 from tb_trainspeed.recorder.device import DeviceQueue, Done
 from tb_trainspeed.recorder.epochs import EpochTimes
 from tb_trainspeed.recorder.later import Later
@@ -43,12 +44,13 @@ class StepRecorder:
         self.later = Later(self.clock)
         #: Whether what is told of usual steps may be added up later.
         self.may_wait = False
-        self._thread_now = thread_now
+        self._cpu_now, self._thread_now = cpu_now, thread_now
         self._times = StepTimes(cpu_now)
         self._steps = self._first_steps = self._waits = 0
         self._batches_per_epoch: int | None = None
         self._begin_ns = self._call_ns = self._slowest_ns = self._fetched_in_call = 0
         self._device: DeviceQueue | None = None
+        self._crowding: Crowding | None = None
         #: Whether what the main thread computes inside the train function is dispatch; else it may be the step itself.
         self.call_dispatches = True
         self._fetches_of_epoch = self._fetch_told_ns = self._begin_told_ns = self._fetch_begin_ns = (
@@ -75,9 +77,17 @@ class StepRecorder:
 
     # --- an asynchronous device
 
-    def follow_device(self, budget: Budget) -> None:
-        """The device runs behind the host from now on: `step_end` is told when it is done with a step."""
-        self._device = DeviceQueue(self.clock, DEVICE, self._step_ended, budget)
+    def follow_device(self, budget: Budget, cores: float | None = None) -> None:
+        """The device runs behind the host from now on: `step_end` is told when it is done with a step.
+
+        Args:
+            budget: of samples.
+            cores: how many the process may use, if the device is the processor itself.
+        """
+        if cores:
+            self._crowding = Crowding(cores, self.clock.now, self._cpu_now, self._thread_now)
+        lost = self._crowding.lost if self._crowding else None
+        self._device = DeviceQueue(self.clock, DEVICE, self._step_ended, budget, lost)
 
     def _step_ended(self, duration_ns: int) -> None:
         if self._perturbed:
@@ -285,6 +295,8 @@ class StepRecorder:
         if not self._step_of_epoch:
             self._first_steps += 1
             self._times.cpu_begin(self._steps + made)
+            if self._crowding:
+                self._crowding.steps_begin()
         self._steps += made
         self._step_of_epoch += made
         self._gap_before = self.clock.totals[GAP]
@@ -304,7 +316,7 @@ class StepRecorder:
         for slot in (FETCH, CALL):
             self.clock.move(slot, "epoch_restart", self.clock.totals[slot] - before[slot])
         self._in_epoch = False
-        self._times.cpu_end(self._steps)
+        self._steps_over()
 
     def _end_step(self, end_ns: int, now: int) -> None:
         if not self._device:  # else the device tells when its steps end
@@ -329,7 +341,12 @@ class StepRecorder:
         gap = self.clock.totals[GAP] - self._gap_before
         self.clock.move(GAP, phase, gap)
         self._end_step(now - gap, now)
+        self._steps_over()
+
+    def _steps_over(self) -> None:
         self._times.cpu_end(self._steps)
+        if self._crowding:
+            self._crowding.steps_end()
 
     # --- what is expected
 

@@ -83,7 +83,7 @@ def test_ticks_and_levers_are_simulated_by_the_server(show, server, deep):
         assert seconds(told.first.locator("b").inner_text()) == pytest.approx(answer["before_s"], rel=0.05)
         if answer["speedup"]["expected"] > 1.005:
             # An answer to the question before may still be on screen.
-            eventually(gained, pytest.approx(answer["speedup"]["expected"], rel=0.02))
+            eventually(gained, pytest.approx(answer["speedup"]["expected"], rel=0.05))  # two digits are shown
         else:
             expect(told.last).to_have_text("the same")
 

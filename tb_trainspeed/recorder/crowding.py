@@ -1,0 +1,59 @@
+"""What a device that is the processor itself loses to what the host computes meanwhile.
+
+On JAX the host runs ahead of the device, and what it does costs nothing while the device is busy: unless the device is
+the processor, whose cores both want. What a callback computes then holds the device up for a part of that time.
+"""
+
+from collections.abc import Callable, Hashable
+
+from tb_trainspeed.recorder.hooks import HookRow
+
+# Hooks of batches that never took longer are not worth the question how much of their time they computed.
+_LONG_HOOK_NS = 1_000_000
+
+
+class Crowding:
+    """Knows how many cores the device uses, and which share of the host's time it loses for want of one.
+
+    Args:
+        cores: how many the process may use.
+        now: the clock, nanoseconds.
+        cpu_now: CPU time of the process, nanoseconds.
+        thread_now: CPU time of the thread that runs the fit, nanoseconds.
+    """
+
+    def __init__(self, cores: float, now: Callable[[], int], cpu_now: Callable[[], int], thread_now: Callable[[], int]):
+        self._cores, self._clocks, self._thread_now = cores, (now, cpu_now, thread_now), thread_now
+        self._begin: tuple[int, ...] | None = None
+        self._share = 0.0
+
+    def steps_begin(self) -> None:
+        """The first step of an epoch is over."""
+        self._begin = self._begin or tuple(clock() for clock in self._clocks)
+
+    def steps_end(self) -> None:
+        """The last step of an epoch was handed over: until now the cores that are not the host's were the device's.
+
+        With the host's one they would be `used + 1`; what is beyond `cores` each of them goes without.
+        """
+        if self._begin:
+            elapsed, cpu, thread = (clock() - then for clock, then in zip(self._clocks, self._begin, strict=True))
+            used = min(self._cores, (cpu - thread) / elapsed) if elapsed else 0.0
+            self._share = max(0.0, used + 1 - self._cores) / used if used > 0 else 0.0
+            self._begin = None
+
+    def enter(self, row: HookRow) -> None:
+        """A hook is called."""
+        row.thread_ns = self._thread_now() if not row.of_batch or row.max_ns > _LONG_HOOK_NS else None
+
+    def leave(self, row: HookRow, duration_ns: int) -> None:
+        """A hook that was entered returned."""
+        if row.thread_ns is not None:
+            row.computed_ns += self._thread_now() - row.thread_ns
+            row.watched_ns += duration_ns
+
+    def lost(self, slot: Hashable) -> float:
+        """Returns what share of the time that the host spends there a busy device loses."""
+        if isinstance(slot, HookRow):
+            return self._share * min(1.0, slot.computed_ns / slot.watched_ns) if slot.watched_ns else 0.0
+        return self._share if slot == "gc" else 0.0
