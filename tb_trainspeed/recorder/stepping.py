@@ -53,9 +53,9 @@ class StepRecorder:
         self._crowding: Crowding | None = None
         #: Whether what the main thread computes inside the train function is dispatch; else it may be the step itself.
         self.call_dispatches = True
-        self._fetches_of_epoch = self._fetch_told_ns = self._begin_told_ns = self._fetch_begin_ns = (
-            self._fetch_total
-        ) = self._fetch_thread_ns = 0
+        self._fetches_of_epoch = self._fetch_begin_ns = self._fetch_total = self._fetch_thread_ns = 0
+        #: When the last step and the last fetch began, as told.
+        self._begin_told_ns = self._fetch_told_ns = 0
         self._fetch_slot = FIRST_WAIT
         self._just_traced = self._just_asked = False
         self._sample_open = self._perturbed = False
