@@ -33,9 +33,10 @@ _STARVED = 0.15
 # What beside the cores the source takes from computing, such as Python's lock, caches and memory, shows in how much the
 # calls of the train function differ: in how long their 5 % quantile is, which is disturbed least, against their median.
 # Calls that no Python code disturbs differ as well, which the factor stands for; the cores that it takes, it takes from
-# the least disturbed calls too. In 20 runs on TensorFlow whose loader a fix made nearly free, computing fell to the
-# product of what both leave, the calls to a power of which four fifths lie between these ends.
-_CALLS_DIFFER, _UNDISTURBED_BY_PYTHON = 1.2, Range(0.4, 1.0, 1.6)
+# the least disturbed calls too. In 25 runs on TensorFlow whose loader a fix made nearly free, computing fell to the
+# product of what both leave, the calls to a power of which four fifths lie between these ends; and where they differed
+# no more than others, to 0.9 in the median of 15.
+_CALLS_DIFFER, _MOST_UNDISTURBED, _UNDISTURBED_BY_PYTHON = 1.2, 0.9, Range(0.4, 1.0, 1.6)
 # By a tf.data pipeline, whose threads leave no core free: in 47 runs on TensorFlow that a fix made nearly free,
 # computing fell to a power of their share of the median call alone, four fifths between these ends, median 1.9. A share
 # below the least is an outlier's.
@@ -241,7 +242,7 @@ def _undisturbed(profile: Profile, in_turn: bool) -> float:
     share = call.p05_s / call.p50_s
     if profile.data.stages:
         return min(1.0, max(_LEAST_UNDISTURBED, share))
-    return min(1.0, max(_LEAST_UNDISTURBED_BY_PYTHON, _CALLS_DIFFER * share))
+    return min(_MOST_UNDISTURBED, max(_LEAST_UNDISTURBED_BY_PYTHON, _CALLS_DIFFER * share))
 
 
 def apply(model: StepModel, changes: Iterable[Change], end: End) -> StepModel:
