@@ -63,11 +63,16 @@ def levers_of(profile: Profile, model: StepModel) -> tuple[Lever, ...]:
         profile: what was measured.
         model: the step-time model of the fit as it is.
     """
-    offered = (*_workers(profile), *_batch_size(profile, model), *_validation(profile, model), *_layers(profile, model))
+    offered = (
+        *_workers(profile, model),
+        *_batch_size(profile, model),
+        *_validation(profile, model),
+        *_layers(profile, model),
+    )
     return tuple(lever for lever in offered if len(lever.values) > 1)
 
 
-def _workers(profile: Profile) -> Iterator[Lever]:
+def _workers(profile: Profile, model: StepModel) -> Iterator[Lever]:
     data = profile.data
     source = data.source
     if data.adapter != "PyDatasetAdapter" or (data.workers or 1) > 1 or not source or not source.calls:
@@ -76,7 +81,8 @@ def _workers(profile: Profile) -> Iterator[Lever]:
     def change(count: float) -> Change:
         if count == 1:
             return Change()
-        return change_of_workers(source, int(count), profile.environment.backend, profile.environment.cores or 1.0)
+        environment = profile.environment
+        return change_of_workers(source, int(count), environment.backend, environment.cores or 1.0, model.steps)
 
     note = "Workers share the cores; how much of a batch holds the GIL is the width of the range."
     yield Lever("workers", "workers", 1, _WORKERS, note, "no", change, replaces=("IP01",))

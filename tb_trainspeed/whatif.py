@@ -10,7 +10,7 @@ machine's cores as a third server.
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from tb_trainspeed.profile import ONE_OFF_PHASES, Profile
@@ -49,11 +49,16 @@ _LEAST_DISTURBED_TORCH = 0.57
 # compute, no calls tell. Once it was nearly free, computing fell to 0.3 to 0.96 in 18 runs on JAX, and from 0.54 to
 # 0.97 on torch, where each takes its turn; these, with what the cores say, are the medians.
 _BESIDE_PYTHON = {"jax": 0.93, "torch": 0.83}
+# On JAX deep samples tell how long the device itself is at work, while the clocks beside it also count what it waits
+# for: cores, and the host for Python's lock. Of 20 runs whose source a fix made nearly free, four fifths came to a step
+# between these shares of that, or of dispatching it if that takes longer: the host no longer waits for the device.
+_ALONE = Range(1.3, 0.9, 0.6)
 # Batches that Python code makes beside the step on TensorFlow change hands twice, under a lock that the training thread
 # wants as well. So they are late now and then though their supply is faster than the step: in 25 fits that a fix had
 # made so by this share of a step, four fifths of them between these ends. On JAX it was 1 %.
 _LATE, _HANDS_OVER_LATE = Range(0.08, 0.05, 0.01), {"tensorflow"}
 _ENOUGH_CALLS = 20
+_NOT_OF_THE_DEVICE = ("input_wait", "host_overhead", "unknown")
 # The host's part of a step gets faster with the device's: after much computing its caches are cold and its threads
 # asleep. In 52 runs on TensorFlow whose fix halved the device's part or more, the host's fell to a power of what was
 # left of the device's, nine tenths of them between these ends, median 0.24. Less than so much left says no more.
@@ -88,6 +93,7 @@ class StepModel:
         cpu_s: CPU time of the whole process a step, at its `source_cpu_s`.
         cores: cores that the process may use.
         undisturbed: the calls of the train function that the source disturbs least, share of the median call.
+        alone_s: what of `device_s` the device itself is at work, with nothing to wait for; 0 where that is not known.
         restart_s: the boundary between two epochs.
         from_python: 1 where Python code makes the batches, 0 where it is a tf.data pipeline.
         least_dispatch_s: what the host's part of a step takes at least.
@@ -118,6 +124,7 @@ class StepModel:
     hands_over_late: float = 0.0
     least_dispatch_s: float = 0.0
     undisturbed: float = 1.0
+    alone_s: float = 0.0
     startup_s: float = 0.0
     compilation_s: float = 0.0
     epochs: float = 1.0
@@ -225,6 +232,7 @@ def baseline(profile: Profile) -> StepModel | None:
         ),
         least_dispatch_s=min(dispatch_s, _LEAST_DISPATCH_S.get(profile.environment.backend, 0.0)),
         undisturbed=_undisturbed(profile, in_turn),
+        alone_s=_alone_s(profile),
         startup_s=profile.ledger.phases.get("startup") or 0.0,
         compilation_s=profile.ledger.phases.get("compilation") or 0.0,
         epochs=float(max(1, profile.ledger.epochs)),
@@ -245,23 +253,37 @@ def _undisturbed(profile: Profile, in_turn: bool) -> float:
     return min(_MOST_UNDISTURBED, max(_LEAST_UNDISTURBED_BY_PYTHON, _CALLS_DIFFER * share))
 
 
-def apply(model: StepModel, changes: Iterable[Change], end: End) -> StepModel:
-    """Returns the model with all `changes` made, each at the given end of its range."""
+def _alone_s(profile: Profile) -> float:
+    if profile.environment.backend != "jax" or not profile.breakdown:
+        return 0.0
+    return sum(part.mean_s for part in profile.breakdown.parts if part.name not in _NOT_OF_THE_DEVICE)
+
+
+def apply(model: StepModel, changes: Iterable[Change], end: End, ends: Sequence[End] | None = None) -> StepModel:
+    """Returns the model with all `changes` made.
+
+    Args:
+        model: the fit as it is.
+        changes: what is done to it.
+        end: the end of the range of the changes, and of what follows from them.
+        ends: those of the changes, one by one, where they are not `end`.
+    """
     before = model
     values = dataclasses.asdict(model)
     changes = tuple(changes)
-    for change in changes:
+    made = tuple(zip(changes, ends or [end] * len(changes), strict=True))
+    for change, at in made:
         for name, replacement in change.sets.items():
-            values[name] = min(values[name], getattr(replacement, end))
-    for change in changes:
+            values[name] = min(values[name], getattr(replacement, at))
+    for change, at in made:
         for name, amount in change.removes.items():
-            removed = min(values[name], getattr(amount, end))
+            removed = min(values[name], getattr(amount, at))
             values[name] -= removed
             if name == "batch_callbacks_s":  # callbacks use as many cores as the rest of the step
                 values["cpu_s"] -= removed * before.cpu_s / before.step_s(1.0)
-    for change in changes:
+    for change, at in made:
         for name, factor in change.factors.items():
-            values[name] *= getattr(factor, end)
+            values[name] *= getattr(factor, at)
     _follow(before, values, changes, end)
     return StepModel(**values)
 
@@ -279,9 +301,13 @@ def _follow(before: StepModel, values: dict[str, Any], changes: tuple[Change, ..
     values["cpu_s"] = max(0.0, values["cpu_s"] - saved)
     # What waits for cores, locks and memory uses CPU time meanwhile.
     faster = _undisturbed_by(before, values["source_cpu_s"], end)
-    values["cpu_s"] -= (1 - faster) * max(0.0, values["cpu_s"] - values["source_cpu_s"])
+    computing_s = values["dispatch_s"] + values["device_s"]
     values["device_s"] *= faster
     values["dispatch_s"] *= faster
+    _follow_alone(before, values, end)
+    if computing_s:
+        left = (values["dispatch_s"] + values["device_s"]) / computing_s
+        values["cpu_s"] -= (1 - left) * max(0.0, values["cpu_s"] - values["source_cpu_s"])
     if values["dispatch_s"] < before.dispatch_s and not _tells(changes, "dispatch_s"):
         values["dispatch_s"] = max(values["dispatch_s"], before.least_dispatch_s)
     busy_s = values["dispatch_s"] + values["device_s"]
@@ -302,6 +328,15 @@ def _undisturbed_by(before: StepModel, source_cpu_s: float, end: End) -> float:
     power: float = getattr(_UNDISTURBED_BY_PYTHON if before.from_python else _UNDISTURBED, end)
     by_calls: float = 1 - (1 - before.undisturbed**power) * freed
     return by_cores * by_calls if before.from_python else min(by_cores, by_calls)
+
+
+def _follow_alone(before: StepModel, values: dict[str, Any], end: End) -> None:
+    """Where deep samples tell what the device takes alone, that is what it takes once the source is gone."""
+    if not (before.alone_s and before.source_cpu_s):
+        return
+    freed = max(0.0, 1 - values["source_cpu_s"] / before.source_cpu_s)
+    alone_s: float = max(0.0, getattr(_ALONE, end) * before.alone_s - values["dispatch_s"])
+    values["device_s"] += freed * (min(before.device_s, alone_s) - values["device_s"])
 
 
 def _tells(changes: Iterable[Change], name: str) -> bool:
@@ -348,13 +383,37 @@ def predict(model: StepModel, changes: Iterable[Change]) -> Prediction:
     before = Epoch(model.epoch_s(1.0), model.step_s(1.0), model.phases(1.0))
     if not changes:
         return Prediction(before, before, exactly(before.epoch_s))
-    now = _core_use_now(model)
-    core_use = {end: min(1.0, max(getattr(_CORE_USE, end), now)) for end in ENDS}
-    models = {end: apply(model, changes, end) for end in ENDS}
-    low, expected, high = (models[end].epoch_s(core_use[end]) * getattr(_SPREAD, end) for end in ENDS)
-    likely, used = models["expected"], core_use["expected"]
-    after = Epoch(expected, likely.step_s(used), likely.phases(used))
-    return Prediction(before, after, Range(max(low, expected), expected, min(high, expected)))
+    expected = (("expected",) * len(changes), "expected", "expected")
+    likely, used, after_s = _after(model, changes, *expected)
+    after = Epoch(after_s, likely.step_s(used), likely.phases(used))
+    low, high = (after_s * math.exp(_apart(model, changes, after_s, end)) for end in ("low", "high"))
+    return Prediction(before, after, Range(low, after_s, high))
+
+
+def _after(
+    model: StepModel, changes: Sequence[Change], ends: Sequence[End], follows: End, cores: End
+) -> tuple[StepModel, float, float]:
+    """Returns the model after the changes, how well it uses the cores, and the time of its epoch, seconds."""
+    after = apply(model, changes, follows, ends)
+    used: float = min(1.0, max(getattr(_CORE_USE, cores), _core_use_now(model)))
+    return after, used, after.epoch_s(used)
+
+
+def _apart(model: StepModel, changes: Sequence[Change], expected_s: float, end: End) -> float:
+    """Returns the logarithm of how many times as long as expected an epoch takes at this end.
+
+    What is unsure is so for reasons of its own: the ends that each of them leads to, alone, add up as the deviations of
+    independent quantities do, by their squares.
+    """
+    likely: tuple[End, ...] = ("expected",) * len(changes)
+    tried: list[tuple[Sequence[End], End, End]] = [
+        ((*likely[:index], end, *likely[index + 1 :]), "expected", "expected") for index in range(len(changes))
+    ]
+    tried += [(likely, end, "expected"), (likely, "expected", end)]
+    sign = 1 if end == "low" else -1
+    parts = [sign * math.log(_after(model, changes, *ends)[2] / expected_s) for ends in tried]
+    parts.append(sign * math.log(getattr(_SPREAD, end)))
+    return sign * math.hypot(*(max(0.0, part) for part in parts))
 
 
 def speedup(model: StepModel, changes: Iterable[Change]) -> Range:

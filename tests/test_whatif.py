@@ -1,11 +1,25 @@
 """The step-time model: it reproduces what was measured, and its remedies do what they say."""
 
 import dataclasses
+import math
 
 import pytest
 
 from tb_trainspeed import whatif
-from tb_trainspeed.profile import Data, Environment, Epochs, Hook, Ledger, Profile, Quantiles, Source, Stage, Steps
+from tb_trainspeed.profile import (
+    Breakdown,
+    Data,
+    Environment,
+    Epochs,
+    Hook,
+    Ledger,
+    Part,
+    Profile,
+    Quantiles,
+    Source,
+    Stage,
+    Steps,
+)
 from tb_trainspeed.rules.rule import Change, Range, exactly
 
 PHASES = {"input_wait": 3.0, "compute": 1.0, "callbacks": 0.5, "validation": 0.4, "epoch_restart": 0.1}
@@ -187,6 +201,38 @@ def test_beside_python_code_the_least_disturbed_calls_are_disturbed_by_the_cores
     assert by_cores < 1
     assert whatif.apply(model, [SOURCE_GONE], "expected").device_s == pytest.approx(0.48 * by_cores * model.device_s)
     assert whatif.apply(model, [Change()], "expected").device_s == pytest.approx(model.device_s)
+
+
+PARTS = tuple(Part(name, seconds, seconds, seconds) for name, seconds in (("forward", 0.004), ("host_overhead", 0.1)))
+ON_JAX = dataclasses.replace(
+    UNEVEN, environment=Environment("jax", cores=4.0), breakdown=Breakdown(samples=1, steps=3, parts=PARTS)
+)
+
+
+def test_on_jax_deep_samples_tell_what_the_device_takes_once_the_source_is_gone():
+    model = whatif.baseline(ON_JAX)
+    gone, halved = (whatif.apply(model, [change], "expected") for change in (SOURCE_GONE, SOURCE_HALVED))
+    assert gone.dispatch_s + gone.device_s == pytest.approx(0.9 * 0.004)
+    assert gone.device_s < halved.device_s < model.device_s
+    assert gone.cpu_s < halved.cpu_s < model.cpu_s
+    dispatching = whatif.apply(dataclasses.replace(model, alone_s=0.0001), [SOURCE_GONE], "expected")
+    assert dispatching.device_s == 0.0  # the host no longer waits for the device
+    assert 0 < dispatching.dispatch_s < model.dispatch_s
+    waiting = whatif.apply(dataclasses.replace(model, alone_s=1.0), [SOURCE_GONE], "expected")
+    assert waiting.device_s == pytest.approx(model.device_s)  # nothing gets slower by it
+
+
+def test_what_is_unsure_for_different_reasons_adds_up_by_squares():
+    model = whatif.baseline(BUSY)
+    one, other = (Change(factors={name: Range(0.9, 0.5, 0.2)}) for name in ("device_s", "validation_s"))
+    apart = [
+        math.log(foreseen.after_s.low / foreseen.after_s.expected)
+        for foreseen in (whatif.predict(model, changes) for changes in ([one], [other], [one, other]))
+    ]
+    assert max(apart[:2]) < apart[2] < sum(apart[:2])
+    sure = whatif.predict(model, [Change(factors={"validation_s": exactly(0.5)})])
+    assert sure.after_s.low / sure.after_s.expected < math.exp(min(apart))
+    assert sure.after_s.low > sure.after_s.expected > sure.after_s.high
 
 
 def test_batches_that_python_code_makes_beside_the_step_are_late_now_and_then_on_tensorflow():

@@ -13,6 +13,9 @@ import numpy as np
 from benchmarks.zoo.case import EVERYWHERE, Fit, case
 from benchmarks.zoo.trainings import classifier, fit, mlp, numbers
 
+# Computes for as long as the process of this number is there: it may be killed.
+_LOOP = "import os, sys\nwhile os.kill(int(sys.argv[1]), 0) is None:\n    for _ in range(10**6):\n        pass"
+
 
 @case("competing_processes", "HW06", on=EVERYWHERE)
 def _competing(fixed: bool) -> Fit:
@@ -23,7 +26,7 @@ def _competing(fixed: bool) -> Fit:
         with contextlib.ExitStack() as others:
             for _ in range(0 if fixed else os.cpu_count() or 1):
                 # By a shell that ends at once, so that it is no child of ours: those count as workers of the training.
-                loop = [sys.executable, "-c", "while True: pass"]
+                loop = [sys.executable, "-c", _LOOP, str(os.getpid())]
                 started = subprocess.check_output(["sh", "-c", '"$@" >/dev/null 2>&1 & echo $!', "sh", *loop])
                 others.callback(os.kill, int(started), signal.SIGKILL)
             run(callbacks)

@@ -83,7 +83,7 @@ def time_steps(
     # A step that is not compiled is many small operations, and the host that dispatches them is what takes the time.
     follows = bool(model.jit_compile) and not model.run_eagerly and not getattr(jax.config, "jax_disable_jit", False)
     if budget and follows:
-        recorder.follow_device(budget, machine.usable_cores() if jax.default_backend() == "cpu" else None)
+        recorder.follow_device(machine.usable_cores() if jax.default_backend() == "cpu" else None)
     recorder.may_wait = True
 
     @functools.wraps(train_function)
@@ -108,7 +108,7 @@ def time_steps(
                 seen(iterator.last)
             iterator.last = None
         if not recorder.later.steps:
-            recorder.sample_device()
+            recorder.watch_device()
             if deep:
                 deep.after_step()
         return outputs

@@ -53,7 +53,7 @@ def time_steps(
     recorder.call_dispatches = False  # on a CPU it is the main thread that computes
     follows = budget is not None and torch.cuda.is_available()
     if budget and follows:
-        recorder.follow_device(budget)
+        recorder.follow_device()
     recorder.may_wait = True
 
     run = functools.partial(deep.run, train_function) if deep else train_function
@@ -72,7 +72,7 @@ def time_steps(
         recorder.step_end(traced, _Event, lambda: source.shapes_of(data))
         if not recorder.later.steps:
             seen(data[0])
-            recorder.sample_device()
+            recorder.watch_device()
             if deep:
                 deep.after_step()
         return logs

@@ -23,12 +23,12 @@ class Budget:
         self.spent_ns = 0
         self._lock = threading.Lock()
 
-    def allows(self, expected_ns: float, share: float = 1.0) -> bool:
-        """Whether something that will cost this much may be done now, within a share of the budget."""
+    def allows(self, expected_ns: float) -> bool:
+        """Whether something that will cost this much may be done now."""
         if not self._max_overhead:
             return False
         earned = _FOR_SAMPLES * self._max_overhead * (self._now() - self._start_ns)
-        return self.spent_ns + expected_ns <= share * max(_ALLOWANCE_NS, earned)
+        return self.spent_ns + expected_ns <= max(_ALLOWANCE_NS, earned)
 
     def spend(self, cost_ns: int) -> None:
         """Something was done that cost this much. May be called from any thread."""

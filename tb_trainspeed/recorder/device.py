@@ -7,18 +7,16 @@ the device is busy, whatever the host does then, and as what the host does when 
 
 import collections
 import math
-import statistics
+import queue
+import time
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
-from tb_trainspeed.recorder.budget import Budget
 from tb_trainspeed.recorder.clock import PhaseClock
 
 # More steps than this in flight are watched by the newest of them: JAX itself stops at 32 on a CPU.
 _MAX_IN_FLIGHT = 64
-_SAMPLES = 9
-# These samples leave half of the budget to the deep ones.
-_SHARE = 0.5
+_SAMPLES = 32
 
 
 class Done(Protocol):
@@ -31,19 +29,62 @@ class Done(Protocol):
         """Waits until it has."""
 
 
+class DeviceWatch:
+    """Learns how long a step takes on the device, by waiting for single steps in a thread of its own.
+
+    Args:
+        now: the clock, nanoseconds.
+    """
+
+    def __init__(self, now: Callable[[], int] = time.perf_counter_ns):
+        self._now = now
+        self._steps: queue.SimpleQueue[tuple[Done, int] | None] = queue.SimpleQueue()
+        self._waiting = False
+        self._lengths: collections.deque[int] = collections.deque(maxlen=_SAMPLES)
+        #: Length of a step, once one was seen. The lower quartile: where others hold Python's lock, ends are seen late.
+        self.step_ns: float | None = None
+
+    def offer(self, done: Done, started_ns: int) -> None:
+        """This step started then, on an idle device. It is waited for unless another one is."""
+        if not self._waiting:
+            self._waiting = True
+            self._steps.put((done, started_ns))
+
+    def run(self) -> None:
+        """Waits for steps until `close`."""
+        while step := self._steps.get():
+            done, started_ns = step
+            try:
+                done.wait()
+                self._add(self._now() - started_ns)
+            except Exception:  # what a backend says of a step that failed is for the fit
+                continue
+            finally:
+                self._waiting = False
+                del step, done  # which would live until the next one
+
+    def _add(self, length_ns: int) -> None:
+        self._lengths.append(length_ns)
+        self.step_ns = sorted(self._lengths)[len(self._lengths) // 4]
+
+    def close(self) -> None:
+        """Ends `run`."""
+        self._steps.put(None)
+
+
 class DeviceQueue:
     """Follows steps through the device, and moves the time in which it was busy to one slot of the clock.
 
     Steps run one after the other in the order in which they were dispatched. A step is asked whether it is done at
     the transitions of the host that matter. Between the transition where it was not and the one where it was, it
-    ended where a step of the sampled length would have ended. What the device has to be asked is asked at once, by
+    ended where a step of the watched length would have ended. What the device has to be asked is asked at once, by
     `ask` and `give`; what follows from it may be added up later, by `poll` and `dispatched`, in the same order.
 
     Args:
         clock: the clock of the host; it has to keep its history.
         slot: where the time is charged.
         ended: called with the time between the ends of two steps, ns.
-        budget: of the samples.
+        watch: learns how long a step takes.
         lost: which share of what the host does in a slot the device loses though it is busy.
     """
 
@@ -52,17 +93,14 @@ class DeviceQueue:
         clock: PhaseClock,
         slot: str,
         ended: Callable[[int], None],
-        budget: Budget,
+        watch: DeviceWatch,
         lost: Callable[[Hashable], float] | None,
     ):
-        self._clock, self._slot, self._ended, self._budget, self._lost = clock, slot, ended, budget, lost
+        self._clock, self._slot, self._ended, self._watch, self._lost = clock, slot, ended, watch, lost
         #: The ends of the steps in flight; and when those were dispatched that are not settled yet, ns.
         self._asked: collections.deque[Done] = collections.deque()
         self._pending: collections.deque[int] = collections.deque()
         self._settled_ns = self._last_end_ns = 0
-        self._samples: collections.deque[int] = collections.deque(maxlen=_SAMPLES)
-        #: Median length of the sampled steps, if there are any.
-        self.step_ns: float | None = None
 
     def epoch_begin(self, now: int) -> None:
         """Before the first step of an epoch: its time counts from here."""
@@ -111,7 +149,8 @@ class DeviceQueue:
         if ended:  # steps that ended since the last transition are taken to be alike
             since = max(self._last_end_ns, self._pending[0])
             unknown = 0.0 if idle_if_unknown else math.inf
-            each_ns = min((now - since) / ended, unknown if self.step_ns is None else self.step_ns)
+            step_ns = self._watch.step_ns
+            each_ns = min((now - since) / ended, unknown if step_ns is None else step_ns)
         for _ in range(ended):
             started = max(self._last_end_ns, self._pending.popleft())
             begin = max(self._settled_ns, started)
@@ -139,22 +178,10 @@ class DeviceQueue:
             self._pending.popleft()
             self._end(now)
 
-    def sample(self) -> None:
-        """Waits for the only step in flight, to learn how long one takes, if the budget has room for that."""
-        if not self._asked or not self._budget.allows(self.step_ns or 0.0, _SHARE):
-            return
-        if ended := self.ask():
-            self.poll(self._clock.tick(), ended)
-        if len(self._asked) != 1:
-            return
-        begin = self._clock.tick()
-        started = max(self._last_end_ns, self._pending[0])
-        if self._asked[0].is_ready():
-            return
-        self.drain()
-        self._samples.append(self._last_end_ns - started)
-        self.step_ns = statistics.median(self._samples)
-        self._budget.spend(self._last_end_ns - begin)
+    def watch(self) -> None:
+        """A step was handed over a moment ago: if none was before it, it tells how long one takes."""
+        if len(self._asked) == 1 == len(self._pending):
+            self._watch.offer(self._asked[0], max(self._last_end_ns, self._pending[0]))
 
     def _end(self, at_ns: int) -> None:
         self._ended(at_ns - self._last_end_ns)

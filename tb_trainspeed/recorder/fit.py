@@ -93,9 +93,11 @@ class FitRecorder(StepRecorder):
     def enter(self, row: HookRow) -> int:
         """A hook is called. Returns the time, ns, for `leave`."""
         now = self.clock.now()
+        # Where Keras waits for the logs of a step, it has done so: the device is idle.
+        ended = self._ask_device() if row.of_batch else None
         if self._crowding:
             self._crowding.enter(row)
-        (self.later.tell if row.of_batch else self._tell_now)(self._enter, now, row)
+        (self.later.tell if row.of_batch else self._tell_now)(self._enter, now, row, ended)
         return now
 
     def leave(self, row: HookRow, begin_ns: int) -> None:
@@ -109,8 +111,9 @@ class FitRecorder(StepRecorder):
         self.later.catch_up()
         action(now, *arguments)
 
-    def _enter(self, now: int, row: HookRow) -> None:
+    def _enter(self, now: int, row: HookRow, ended: int | None) -> None:
         self.clock.push(row, now)
+        self._poll_device(now, ended)
 
     def _leave(self, now: int, row: HookRow, begin_ns: int) -> None:
         self.clock.pop(now)
@@ -130,7 +133,7 @@ class FitRecorder(StepRecorder):
         """Returns `profile` with everything that was recorded so far. May be called from any thread."""
         now, totals = self.clock.read()
         mark = self._buckets.last if self.finished_ns is not None else self._mark(now, totals)
-        device_known, per_call = self._device is not None, self._times.per_call
+        device_known, per_call = self.follows_device, self._times.per_call
         shares = shares_of(profile.breakdown, device_known) if profile.breakdown else None
         wait_known = mark.waits > 0 or "input_wait" in (shares or {})
         first_waits = totals.get(FIRST_WAIT, 0)

@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 
 from tb_trainspeed.profile import Marker
-from tb_trainspeed.recorder.budget import Budget
 from tb_trainspeed.recorder.clock import PhaseClock
 from tb_trainspeed.recorder.crowding import Crowding
-from tb_trainspeed.recorder.device import DeviceQueue, Done
+from tb_trainspeed.recorder.device import DeviceQueue, DeviceWatch, Done
 from tb_trainspeed.recorder.epochs import EpochTimes
 from tb_trainspeed.recorder.later import Later
 from tb_trainspeed.recorder.ledger import CALL, DEVICE, FETCH, FIRST_WAIT, GAP, Mark
@@ -49,6 +48,8 @@ class StepRecorder:
         self._steps = self._first_steps = self._waits = 0
         self._batches_per_epoch: int | None = None
         self._begin_ns = self._call_ns = self._slowest_ns = self._fetched_in_call = 0
+        #: Learns how long a step takes on an asynchronous device; its `run` is for a thread of its own.
+        self.watch = DeviceWatch(now)
         self._device: DeviceQueue | None = None
         self._crowding: Crowding | None = None
         #: Whether what the main thread computes inside the train function is dispatch; else it may be the step itself.
@@ -77,17 +78,16 @@ class StepRecorder:
 
     # --- an asynchronous device
 
-    def follow_device(self, budget: Budget, cores: float | None = None) -> None:
+    def follow_device(self, cores: float | None = None) -> None:
         """The device runs behind the host from now on: `step_end` is told when it is done with a step.
 
         Args:
-            budget: of samples.
             cores: how many the process may use, if the device is the processor itself.
         """
         if cores:
             self._crowding = Crowding(cores, self.clock.now, self._cpu_now, self._thread_now)
         lost = self._crowding.lost if self._crowding else None
-        self._device = DeviceQueue(self.clock, DEVICE, self._step_ended, budget, lost)
+        self._device = DeviceQueue(self.clock, DEVICE, self._step_ended, self.watch, lost)
 
     def _step_ended(self, duration_ns: int) -> None:
         if self._perturbed:
@@ -95,10 +95,15 @@ class StepRecorder:
         self._times.step.add(duration_ns // self._times.per_call)
         self._slowest_ns = max(self._slowest_ns, duration_ns)
 
-    def sample_device(self) -> None:
-        """Waits for the device where that tells how long a step takes, if the budget has room for that."""
+    def watch_device(self) -> None:
+        """A step was handed over a moment ago: has it watched where that tells how long one takes."""
         if self._device and not self._just_traced:  # the first run of a compiled step takes longer
-            self._device.sample()
+            self._device.watch()
+
+    @property
+    def follows_device(self) -> bool:
+        """Whether the device runs behind the host."""
+        return self._device is not None
 
     def drain_device(self) -> None:
         """Waits for the device, where Keras does so anyway."""

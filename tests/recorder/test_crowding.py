@@ -3,7 +3,7 @@
 import pytest
 
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.recorder import Budget, FitRecorder
+from tb_trainspeed.recorder import FitRecorder
 from tb_trainspeed.recorder.crowding import Crowding
 from tests.recorder.conftest import MS
 
@@ -44,7 +44,7 @@ class Machine:
 
 def train(machine, cores, hook_ms=5.0, computing=True, epochs=4, steps=20):
     """Returns what the steady ledger says of callbacks, ms a step."""
-    machine.recorder.follow_device(Budget(0.0), cores)
+    machine.recorder.follow_device(cores)
     row = machine.recorder.row("Mine", "on_train_batch_begin", "callbacks")
     for epoch in range(epochs):
         machine.recorder.epoch_begin(epoch)

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from tb_trainspeed.profile import PHASES, Breakdown, Part, Profile
-from tb_trainspeed.recorder import Budget
+from tb_trainspeed.recorder import DeviceWatch
 from tb_trainspeed.recorder.markers import MARKERS_PER_KIND
 from tb_trainspeed.recorder.timeline import BUCKETS
 
@@ -383,12 +383,21 @@ def test_deep_samples_tell_the_wait_inside_the_train_function(played):
 # --- an asynchronous device
 
 
+class SeesTheEnd(DeviceWatch):
+    """Knows at once when a step will end."""
+
+    def offer(self, done, started_ns):
+        self.step_ns = done.end_ns - started_ns
+
+
 class Device:
     """A device that takes `device` ms a step, behind a host on the same fake clock."""
 
-    def __init__(self, played, samples=True):
+    def __init__(self, played, watched=True):
         self.played, self.free_ns = played, 0
-        played.recorder.follow_device(Budget(0.01 if samples else 0.0, now=lambda: played.now_ns))
+        if watched:
+            played.recorder.watch = SeesTheEnd()
+        played.recorder.follow_device()
 
     def step(self, device, fetch=0.0, dispatch=0.2, hook=0.0, row=None, traced=False):
         played, recorder = self.played, self.played.recorder
@@ -400,6 +409,8 @@ class Device:
         self.free_ns = end = max(self.free_ns, played.now_ns) + round(device * MS)
 
         class Step:
+            end_ns = end
+
             def is_ready(self):
                 return played.now_ns >= end
 
@@ -407,7 +418,7 @@ class Device:
                 played.now_ns = max(played.now_ns, end)
 
         recorder.step_end(lambda: traced, Step)
-        recorder.sample_device()
+        recorder.watch_device()
         if row:
             played.hook(row, hook)
 
@@ -425,7 +436,7 @@ def steps_of(played, count=100, **options):
 def test_a_fetch_behind_a_busy_device_costs_nothing(played):
     profile = steps_of(played, device=10.0, fetch=4.0)
     phases = profile.ledger.phases
-    # All but the first fetch, before there was anything to compute, and what the samples left idle.
+    # All but the first fetch, before there was anything to compute.
     assert phases["compute"] == pytest.approx(1.0)
     assert phases["input_wait"] + phases["epoch_restart"] < 0.12
     assert profile.steps.step.p50_s == pytest.approx(0.010, rel=0.02)
@@ -439,7 +450,7 @@ def test_a_fetch_is_waited_for_as_long_as_the_device_idles(played):
 
 
 def test_what_is_compiled_while_a_short_step_may_still_run_is_compilation(played):
-    device = Device(played, samples=False)
+    device = Device(played, watched=False)
     played.recorder.epoch_begin(0)
     for _ in range(20):
         device.step(device=1.0, dispatch=300.0, traced=True)
@@ -466,7 +477,7 @@ def test_steps_in_flight_at_the_end_of_an_epoch_are_waited_for_as_compute(played
 def test_steps_that_ended_unseen_share_the_time_whatever_the_samples_say(played):
     device = Device(played)
     played.recorder.epoch_begin(0)
-    for _ in range(4):  # so long that the samples of later steps would not fit in
+    for _ in range(4):
         device.step(device=5.0)
     for _ in range(30):
         device.step(device=1.0, dispatch=0.02)
@@ -477,15 +488,49 @@ def test_steps_that_ended_unseen_share_the_time_whatever_the_samples_say(played)
     assert step.p05_s > 0.0009
 
 
-def test_without_a_budget_no_step_is_waited_for(played):
-    device = Device(played, samples=False)
+def test_no_step_is_waited_for(played):
+    device = Device(played)
     for _ in range(10):
         device.step(device=3.0, fetch=10.0)
     assert played.now_ns == pytest.approx(10 * 10.2 * MS)
 
 
+def test_a_hook_is_charged_from_its_begin_where_the_device_was_waited_for(played):
+    """However long the watched steps took: these took longer than all others, for example the first ones of a fit."""
+    row, recorder = played.recorder.row("Logger", "on_train_batch_end", "callbacks"), played.recorder
+    device = Device(played)
+    recorder.watch.step_ns, recorder.watch.offer = 30 * MS, lambda *about: None
+    recorder.epoch_begin(0)
+    for _ in range(20):
+        device.step(device=3.0)
+        played.now_ns = device.free_ns  # as when Keras reads the logs
+        played.hook(row, 10.0)
+    assert played.profile().ledger.phases["callbacks"] == pytest.approx(0.2)
+
+
+def test_a_watch_tells_the_lower_quartile():
+    now, ends = [0], iter([50, 20, 30, 40, 20, 90, 80, 70])
+    watch = DeviceWatch(lambda: now[0])
+
+    class Step:
+        def wait(self):
+            now[0] = next(ends)
+
+    class Fails:
+        def wait(self):
+            raise RuntimeError("deleted")
+
+    assert watch.step_ns is None
+    for step in (Fails(), *(Step() for _ in range(8))):
+        watch.offer(step, 10)
+        watch.offer(Step(), 0)  # one is waited for already
+        watch.close()
+        watch.run()
+    assert watch.step_ns == 20
+
+
 def test_a_step_computed_in_the_call_is_compute(played):
-    played.recorder.follow_device(Budget(0.01, now=lambda: played.now_ns))
+    played.recorder.follow_device()
     for _ in range(10):
         played.recorder.step_begin(False)
         played.spend(5)

@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from tb_trainspeed.recorder import Budget
 from tests.recorder.conftest import PlayedFit
 
 
@@ -73,7 +72,7 @@ def train_asynchronously(played, may_wait, device_ms):
     """Two epochs as on JAX: the batch is fetched in the call, which hands the step over."""
     draw, recorder, device = random.Random(0), played.recorder, Queue(played, int(device_ms * 1e6))
     recorder.may_wait = may_wait
-    recorder.follow_device(Budget(0.0))
+    recorder.follow_device()
     most = 0
     for epoch in range(2):
         recorder.epoch_begin(epoch)

@@ -171,6 +171,7 @@ IP18 = {
     "wait_s": 0.03,
     "source": PYTHON,
     "hot_spots": spending(0.8, "Photos.__getitem__", "load", "numpy"),
+    "data": Data(),
 }
 IP19 = {
     **IP18,

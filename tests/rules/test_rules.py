@@ -1,16 +1,17 @@
 """Every rule: where it speaks, just below, and what it says when a fact is missing. A test is a call with numbers."""
 
 import contextlib
+import functools
 import pathlib
 
 import pytest
 
-from tb_trainspeed.profile import CallbackFacts, Environment, Ledger, Model, Profile, Steps
+from tb_trainspeed.profile import CallbackFacts, Data, Environment, Ledger, Model, Profile, Steps
 from tb_trainspeed.rules import Check, catalogue, check, index, page
 from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.framework import eager
-from tb_trainspeed.rules.input_pipeline import files, workers
+from tb_trainspeed.rules.input_pipeline import files, python_code, side_by_side, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, rule
 from tests.rules import (
@@ -115,6 +116,24 @@ def test_each_fact_may_be_missing(rule, facts, changed):
 def test_workers_are_numbered_by_what_a_batch_needs():
     found = workers.pydataset_serial(**input_pipeline.IP01)
     assert "workers=7" in found.code  # 40 ms a batch for a step of 7 ms once it need not wait, and one to spare
+
+
+def test_the_batches_of_workers_come_in_waves_the_first_of_which_belongs_to_the_boundary_between_epochs():
+    of = functools.partial(side_by_side.change_of_workers, input_pipeline.WAITING, 4, "jax", 4.0)
+    three_waves, one_wave = of(steps=10), of(steps=4)
+    assert three_waves.sets["supply_s"].expected == pytest.approx(2 * 0.04 / 10, rel=0.02)
+    assert one_wave.sets["supply_s"].expected < 0.002  # what holds the lock
+    assert three_waves.removes["restart_s"].expected == pytest.approx(-0.145)
+    processes = of(steps=10, processes=True)
+    assert processes.sets["supply_s"].expected == pytest.approx(0.01, rel=0.02)
+
+
+def test_what_lies_in_memory_still_has_to_be_taken():
+    reading = {**input_pipeline.IP18, "hot_spots": input_pipeline.spending(1.0, "A.__getitem__", "load", "numpy")}
+    read = python_code.open_file_per_batch(**reading)
+    assert read.change.factors["supply_s"].expected == pytest.approx(60e-6 / 0.04)
+    large = python_code.open_file_per_batch(**{**reading, "data": Data(batch_bytes=40_000_000)})
+    assert large.change.factors["supply_s"].expected == pytest.approx((60e-6 + 0.004) / 0.04)
 
 
 def test_code_that_only_runs_eagerly_goes_first():

@@ -92,6 +92,8 @@ def threads_misconfigured(
 
 # What is left on torch of a step that others no longer hold up: measured on two cores, 0.09 to 0.14.
 _SPINNING = Range(0.6, 0.13, 0.08)
+# What of a step the cores that others used would not have shortened: of four fits on two cores 0 to 0.2.
+_WAITED_TOO = 0.1
 
 
 # What arithmetic should take says nothing about a step that others hold up.
@@ -134,7 +136,7 @@ def competing_processes(
     if others < _OTHERS_FROM * cores or used + stolen < _FULL_FROM * cores:
         return Passed(f"other processes use {max(0.0, others):.1f} of {cores:g} cores")
     left = max(0.2, 1 - min(others, cores) / cores)
-    ends = _SPINNING if backend == "torch" else Range(1.0, (1 + left) / 2, left)
+    ends = _SPINNING if backend == "torch" else Range(1.0, _WAITED_TOO + (1 - _WAITED_TOO) * left, left)
     return Found(
         title="Other processes use the cores",
         message=f"Other processes use {others:.1f} of {cores:g} cores, this training {busy_cores:.1f}; a step computes "

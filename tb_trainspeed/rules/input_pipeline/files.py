@@ -102,7 +102,7 @@ def redecode_each_epoch(
         remedy=f"Keep what `{short}` returns: then every file is decoded once, in the first epoch. What it returns "
         "must depend on its arguments alone, and must not be changed in place.",
         code=f"+ import functools\n+\n+ @functools.cache\n  def {short}(...):",
-        change=dataclasses.replace(faster_source(share_left(share)), first_epoch=False),
+        change=dataclasses.replace(faster_source(share_left(share, batch_s, batch_bytes)), first_epoch=False),
         confidence="likely",
         bars={f"a batch in {short}": share * batch_s, "the rest of a batch": (1 - share) * batch_s},
     )

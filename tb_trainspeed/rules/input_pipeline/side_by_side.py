@@ -17,7 +17,7 @@ _GIL_ERROR = 0.25
 # Keras makes the pool of workers anew for every epoch. The thread that watches over it (`multiprocessing.pool`) sleeps
 # for 0.1 s at a time, so that ending it takes that long; and the first batch of an epoch takes as long as it takes.
 # Measured with 2, 8 and 16 workers: 0.103 to 0.109 s and one to two batches, on all three backends.
-_POOL_S, _FIRST_BATCHES = Range(0.12, 0.105, 0.1), Range(3.0, 2.0, 1.0)
+_POOL_S, _FIRST_BATCHES = Range(0.12, 0.105, 0.1), Range(2.0, 1.0, 1.0)
 # A step after a long wait finds its threads asleep and its caches cold. What is left of computing once workers took the
 # waits away: 0.20, 0.22 and 0.25 on torch, 0.6 to 0.9 on TensorFlow and JAX, measured on two cores.
 _AWAKE = {"torch": Range(1.0, 0.35, 0.2)}
@@ -38,9 +38,15 @@ class Workers:
     evidence: dict[str, str]
 
 
-def supply_of_workers(source: Source, count: int, processes: bool = False) -> Range:
-    """Returns the seconds between two batches that so many workers make side by side."""
+def supply_of_workers(source: Source, count: int, steps: float, processes: bool = False) -> Range:
+    """Returns the seconds between two batches that so many workers make side by side, over an epoch of `steps`.
+
+    They begin an epoch together and go on in step, so that batches come in waves, one of each worker; the first wave
+    belongs to the boundary between epochs, where Keras makes the workers anew.
+    """
     batch_s, cpu_s = source.wall_s / source.calls, source.cpu_s / source.calls
+    waves = steps / count if processes else math.ceil(steps / count) - 1
+    shared_s = (batch_s / count, waves * batch_s / steps, waves * batch_s / steps)
     # Threads share what a batch waits for, and of its CPU time what does not hold the GIL. Processes share all.
     gil = source.gil_share
     known = (
@@ -48,10 +54,12 @@ def supply_of_workers(source: Source, count: int, processes: bool = False) -> Ra
     )
     held = (0.0, 0.0, 0.0) if processes else known
     queue_s = dataclasses.astuple(_QUEUE_S)
-    return Range(*(max(batch_s / count, part) + queue for part, queue in zip(held, queue_s, strict=True)))
+    return Range(*(max(ends) + queue for *ends, queue in zip(shared_s, held, queue_s, strict=True)))
 
 
-def change_of_workers(source: Source, count: int, backend: str, cores: float, processes: bool = False) -> Change:
+def change_of_workers(
+    source: Source, count: int, backend: str, cores: float, steps: float, processes: bool = False
+) -> Change:
     """What changes once so many workers make the batches.
 
     Args:
@@ -59,6 +67,7 @@ def change_of_workers(source: Source, count: int, backend: str, cores: float, pr
         count: how many workers.
         backend: the backend in use.
         cores: cores that the process may use.
+        steps: steps an epoch.
         processes: whether they are those of a torch `DataLoader`, which live as long as the fit; else Keras' threads.
     """
     batch_s, cpu_s = source.wall_s / source.calls, source.cpu_s / source.calls
@@ -74,7 +83,7 @@ def change_of_workers(source: Source, count: int, backend: str, cores: float, pr
         for pool_s, batches in zip(dataclasses.astuple(_POOL_S), dataclasses.astuple(_FIRST_BATCHES), strict=True)
     ]
     return Change(
-        sets={"supply_s": supply_of_workers(source, count, processes), "in_turn": exactly(0.0)},
+        sets={"supply_s": supply_of_workers(source, count, steps, processes), "in_turn": exactly(0.0)},
         factors={"device_s": left, "dispatch_s": left},
         removes={} if processes else {"restart_s": Range(*pool)},
     )
@@ -109,7 +118,7 @@ def side_by_side(
     if waiting < 0.5:
         useful = min(useful, 1 + round(idle_cores))
     count = max(2, min(_MAX_WORKERS, useful))
-    change = change_of_workers(source, count, backend, cores, processes)
+    change = change_of_workers(source, count, backend, cores, steady.steps_per_epoch, processes)
     then_s = max(busy_s * change.factors["device_s"].expected, change.sets["supply_s"].expected)
     again_s = -change.removes["restart_s"].expected / steady.steps_per_epoch if change.removes else 0.0
     if (then_s + again_s) * _WORTH_FROM > step_s:
