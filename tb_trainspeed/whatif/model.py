@@ -1,0 +1,213 @@
+"""The step-time model of a fit as it is."""
+
+import dataclasses
+
+from tb_trainspeed.profile import Profile
+from tb_trainspeed.rules.facts import BATCH_HOOKS, COMPUTING, steady_of, takes_turns, typical_of
+
+# From this share of waiting on, it is the supply that sets the pace.
+_STARVED = 0.15
+# What the source takes from computing, such as Python's lock, caches and memory, shows in how much the calls of the
+# train function differ: in how long their 5 % quantile is, which is disturbed least, against their median. Calls that
+# no Python code disturbs differ as well, which the factor stands for, and beside it no call is quite undisturbed.
+_ENOUGH_CALLS, _CALLS_DIFFER, _MOST_UNDISTURBED = 20, 1.2, 0.9
+# A share below the least is an outlier's: of a tf.data pipeline, and of Python code.
+_LEAST_UNDISTURBED, _LEAST_UNDISTURBED_BY_PYTHON = 0.35, 0.1
+# Torch has no calls that a tf.data pipeline does not disturb: of four that a fix made nearly free, computing fell to
+# 0.13 to 0.46, which this, to that power, is the middle of.
+_LEAST_DISTURBED_TORCH = 0.57
+# Where Python code makes the batches before each step of torch, or beside those of JAX, whose calls only start to
+# compute, no calls tell. Once it was nearly free, computing fell to 0.3 to 0.96 in 18 runs on JAX, and from 0.54 to
+# 0.97 on torch, where each takes its turn; these, with what the cores say, are the medians.
+_BESIDE_PYTHON = {"jax": 0.93, "torch": 0.83}
+# Where batches that Python code makes beside the step are late now and then.
+_HANDS_OVER_LATE = {"tensorflow"}
+# What deep samples tell that is not the device's.
+_NOT_OF_THE_DEVICE = ("input_wait", "host_overhead", "unknown")
+# The host's part of the smallest steps on TensorFlow, seconds: measured, 0.40 to 0.43 ms.
+_LEAST_DISPATCH_S = {"tensorflow": 0.0004}
+
+
+@dataclasses.dataclass(frozen=True)
+class StepModel:
+    """One steady epoch. Seconds: of a step, from `supply_s` to `cpu_s`; of an epoch, from `epoch_callbacks_s` to
+    `pauses_s`; of the fit, `startup_s` and `compilation_s`.
+
+    Attributes:
+        steps: steps an epoch.
+        supply_s: time between two batches when the step takes them as fast as they come.
+        in_turn: 1 where the thread that trains makes the batches itself, between two steps; else 0.
+        source_cpu_s: CPU time of the code that makes a batch.
+        dispatch_s: the host's part of computing.
+        device_s: the rest of computing.
+        batch_callbacks_s: callbacks of a batch.
+        late_s: waiting for batches that are late now and then though their supply is faster than the step.
+        hands_over_late: 1 where there will be such waiting once the supply is faster than the step, else 0.
+        other_step_s: the rest of a step: garbage collection.
+        cpu_s: CPU time of the whole process a step, at its `source_cpu_s`.
+        cores: cores that the process may use.
+        undisturbed: the calls of the train function that the source disturbs least, share of the median call.
+        alone_s: what of `device_s` the device itself is at work, with nothing to wait for; 0 where that is not known.
+        restart_s: the boundary between two epochs.
+        from_python: 1 where Python code makes the batches, 0 where it is a tf.data pipeline.
+        least_dispatch_s: what the host's part of a step takes at least.
+        pauses_s: what comes by chance, between epochs and of garbage collection, and our own measuring, with a remedy
+            and without: both epochs are taken to be without, unless a change is about it.
+        startup_s, compilation_s: what the fit pays for once, and no steady epoch.
+        epochs: epochs of the fit. Fewer of them make no epoch faster, and save whole ones.
+    """
+
+    steps: float
+    supply_s: float
+    in_turn: float
+    source_cpu_s: float
+    dispatch_s: float
+    device_s: float
+    batch_callbacks_s: float
+    late_s: float
+    other_step_s: float
+    cpu_s: float
+    cores: float
+    epoch_callbacks_s: float
+    checkpointing_s: float
+    validation_s: float
+    restart_s: float
+    rest_s: float
+    pauses_s: float = 0.0
+    from_python: float = 1.0
+    hands_over_late: float = 0.0
+    least_dispatch_s: float = 0.0
+    undisturbed: float = 1.0
+    alone_s: float = 0.0
+    startup_s: float = 0.0
+    compilation_s: float = 0.0
+    epochs: float = 1.0
+
+    def busy_s(self) -> float:
+        """What the thread that trains does for one step."""
+        return self.dispatch_s + self.device_s + self.batch_callbacks_s + self.late_s + self.other_step_s
+
+    def busy_cores(self) -> float:
+        """Share of the cores in use while the step computes, 0 to 1; the source computes all the time."""
+        computing = (self.cpu_s - self.source_cpu_s) / self.busy_s() if self.busy_s() else 0.0
+        source = self.source_cpu_s / self.step_s(1.0) if self.step_s(1.0) else 0.0
+        return min(1.0, max(0.0, computing + source) / self.cores)
+
+    def step_s(self, core_use: float) -> float:
+        """Time of one step."""
+        if self.in_turn:  # then the cores are all there for each
+            return self.busy_s() + self.supply_s
+        return max(self.busy_s(), self.supply_s, self.cpu_s / (self.cores * core_use))
+
+    def epoch_s(self, core_use: float) -> float:
+        """Time of one epoch."""
+        once = self.epoch_callbacks_s + self.checkpointing_s + self.validation_s + self.restart_s + self.rest_s
+        once += self.pauses_s
+        return self.steps * self.step_s(core_use) + once
+
+    def phases(self, core_use: float) -> dict[str, float]:
+        """One epoch by phases of the ledger, seconds; they add up to `epoch_s`."""
+        busy_s, step_s = self.busy_s(), self.step_s(core_use)
+        # Where the cores are the limit, computing takes longer; what is left of the supply is waited for.
+        waits_s = self.supply_s if self.in_turn else max(0.0, self.supply_s - busy_s)
+        crowded_s = max(0.0, step_s - busy_s - waits_s)
+        return {
+            "input_wait": self.steps * (waits_s + self.late_s),
+            "compute": self.steps * (self.dispatch_s + self.device_s + crowded_s),
+            "callbacks": self.steps * self.batch_callbacks_s + self.epoch_callbacks_s,
+            "checkpointing": self.checkpointing_s,
+            "validation": self.validation_s,
+            "epoch_restart": self.restart_s + self.pauses_s,
+            "other": self.steps * self.other_step_s + self.rest_s,
+        }
+
+
+def baseline(profile: Profile) -> StepModel | None:
+    """Returns the model of the fit as it is, or `None` when too little of it was measured.
+
+    The supply is set so that the model reproduces the measured step: where the step waits, the supply is what it waits
+    for; where it does not, the supply is somewhere below the step, and what is known of the source says where.
+    """
+    whole, steady = steady_of(profile), typical_of(profile)
+    if whole is None or steady is None:
+        return None
+    step = {name: steady.per_step(name) for name in steady.phases}
+    compute_s = sum(step.get(name, 0.0) for name in COMPUTING)
+    # Rows of callbacks are sums over the whole fit; the ledger says how much of them is steady.
+    batch_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks" and row.hook in BATCH_HOOKS)
+    all_rows = sum(row.total_s for row in profile.hooks if row.phase == "callbacks")
+    batch_callbacks_s = step.get("callbacks", 0.0) * (batch_rows / all_rows if all_rows else 0.0)
+    other_s, late_s = step.get("gc", 0.0), 0.0
+    wait_s = step.get("input_wait", 0.0)
+    # Checkpoints after a batch are in the critical path like those after an epoch, but hardly any epoch needs two
+    # kinds: both are counted per epoch.
+    busy_s = compute_s + batch_callbacks_s + other_s
+    cpu_s = min(profile.steps.cpu_s or 0.0, (busy_s + wait_s) * (profile.environment.cores or 1.0))
+    source = profile.data.source
+    source_s = source.wall_s / source.calls / max(1, profile.data.workers or 1) if source and source.calls else 0.0
+    # Of a tf.data pipeline only the sum is known: what the process computes beyond one core of the thread that trains.
+    # Without one, and without Python code that makes batches, that is computing, on several cores.
+    unknown_s = max(0.0, cpu_s - busy_s) if profile.data.stages else 0.0
+    source_cpu_s = source.cpu_s / source.calls if source and source.calls else unknown_s
+    in_turn = takes_turns(profile)
+    if in_turn or (source and source.calls):  # what threads use while they wait for the next step is no work
+        cpu_s = min(cpu_s, source_cpu_s + busy_s * (profile.environment.cores or 1.0))
+    if in_turn:
+        supply_s = wait_s
+    elif wait_s >= _STARVED * (busy_s + wait_s):
+        supply_s = busy_s + wait_s
+    else:  # now and then a batch is late; that stays, and how fast the supply could be is not known
+        supply_s, late_s = min(source_s, busy_s), wait_s
+    dispatch_s = min(profile.steps.dispatch_s or 0.0, compute_s)
+    per_epoch = {name: value / steady.epochs for name, value in steady.phases.items()}
+    return StepModel(
+        steps=steady.steps_per_epoch,
+        supply_s=supply_s,
+        in_turn=float(in_turn),
+        source_cpu_s=source_cpu_s,
+        dispatch_s=dispatch_s,
+        device_s=compute_s - dispatch_s,
+        batch_callbacks_s=batch_callbacks_s,
+        late_s=late_s,
+        other_step_s=other_s,
+        cpu_s=cpu_s,
+        cores=profile.environment.cores or 1.0,
+        epoch_callbacks_s=per_epoch.get("callbacks", 0.0) - batch_callbacks_s * steady.steps_per_epoch,
+        checkpointing_s=per_epoch.get("checkpointing", 0.0),
+        validation_s=per_epoch.get("validation", 0.0),
+        restart_s=per_epoch.get("epoch_restart", 0.0),
+        pauses_s=whole.epoch_s - steady.epoch_s,
+        rest_s=per_epoch.get("other", 0.0),
+        from_python=float(not profile.data.stages),
+        hands_over_late=float(
+            source_cpu_s > 0
+            and not (profile.data.stages or in_turn or late_s)
+            and profile.environment.backend in _HANDS_OVER_LATE
+        ),
+        least_dispatch_s=min(dispatch_s, _LEAST_DISPATCH_S.get(profile.environment.backend, 0.0)),
+        undisturbed=_undisturbed(profile, in_turn),
+        alone_s=_alone_s(profile),
+        startup_s=profile.ledger.phases.get("startup") or 0.0,
+        compilation_s=profile.ledger.phases.get("compilation") or 0.0,
+        epochs=float(max(1, profile.ledger.epochs)),
+    )
+
+
+def _undisturbed(profile: Profile, in_turn: bool) -> float:
+    call = profile.steps.call
+    if in_turn and profile.data.stages:
+        return _LEAST_DISTURBED_TORCH
+    if in_turn or profile.environment.backend == "jax":
+        return 1.0 if profile.data.stages else _BESIDE_PYTHON.get(profile.environment.backend, 1.0)
+    if not call or call.count < _ENOUGH_CALLS or not call.p50_s:
+        return 1.0
+    share = call.p05_s / call.p50_s
+    if profile.data.stages:
+        return min(1.0, max(_LEAST_UNDISTURBED, share))
+    return min(_MOST_UNDISTURBED, max(_LEAST_UNDISTURBED_BY_PYTHON, _CALLS_DIFFER * share))
+
+
+def _alone_s(profile: Profile) -> float:
+    if profile.environment.backend != "jax" or not profile.breakdown:
+        return 0.0
+    return sum(part.mean_s for part in profile.breakdown.parts if part.name not in _NOT_OF_THE_DEVICE)
