@@ -9,8 +9,11 @@ from tb_trainspeed.recorder import FitRecorder
 
 
 def time_gc(recorder: FitRecorder, undo: Undo) -> None:
-    """Charges collections that stop this thread to the phase `gc`."""
-    clock, owner = recorder.clock, threading.get_ident()
+    """Charges collections that stop this thread to the phase `gc`.
+
+    One that comes while our own code adds up what steps took is charged to that.
+    """
+    clock, later, owner = recorder.clock, recorder.later, threading.get_ident()
     collecting = False
 
     def on_gc(phase: str, info: dict[str, Any]) -> None:
@@ -18,6 +21,8 @@ def time_gc(recorder: FitRecorder, undo: Undo) -> None:
         if threading.get_ident() != owner:
             return
         if phase == "start":
+            if later.adding_up:
+                return
             clock.push("gc")
             collecting = True
         elif collecting:

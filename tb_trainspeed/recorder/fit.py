@@ -92,9 +92,9 @@ class FitRecorder(StepRecorder):
 
     def enter(self, row: HookRow) -> int:
         """A hook is called. Returns the time, ns, for `leave`."""
-        now = self.clock.now()
         # Where Keras waits for the logs of a step, it has done so: the device is idle.
         ended = self._ask_device() if row.of_batch else None
+        now = self.clock.now()
         if self._crowding:
             self._crowding.enter(row)
         (self.later.tell if row.of_batch else self._tell_now)(self._enter, now, row, ended)

@@ -27,6 +27,8 @@ class Later:
         self._told_ns, self._since = 0, (0, 0)
         #: Steps that are not added up yet.
         self.steps = 0
+        #: Whether what was told is being added up: with the clock in the past, which must not be asked for the present.
+        self.adding_up = False
 
     @property
     def waits(self) -> bool:
@@ -58,8 +60,10 @@ class Later:
         clock.catch_up, self._told, self.steps = None, [], 0
         if told:
             begin = clock.now()
+            self.adding_up = True
             for action, at_ns, arguments in told:
                 action(at_ns, *arguments)
+            self.adding_up = False
             clock.push("trainspeed", begin)
             clock.pop()
 
