@@ -97,7 +97,8 @@ class StepRecorder:
 
     def watch_device(self) -> None:
         """A step was handed over a moment ago: has it watched where that tells how long one takes."""
-        if self._device and not self._just_traced:  # the first run of a compiled step takes longer
+        # The first run of a compiled step takes longer, and so does one that is looked into.
+        if self._device and not (self._just_traced or self._sample_open):
             self._device.watch()
 
     @property

@@ -23,9 +23,10 @@ _UNDISTURBED_BY_PYTHON = Range(0.4, 1.0, 1.6)
 # computing fell to a power of their share of the median call alone, four fifths between these ends, median 1.9.
 _UNDISTURBED = Range(1.3, 1.9, 2.8)
 # On JAX deep samples tell how long the device itself is at work, while the clocks beside it also count what it waits
-# for: cores, and the host for Python's lock. Of 20 runs whose source a fix made nearly free, four fifths came to a step
+# for: cores, and the host for Python's lock. Of 36 runs whose source a fix made nearly free, four fifths came to a step
 # between these shares of that, or of dispatching it if that takes longer: the host no longer waits for the device.
-_ALONE = Range(1.3, 0.9, 0.6)
+# Below 1, as steps that are looked into take longer.
+_ALONE = Range(1.2, 0.8, 0.55)
 # Batches that Python code makes beside the step on TensorFlow change hands twice, under a lock that the training thread
 # wants as well. So they are late now and then though their supply is faster than the step: in 25 fits that a fix had
 # made so by this share of a step, four fifths of them between these ends. On JAX it was 1 %.

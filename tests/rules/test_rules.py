@@ -133,7 +133,7 @@ def test_what_lies_in_memory_still_has_to_be_taken():
     read = python_code.open_file_per_batch(**reading)
     assert read.change.factors["supply_s"].expected == pytest.approx(60e-6 / 0.04)
     large = python_code.open_file_per_batch(**{**reading, "data": Data(batch_bytes=40_000_000)})
-    assert large.change.factors["supply_s"].expected == pytest.approx((60e-6 + 0.004) / 0.04)
+    assert large.change.factors["supply_s"].expected == pytest.approx((60e-6 + 0.04 / 6) / 0.04)
 
 
 def test_code_that_only_runs_eagerly_goes_first():

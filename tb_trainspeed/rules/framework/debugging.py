@@ -44,7 +44,7 @@ _SWITCHES = (
         "TF_ENABLE_ONEDNN_OPTS", ("0",), ("device_s",), Range(1.0, 0.5, 0.4),
         "- export TF_ENABLE_ONEDNN_OPTS=0", "convolutions",
     ),
-    _Switch("jax_debug_nans", ("True",), _STEP, Range(1.0, 0.72, 0.6), '- jax.config.update("jax_debug_nans", True)'),
+    _Switch("jax_debug_nans", ("True",), _STEP, Range(1.0, 0.65, 0.5), '- jax.config.update("jax_debug_nans", True)'),
     _Switch(
         "torch.autograd.set_detect_anomaly", ("True",), _STEP, Range(0.6, 0.34, 0.25),
         "- torch.autograd.set_detect_anomaly(True)",

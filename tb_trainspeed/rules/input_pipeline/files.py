@@ -226,7 +226,7 @@ def oversized_images(
     if ratio < _OVERSIZED_FROM:
         return Passed(f"images of {width} × {height} pixels are resized to {target[1]} × {target[0]}")
     scale = max(power for power in (1, 2, 4, 8) if power == 1 or power * power <= ratio)
-    left = Range(min(0.9, 3 / ratio + 0.15), min(0.8, 1.5 / ratio + 0.04), min(0.7, 1 / ratio + 0.01))
+    left = Range(min(0.9, 3 / ratio + 0.2), min(0.8, 1.5 / ratio + 0.1), min(0.7, 1 / ratio + 0.03))
     jpeg = files.image_format == "jpeg"
     return Found(
         title="Images are far larger than the network needs",

@@ -27,9 +27,9 @@ _CALL_S, _OPERATION_S = Range(5e-6, 10e-6, 20e-6), Range(2e-6, 5e-6, 10e-6)
 # Share of a step for which a generator holds Python's lock, from which on it is slow whether it waits or not: set below
 # the one fit, on torch, in which that was seen (0.27).
 _HELD_FROM = 0.25
-# An element of a generator costs 0.08 to 0.3 ms to hand over (measured, on two machines of two cores); from a few times
+# An element of a generator costs 0.08 to 0.4 ms to hand over (measured, on two machines of two cores); from a few times
 # that on, it is its own work.
-_GENERATED_ELEMENT_S, _HAND_OVER_S = 1e-3, Range(60e-6, 250e-6, 400e-6)
+_GENERATED_ELEMENT_S, _HAND_OVER_S = 1e-3, Range(60e-6, 400e-6, 600e-6)
 # A whole batch is handed over, or mapped, as well: 3 to 8 % of what its elements took (measured).
 _WHOLE = Range(0.12, 0.06, 0.03)
 _PARSED_ELEMENT_S = 2e-3
@@ -61,8 +61,8 @@ def generator_per_sample(stages: tuple[Stage, ...], input_share: float, wait_s: 
     When this is wrong: making a sample takes far longer than handing it over; the rule is silent from 1 ms on.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/59744. Measured on two cores: 4.6 to 9 times faster,
-    with 0 to 15 % of the CPU time of a batch left, where a sample took 0.08 to 0.35 ms. The prediction takes 0.06 to
-    0.4 ms of each sample away, and leaves 3 to 12 % of a batch at least.
+    with 0 to 15 % of the CPU time of a batch left, where a sample took 0.08 to 0.4 ms. The prediction takes 0.06 to
+    0.6 ms of each sample away, and leaves 3 to 12 % of a batch at least.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
@@ -309,7 +309,7 @@ def per_record_parse(stages: tuple[Stage, ...], input_share: float, wait_s: floa
             remedy=f"Batch the raw records and parse whole batches with {whole}.",
             code=f"- dataset.map({name}).batch({size})\n"
             f"+ dataset.batch({size}).map({name}, num_parallel_calls=tf.data.AUTOTUNE)  # on a batch of records",
-            change=faster_source(Range(0.4, 0.11, 0.08)),
+            change=faster_source(Range(0.4, 0.155, 0.08)),
             confidence="likely",
         )
     return Passed("no records are parsed one by one")

@@ -16,8 +16,9 @@ CHEAP_BATCH_S = 0.001
 # What handing one element from stage to stage costs tf.data: pessimistic, expected, optimistic. Measured on two cores:
 # 7 to 20 microseconds, less where several threads do it.
 HAND_ON_S = Range(25e-6, 7e-6, 3e-6)
-# How fast batches are put together from memory. Measured on two cores: images of a cache, 6.6 GB a second and more.
-MEMORY_BYTES_PER_S = Range(1.5e9, 10e9, 20e9)
+# How fast batches are put together from memory. Measured on two machines of two cores, images of a cache: 3.3 GB a
+# second on one, 6.6 and more on the other.
+MEMORY_BYTES_PER_S = Range(1.5e9, 6e9, 20e9)
 # What Python code takes for a batch whose parts lie ready in memory, beside copying it. Measured on two cores: 10 to 20
 # microseconds for a slice, 50 to 90 for 32 to 64 parts of a cache.
 _TAKE_S = Range(300e-6, 60e-6, 10e-6)
