@@ -128,7 +128,7 @@ def _augmentation(fixed: bool) -> Fit:
     return fit(model, x, numbers(32 * 20)[1], batch_size=32)
 
 
-@case("steps_per_execution", "FW07", quick=True, note="1.6 to 2.6 times in four runs")
+@case("steps_per_execution", "FW07", quick=True, note="1.5 to 2.6 times in five runs")
 def _steps_per_execution(fixed: bool) -> Fit:
     return fit(mlp(32, 16, steps_per_execution=16 if fixed else 1), *numbers(32 * 320), batch_size=32)
 

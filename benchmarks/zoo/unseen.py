@@ -103,7 +103,12 @@ def _read(fixed: bool) -> Fit:
     return fit(mlp(192, 512, 2, "sgd"), Batches(len(y), make, 96))
 
 
-@case("rows_from_a_distant_store", "IP01", on=EVERYWHERE)
+@case(
+    "rows_from_a_distant_store",
+    "IP01",
+    on=EVERYWHERE,
+    note="on JAX, what ending the workers takes is hidden behind steps that are still computed",
+)
 def _store(fixed: bool) -> Fit:
     """The distance is a sleep."""
     x, y = numbers(64 * 50, 256)
