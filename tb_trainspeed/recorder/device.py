@@ -8,6 +8,7 @@ the device is busy, whatever the host does then, and as what the host does when 
 import collections
 import math
 import queue
+import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Protocol
@@ -17,6 +18,7 @@ from tb_trainspeed.recorder.clock import PhaseClock
 # More steps than this in flight are watched by the newest of them: JAX itself stops at 32 on a CPU.
 _MAX_IN_FLIGHT = 64
 _SAMPLES = 32
+_LOOK_UP_S = 0.5
 
 
 class Done(Protocol):
@@ -50,18 +52,26 @@ class DeviceWatch:
             self._waiting = True
             self._steps.put((done, started_ns))
 
-    def run(self) -> None:
-        """Waits for steps until `close`."""
-        while step := self._steps.get():
-            done, started_ns = step
+    def run(self, stop: threading.Event) -> None:
+        """Waits for steps until `close`, or soon after `stop`."""
+        while not stop.is_set():
             try:
-                done.wait()
-                self._add(self._now() - started_ns)
-            except Exception:  # what a backend says of a step that failed is for the fit
+                step = self._steps.get(timeout=_LOOK_UP_S)
+            except queue.Empty:
                 continue
-            finally:
-                self._waiting = False
-                del step, done  # which would live until the next one
+            if step is None:
+                break
+            self._wait_for(*step)
+            del step  # which would live until the next one
+
+    def _wait_for(self, done: Done, started_ns: int) -> None:
+        try:
+            done.wait()
+            self._add(self._now() - started_ns)
+        except Exception:  # what a backend says of a step that failed is for the fit
+            return
+        finally:
+            self._waiting = False
 
     def _add(self, length_ns: int) -> None:
         self._lengths.append(length_ns)

@@ -116,7 +116,7 @@ class FitSession:
         attempt(_PARTS, self._sample_steps)
         attempt("compute", self._time_steps)
         if recorder.follows_device:
-            self._threads.spawn("trainspeed-device", recorder.watch.run)
+            self._threads.spawn("trainspeed-device", lambda: recorder.watch.run(self._threads.stop))
         self._threads.spawn(
             "trainspeed-writer",
             lambda: write_records(self._log_dir, self.fit_id, self.profile, self._threads),
@@ -243,7 +243,7 @@ class FitSession:
         if self._deep:
             self._guard.attempt(_PARTS, self._deep.close)
         self._guard.attempt("the end", self.recorder.finish)
-        self.recorder.watch.close()
+        self._guard.attempt("the end", self.recorder.watch.close)
         guard.switch_off(self.recorder, guard.RECORDER)
         guard.switch_off(self.recorder.clock, guard.CLOCK)
         self._validation_undo.run()

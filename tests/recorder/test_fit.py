@@ -1,6 +1,7 @@
 """Time that passes in one phase shows up in that phase and in no other, and all phases add up."""
 
 import dataclasses
+import threading
 import tracemalloc
 
 import pytest
@@ -525,8 +526,18 @@ def test_a_watch_tells_the_lower_quartile():
         watch.offer(step, 10)
         watch.offer(Step(), 0)  # one is waited for already
         watch.close()
-        watch.run()
+        watch.run(threading.Event())
     assert watch.step_ns == 20
+
+
+def test_a_watch_that_nobody_closes_ends_with_the_fit(monkeypatch):
+    monkeypatch.setattr("tb_trainspeed.recorder.device._LOOK_UP_S", 0.01)
+    stop = threading.Event()
+    thread = threading.Thread(target=lambda: DeviceWatch().run(stop), daemon=True)
+    thread.start()
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_a_step_computed_in_the_call_is_compute(played):
