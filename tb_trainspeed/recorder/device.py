@@ -6,6 +6,7 @@ the device is busy, whatever the host does then, and as what the host does when 
 """
 
 import collections
+import contextlib
 import math
 import queue
 import threading
@@ -18,6 +19,7 @@ from tb_trainspeed.recorder.clock import PhaseClock
 # More steps than this in flight are watched by the newest of them: JAX itself stops at 32 on a CPU.
 _MAX_IN_FLIGHT = 64
 _SAMPLES = 32
+# So long the thread that waits for steps may outlive a fit that could not tell it to end.
 _LOOK_UP_S = 0.5
 
 
@@ -65,13 +67,10 @@ class DeviceWatch:
             del step  # which would live until the next one
 
     def _wait_for(self, done: Done, started_ns: int) -> None:
-        try:
+        with contextlib.suppress(Exception):  # what a backend says of a step that failed is for the fit
             done.wait()
             self._add(self._now() - started_ns)
-        except Exception:  # what a backend says of a step that failed is for the fit
-            return
-        finally:
-            self._waiting = False
+        self._waiting = False
 
     def _add(self, length_ns: int) -> None:
         self._lengths.append(length_ns)

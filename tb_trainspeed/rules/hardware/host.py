@@ -119,8 +119,8 @@ def competing_processes(
     When this is wrong: the other processes belong to this training, and were started by something else.
 
     Sources: measured on two cores: four busy loops make a training 2.4 times slower, two 1.5 to 2 times, but 7 to 12
-    times on torch, whose threads wait for one another at the end of every operation. The prediction gives the cores
-    back at best; on torch it leaves 8 to 60 %.
+    times on torch, whose threads wait for one another at the end of every operation. The prediction gives nine
+    tenths of the cores back; on torch it leaves 8 to 60 %.
     """
     if accelerators:
         return NotApplicable("the accelerator computes")

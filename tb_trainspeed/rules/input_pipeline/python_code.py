@@ -31,7 +31,7 @@ _OPENING = {
     "json": ("load",),
 }
 # What an array operation leaves of the time of a batch that was computed row by row. Measured on two cores: 0.6 to 6 %.
-_WHOLE = Range(0.06, 0.015, 0.005)
+_WHOLE, _WHOLE_AT_BEST = 0.015, 0.005
 _ROW_BY_ROW = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
 
 
@@ -144,7 +144,7 @@ def python_row_assembly(
     around = [spot for spot in hot_spots if spot.function in callers and not spot.library and spot not in spots]
     together = min(1.0, share + _share(around))
     # What is left computes on whole arrays.
-    left = Range(1 - share / 2, max(_WHOLE.expected, 1 - together), max(_WHOLE.high, 1 - 1.1 * together))
+    left = Range(1 - share / 2, max(_WHOLE, 1 - together), max(_WHOLE_AT_BEST, 1 - 1.1 * together))
     table = any(spot.library == "pandas" for spot in spots)
     what = "indexing a pandas table" if table else "a comprehension over its rows"
     return Found(
