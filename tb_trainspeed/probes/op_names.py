@@ -57,7 +57,7 @@ class OpNames:
     def __init__(self, model: Any, unscoped: str):
         self._root = Node("", _nodes(model, "", set()))
         self._model = str(model.name)
-        self._optimizers = frozenset(_held_by(model, "apply_gradients"))
+        self._optimizer, self._optimizers = model.optimizer, _held_by(model, "apply_gradients")
         self._losses = frozenset({_LOSS, *_held_by(model, "reduction")})
         layers = _below(self._root)
         self._names = frozenset(layers)
@@ -68,10 +68,13 @@ class OpNames:
         self._numbered: dict[str, bool] = {}
 
     def learn(self, names: Iterable[str]) -> None:
-        """Looks at all names of a trace: whether scopes carry TensorFlow's numbers cannot be told from one of them.
+        """Looks at all names of a trace, before any is placed.
 
-        `dense_1` may be the layer of that name or the second use of `dense`: what accounts for more layers is right.
+        Whether scopes carry TensorFlow's numbers cannot be told from one of them. `dense_1` may be the layer of that
+        name or the second use of `dense`: what accounts for more layers is right.
         """
+        # A `MultiOptimizer` opens no scope, and has its optimizers once it is built.
+        self._optimizers |= {each.name for each in getattr(self._optimizer, "optimizers", ())}
         scopes: dict[str, set[str]] = {}
         for name in names:
             parts = [scope for scope in self._scopes(name)[0][:-1] if scope != "gradient_tape"]

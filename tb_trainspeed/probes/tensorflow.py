@@ -85,7 +85,7 @@ def time_steps(
     batch: Any = None
     naming, undo = deep is not None and not _trace_counter(train_function)(), Undo()
 
-    recorder.may_wait = True
+    recorder.may_wait = recorder.call_fetches = True
 
     def shapes() -> str:
         return source.shapes_of(batch)

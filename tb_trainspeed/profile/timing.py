@@ -70,8 +70,8 @@ class Steps:
     `step` is begin to begin, callbacks included, of the steps after the first epoch once there are such; `call` is the
     time inside the train function without the fetch of the batch. Means per step: `gap` is what Keras does between two
     calls outside callbacks; `wait` was measured on `sampled` of the steps; `dispatch` is the host's part of a step,
-    which is `gap`, the fetch of a batch that is ready, and the CPU time of the main thread inside the call; `cpu` is
-    the CPU time of the whole process.
+    which is `gap`, the fetch of a batch that is ready, and the CPU time of the main thread inside the call, and
+    `least_dispatch` its 5 % quantile; `cpu` is the CPU time of the whole process.
     """
 
     count: int = 0
@@ -84,6 +84,7 @@ class Steps:
     dispatch_s: float | None = None
     compute_s: float | None = None
     cpu_s: float | None = None
+    least_dispatch_s: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

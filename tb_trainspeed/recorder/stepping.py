@@ -54,6 +54,9 @@ class StepRecorder:
         self._crowding: Crowding | None = None
         #: Whether what the main thread computes inside the train function is dispatch; else it may be the step itself.
         self.call_dispatches = True
+        #: Whether the train function fetches its batch itself, so that nothing happens between the begin of an epoch
+        #: and its first call but that an iterator is let go. Else whoever fetches tells when one is.
+        self.call_fetches = False
         self._fetches_of_epoch = self._fetch_begin_ns = self._fetch_total = self._fetch_thread_ns = 0
         #: When the last step and the last fetch began, as told.
         self._begin_told_ns = self._fetch_told_ns = 0
@@ -210,7 +213,7 @@ class StepRecorder:
             self._end_step(now, now)
             self._perturbed = self._sample_open
         self._in_epoch = True
-        if fetches:  # as on TensorFlow; who fetches by himself also tells of the end of his iterator
+        if self.call_fetches:
             self._let_go()
         self._releasing_from = None
         if self._device:
@@ -289,7 +292,7 @@ class StepRecorder:
             self._sampled_calls += 1
             self._sampled_ns += 0 if self._device else duration
         else:
-            times.call_over(duration, dispatch_ns)
+            times.call_over(duration, dispatch_ns, self._host_before_call() if self._step_of_epoch else None)
         if self._device:
             if not running and not self._just_traced:  # it was computed in the call
                 times.computed_in_call += 1
@@ -306,6 +309,10 @@ class StepRecorder:
         self._steps += made
         self._step_of_epoch += made
         self._gap_before = self.clock.totals[GAP]
+
+    def _host_before_call(self) -> int:
+        totals = self.clock.totals
+        return totals[GAP] - self._gap_before + totals[FETCH] - self._totals_at_begin[FETCH]
 
     def _allow_waiting(self, now: int) -> None:
         if self._sample_open or self._traces.asks(self._steps):

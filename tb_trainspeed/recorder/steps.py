@@ -21,18 +21,25 @@ class StepTimes:
         self.step, self.call = Sketch(), Sketch()
         #: CPU time of the main thread inside those calls of which it is known, and how many these are.
         self._dispatch_ns = self._dispatches = 0
+        #: The host's part of those of these steps before which there was another.
+        self._host = Sketch()
         #: Calls that had computed their step when they returned, though the device is asynchronous.
         self.computed_in_call = 0
         self._cpu_now = cpu_now
         self._cpu_begin: tuple[int, int] | None = None
         self._cpu_ns = self._cpu_steps = 0
 
-    def call_over(self, duration_ns: int, dispatch_ns: int | None) -> None:
-        """A call of the train function took this, and perhaps this much CPU time of the main thread."""
+    def call_over(self, duration_ns: int, dispatch_ns: int | None, before_ns: int | None) -> None:
+        """A call of the train function took this, and perhaps this much CPU time of the main thread.
+
+        `before_ns` is what the host needed between the call before and this one, if that belongs to this step.
+        """
         self.call.add(duration_ns)
         if dispatch_ns is not None:
             self._dispatch_ns += dispatch_ns
             self._dispatches += 1
+            if before_ns is not None:
+                self._host.add(before_ns + dispatch_ns)
 
     def mean_call_ns(self) -> float:
         """Returns the mean time inside a call, 0 before the first."""
@@ -80,9 +87,11 @@ class StepTimes:
         elif call and wait_s is not None:
             compute_s = call.p50_s / per_call * (1 - (0.0 if fetched else wait_share or 0.0))
         host_ns = mark.totals.get(GAP, 0) + mark.totals.get(FETCH, 0)
-        dispatch_s = None
+        dispatch_s = least_dispatch_s = None
         if call and call_dispatches and self._dispatches and self.computed_in_call < call.count / 2:
             dispatch_s = (host_ns / mark.steps + self._dispatch_ns / self._dispatches / per_call) * 1e-9
+            if self._host.count:
+                least_dispatch_s = self._host.quantiles_ns(0.05)[0] / per_call * 1e-9
         return Steps(
             count=mark.steps,
             step=self.step.summary(),
@@ -91,6 +100,7 @@ class StepTimes:
             sampled=mark.waits,
             wait_s=wait_s,
             dispatch_s=dispatch_s,
+            least_dispatch_s=least_dispatch_s,
             compute_s=compute_s,
             cpu_s=self._cpu_s(mark.steps),
         )

@@ -318,7 +318,7 @@ def sync_every_step(
         if own_s < _PRINTING_FROM * computing_s:
             return Passed(f"printing takes {words.share(own_s / computing_s)} of computing")
         # With a callback in it, JAX runs a step of a CPU in turn with the host.
-        in_turn = {"device_s": Range(0.9, 0.25, 0.1), "dispatch_s": Range(1.0, 1.0, 0.2)} if backend == "jax" else {}
+        in_turn = {"device_s": Range(0.9, 0.17, 0.08), "dispatch_s": Range(1.0, 1.0, 0.2)} if backend == "jax" else {}
         change = Change(removes=less(own_s, 0.5, 1.0, 1.0).removes, factors=in_turn)
         evidence = {"computing": cost(own_s, computing_s)}
         costs = f"that takes {cost(own_s, computing_s)} of computing"

@@ -17,11 +17,12 @@ _CONTENTION = Range(0.0, 0.8, 1.0)
 # What beside the cores a source in Python takes: the cores that it takes, it takes from the least disturbed calls too.
 # In 25 runs on TensorFlow whose loader a fix made nearly free, computing fell to the product of what both leave, the
 # calls to a power of which four fifths lie between these ends; and where they differed no more than others, to 0.9 in
-# the median of 15.
-_UNDISTURBED_BY_PYTHON = Range(0.4, 1.0, 1.6)
+# the median of 15. The median power was 1.0, and 1.2 in 14 runs on another machine.
+_UNDISTURBED_BY_PYTHON = Range(0.4, 1.1, 1.6)
 # By a tf.data pipeline, whose threads leave no core free: in 47 runs on TensorFlow that a fix made nearly free,
-# computing fell to a power of their share of the median call alone, four fifths between these ends, median 1.9.
-_UNDISTURBED = Range(1.3, 1.9, 2.8)
+# computing fell to a power of their share of the median call alone, four fifths between these ends, median 1.9; in 26
+# on another machine 2.3.
+_UNDISTURBED = Range(1.3, 2.1, 2.8)
 # On JAX deep samples tell how long the device itself is at work, while the clocks beside it also count what it waits
 # for: cores, and the host for Python's lock. Of 36 runs whose source a fix made nearly free, four fifths came to a step
 # between these shares of that, or of dispatching it if that takes longer: the host no longer waits for the device.
@@ -29,16 +30,21 @@ _UNDISTURBED = Range(1.3, 1.9, 2.8)
 _ALONE = Range(1.2, 0.8, 0.55)
 # Batches that Python code makes beside the step on TensorFlow change hands twice, under a lock that the training thread
 # wants as well. So they are late now and then though their supply is faster than the step: in 25 fits that a fix had
-# made so by this share of a step, four fifths of them between these ends. On JAX it was 1 %.
-_LATE = Range(0.08, 0.05, 0.01)
-# The host's part of a step gets faster with the device's: after much computing its caches are cold and its threads
-# asleep. In 52 runs on TensorFlow whose fix halved the device's part or more, the host's fell to a power of what was
-# left of the device's, nine tenths of them between these ends, median 0.24. Less than so much left says no more.
-_DISPATCH_FOLLOWS = Range(0.0, 0.24, 0.52)
+# made so by 5 % of a step, and by 2 to 3 % in 14 on another machine, those of tf.data pipelines by as much. On JAX it
+# was 1 %.
+_LATE = Range(0.08, 0.035, 0.01)
+# The host's part of a step may get faster with the device's: after much computing its caches are cold and its threads
+# asleep. On TensorFlow, where a fix halved the device's part or more, the host's fell to a power of what was left of
+# the device's: on one machine 0.24 in the median of 52 runs, nine tenths of them between these ends, on another 0.04 in
+# that of 22. Less than so much left says no more.
+_DISPATCH_FOLLOWS = Range(0.0, 0.08, 0.5)
+# Beside a source that is gone, the host's part falls to such a power of what computing as a whole does: it computes on
+# one core. In 42 runs on TensorFlow 0.4 in the median, four fifths of them from 0 to 0.8.
+_DISPATCH_FREED = Range(0.0, 0.4, 1.0)
 _LEAST_LEFT = 0.01
-# The boundary between epochs holds the wait for the first batch. This share of it goes with the supply: in 19 runs of
-# tf.data pipelines none to all of it, median a quarter; of a PyDataset or a generator next to nothing.
-_REFILLS, _REFILLS_FROM_PYTHON = Range(0.0, 0.25, 1.0), Range(0.0, 0.1, 0.3)
+# The boundary between epochs holds the wait for the first batch. This share of it goes with the supply: in 45 runs of
+# tf.data pipelines none to all of it, median a quarter; of a PyDataset or a generator 0 to 0.4.
+_REFILLS, _REFILLS_FROM_PYTHON = Range(0.0, 0.25, 1.0), Range(0.0, 0.18, 0.4)
 
 
 def apply(model: StepModel, changes: Iterable[Change], end: End, ends: Sequence[End] | None = None) -> StepModel:
@@ -85,7 +91,8 @@ def _follow(before: StepModel, values: dict[str, Any], changes: tuple[Change, ..
     faster = _undisturbed_by(before, values["source_cpu_s"], end)
     computing_s = values["dispatch_s"] + values["device_s"]
     values["device_s"] *= faster
-    values["dispatch_s"] *= faster
+    values["dispatch_s"] -= _unlocked_s(before, values)
+    values["dispatch_s"] *= faster ** getattr(_DISPATCH_FREED, end)
     _follow_alone(before, values, end)
     if computing_s:
         left = (values["dispatch_s"] + values["device_s"]) / computing_s
@@ -110,6 +117,15 @@ def _undisturbed_by(before: StepModel, source_cpu_s: float, end: End) -> float:
     power: float = getattr(_UNDISTURBED_BY_PYTHON if before.from_python else _UNDISTURBED, end)
     by_calls: float = 1 - (1 - before.undisturbed**power) * freed
     return by_cores * by_calls if before.from_python else min(by_cores, by_calls)
+
+
+def _unlocked_s(before: StepModel, values: dict[str, Any]) -> float:
+    """What the host no longer waits for Python's lock, which the source holds."""
+    if not before.locked_s:
+        return 0.0
+    freed = max(0.0, 1 - values["source_cpu_s"] / before.source_cpu_s)
+    unlocked_s: float = freed * before.locked_s * min(1.0, values["dispatch_s"] / before.dispatch_s)
+    return unlocked_s
 
 
 def _follow_alone(before: StepModel, values: dict[str, Any], end: End) -> None:

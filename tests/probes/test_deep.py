@@ -89,6 +89,14 @@ MODELS = {
     "recurrent": (recurrent, {"rnn", "out"}),
 }
 
+if hasattr(keras.optimizers, "MultiOptimizer"):  # since Keras 3.15
+
+    def several_optimizers():
+        first, others = keras.optimizers.SGD(), keras.optimizers.Adam()
+        return sequential(keras.optimizers.MultiOptimizer(lambda variable: first if "a-1" in variable.path else others))
+
+    MODELS["several_optimizers"] = (several_optimizers, DENSE)
+
 
 def arrays(features=8):
     rng = np.random.default_rng(0)
@@ -143,7 +151,7 @@ def wide(units):
 
 def test_a_dear_layer_takes_the_larger_share():
     def share_of_middle(units):
-        found = fit(wide(units), data=arrays(128)).breakdown
+        found = fit(wide(units), data=arrays(128), epochs=3 * EPOCHS).breakdown
         times = {layer.name: layer.forward_s + layer.backward_s for layer in found.layers}
         return (times["middle"] + times["last"]) / sum(times.values())
 

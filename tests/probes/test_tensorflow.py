@@ -29,6 +29,17 @@ def lengths_in_turn(jit_compile):
     return callback.report.profile
 
 
+@pytest.mark.parametrize("steps_per_execution", [1, 4])
+def test_letting_the_iterator_of_an_epoch_go_is_told_apart(make_model, arrays, steps_per_execution):
+    callback = TrainSpeedCallback(None, verbose=0)
+    make_model(steps_per_execution=steps_per_execution).fit(
+        *arrays, batch_size=8, epochs=3, verbose=0, callbacks=[callback]
+    )
+    release = callback.report.profile.epochs.release
+    assert release.count == 2
+    assert release.p05_s > 0
+
+
 def test_xla_compiles_for_every_new_shape():
     found = lengths_in_turn(True).compilation
     (event,) = found.events

@@ -300,6 +300,14 @@ def test_where_an_operation_belongs(name, place):
     assert OpNames(net, "metrics").place(name) == Place(*place)
 
 
+def test_the_optimizers_in_one_of_several():
+    net = model(layer("dense"), optimizer="multi_optimizer")
+    net.optimizer.optimizers = [types.SimpleNamespace(name=name, apply_gradients=len) for name in ("sgd", "adam")]
+    names = OpNames(net, "unknown")
+    names.learn(["sgd/Sub_7", "adam_1/Sub"])
+    assert names.place("sgd/Sub_7") == names.place("adam_1/Sub") == Place("optimizer")
+
+
 def test_several_optimizers_and_losses_of_a_training_step_of_the_users():
     net = model(
         layer("generator", layer("dense")),

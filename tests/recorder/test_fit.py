@@ -76,6 +76,7 @@ def test_what_the_steady_epochs_spent_between_two_of_them_is_known_for_each(play
 
 def test_letting_the_last_iterator_go_is_what_passes_before_the_first_step_and_after_a_validation(played):
     recorder = played.recorder
+    recorder.call_fetches = True
     for epoch in range(3):
         recorder.epoch_begin(epoch)
         played.spend(4.0)
@@ -87,6 +88,17 @@ def test_letting_the_last_iterator_go_is_what_passes_before_the_first_step_and_a
     release = played.profile().epochs.release
     assert release.count == 2
     assert release.mean_s == pytest.approx(0.007)
+
+
+def test_the_quickest_steps_tell_what_the_host_needs_at_least(played):
+    recorder = played.recorder
+    recorder.epoch_begin(0)
+    for gap in (9.0, 1.0, *[2.0] * 40):  # the first is none: no step of the epoch comes before
+        played.step(ready=0.5, gap=gap)
+    recorder.finish()
+    steps = played.profile().steps
+    assert steps.least_dispatch_s == pytest.approx(0.0025, rel=0.01)
+    assert steps.dispatch_s > steps.least_dispatch_s
 
 
 def test_letting_an_iterator_go_is_told_where_the_host_fetches(played):

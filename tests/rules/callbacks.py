@@ -33,6 +33,7 @@ CB03 = {
 CB04 = {"hooks": (BOARD_HOOK,), "callbacks": (BOARD,), "steps": 300, "epochs": 3, "steady": STEADY}
 CB05 = {"hooks": (BAR,), "steps": 300, "steady": STEADY}
 CB06 = {
+    "steady": STEADY,
     "validation_share": 0.5,
     "validation": Validation(runs=3, steps=300, step_s=0.002, batch_size=64, frequency=1),
     "callbacks": (),

@@ -111,6 +111,8 @@ IP06 = {"stages": (PYTHON_MAP, BATCH), "input_share": 0.7, "wait_s": 0.03, "step
 IP07 = {"stages": (RANDOM_MAP, BATCH), "input_share": 0.7, "wait_s": 0.03, "busy_cores": 1.1, "cores": 4.0}
 IP08 = {"stages": (MAP, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
 IP09 = {
+    "backend": "tensorflow",
+    "held_up_share": 0.7,
     "adapter": "PyDatasetAdapter",
     "stages": (),
     "input_share": 0.7,
@@ -167,7 +169,7 @@ IP17 = {
 }
 IP18 = {
     "adapter": "PyDatasetAdapter",
-    "input_share": 0.7,
+    "held_up_share": 0.7,
     "wait_s": 0.03,
     "source": PYTHON,
     "hot_spots": spending(0.8, "Photos.__getitem__", "load", "numpy"),
@@ -392,7 +394,7 @@ SILENT = [
     silent(
         files.redecode_each_epoch, IP09, Passed, "nothing decoded", hot_spots=spending(0.5, "augment", "roll", "numpy")
     ),
-    silent(files.redecode_each_epoch, IP09, Passed, "hardly waits", input_share=0.1),
+    silent(files.redecode_each_epoch, IP09, Passed, "hardly waits", held_up_share=0.1),
     silent(files.redecode_each_epoch, IP09_TF, Passed, "cached", stages=(PATHS, JPEGS, CACHE, BATCH32)),
     silent(files.redecode_each_epoch, IP09_TF, Passed, "nothing to decode", stages=(SLICES, MAP, BATCH)),
     silent(files.redecode_each_epoch, IP09_TF, Passed, "tf.data too large", memory_available_bytes=3 * 10**8),
@@ -497,7 +499,7 @@ SILENT = [
         "a function that can be cached",
         hot_spots=spending(0.8, "load", "load", "numpy"),
     ),
-    silent(python_code.open_file_per_batch, IP18, Passed, "hardly waits", input_share=0.14),
+    silent(python_code.open_file_per_batch, IP18, Passed, "hardly waits", held_up_share=0.14),
     silent(python_code.python_row_assembly, IP19, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(
         python_code.python_row_assembly,
@@ -515,7 +517,7 @@ SILENT = [
         "a short batch in C",
         source=dataclasses.replace(SHORT, gil_share=0.2),
     ),
-    silent(python_code.python_row_assembly, IP19, Passed, "hardly waits", input_share=0.14),
+    silent(python_code.python_row_assembly, IP19, Passed, "hardly waits", held_up_share=0.14),
     silent(python_code.h5_random_access, IP26, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(
         python_code.h5_random_access,
@@ -524,7 +526,7 @@ SILENT = [
         "opens it",
         hot_spots=spending(0.8, "A.__getitem__", "__init__", "h5py"),
     ),
-    silent(python_code.h5_random_access, IP26, Passed, "hardly waits", input_share=0.14),
+    silent(python_code.h5_random_access, IP26, Passed, "hardly waits", held_up_share=0.14),
     silent(preprocessing.augmentation_in_model, IP21, NotApplicable, "none", layers=IP21["layers"][1:]),
     silent(preprocessing.augmentation_in_model, IP21, Passed, "cheap", step_s=0.11),
     silent(preprocessing.text_lookup_in_model, IP22, NotApplicable, "none", layers=(ROTATION,)),

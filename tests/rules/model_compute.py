@@ -89,6 +89,7 @@ MC09 = {
     "layer_s": taking("mobilenet/stem", 0.08, 0.0),
     "stages": (),
     "data": Data(adapter="ArrayDataAdapter", batch_size=64),
+    "backend": "tensorflow",
     "epochs_planned": 10,
 }
 MC10 = {**COMPUTES, "layers": (TRAINED_BASE, TRAINED_CONV, OUTPUT), "layer_s": taking("mobilenet/stem", 0.03, 0.06)}
@@ -215,13 +216,6 @@ SILENT = [
         NotApplicable,
         "GTX 1660",
         environment=Environment(devices=(Device("GPU", "GTX 1660", capability="7.5"),)),
-    ),
-    silent(
-        precision.low_precision_on_wrong_hardware,
-        MC05,
-        Passed,
-        "AMX",
-        environment=dataclasses.replace(ON_CPU, cpu_features=("amx_bf16",)),
     ),
     silent(
         precision.low_precision_on_wrong_hardware,

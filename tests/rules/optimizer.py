@@ -34,7 +34,7 @@ OP04 = {
     "optimizer_s": 0.06,
     "computing_s": 0.1,
 }
-OP05 = {**UPDATE, "optimizer": "Muon", "batch_size": 32}
+OP05 = {**UPDATE, "backend": "tensorflow", "optimizer": "Muon", "batch_size": 32}
 OP06 = {**UPDATE, "model": Model(optimizer="Adam", optimizer_options={"use_ema": "True"})}
 OP07 = {
     "model": Model(optimizer="Adam", optimizer_options={"gradient_accumulation_steps": "4"}),

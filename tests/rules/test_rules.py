@@ -1,12 +1,13 @@
 """Every rule: where it speaks, just below, and what it says when a fact is missing. A test is a call with numbers."""
 
 import contextlib
+import dataclasses
 import functools
 import pathlib
 
 import pytest
 
-from tb_trainspeed.profile import CallbackFacts, Data, Environment, Ledger, Model, Profile, Steps
+from tb_trainspeed.profile import CallbackFacts, Data, Environment, Ledger, Model, Profile, Source, Steps
 from tb_trainspeed.rules import Check, catalogue, check, index, page
 from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.facts import FACTS
@@ -199,6 +200,19 @@ def test_facts_of_an_empty_profile_do_not_fail():
 
 def test_cores_are_what_the_process_may_use():
     assert FACTS["cores"](Profile(environment=Environment(cores=1.5), ledger=Ledger())) == 1.5
+
+
+def test_waiting_for_the_lock_of_a_loader_counts_as_being_held_up_by_it():
+    ledger = Ledger(2.0, 100, 1, {"compute": 1.8, "input_wait": 0.2})
+    waiting = Profile(
+        environment=Environment(backend="tensorflow"),
+        data=Data(source=Source("f", 100, 1.9, 1.8)),
+        ledger=ledger,
+        steps=Steps(count=100, gap_s=0.0053),
+    )
+    assert FACTS["held_up_share"](waiting) == pytest.approx(0.1 + 1.6 * 0.005 / 0.02)
+    for quick in ({"steps": Steps(count=100, gap_s=0.0002)}, {"data": Data()}):
+        assert FACTS["held_up_share"](dataclasses.replace(waiting, **quick)) == pytest.approx(0.1)
 
 
 def test_what_deep_samples_split_off_is_still_computing():

@@ -20,7 +20,7 @@ _PROGRESS_FROM = 0.15
 
 def _seldom(per_step: float, share: float) -> Change:
     """A hook that runs on one batch in 50; share: what it takes of training."""
-    warmer = {"device_s": WARM, "dispatch_s": WARM} if share > 0.5 else {}
+    warmer = WARM if share > 0.5 else {}
     return Change(removes={"batch_callbacks_s": exactly(per_step * (1 - 1 / EVERY_BATCHES))}, factors=warmer)
 
 

@@ -40,7 +40,7 @@ def predict_in_callback(nested_calls: tuple[NestedCall, ...], steps: int, epochs
     if every_batch:
         saved = Range(0.97, 0.995, 0.999)
         removes = {"batch_callbacks_s": Range(*(per_step * end for end in ends(saved)))}
-        change = Change(removes=removes, factors={"device_s": WARM, "dispatch_s": WARM} if share > 0.5 else {})
+        change = Change(removes=removes, factors=WARM if share > 0.5 else {})
         when = f"if batch % {EVERY_BATCHES} == 0:"
     else:
         change = Change(removes={"epoch_callbacks_s": Range(*(per_epoch * end for end in ends(saved)))})
@@ -97,7 +97,7 @@ def checkpoint_too_often(
         text = f"every {frequency} batches" if int(frequency) > 1 else "after every batch"
         code = f'- {slowest.callback}(..., save_freq={frequency})\n+ {slowest.callback}(..., save_freq="epoch")'
         left, remedy = 1 / before, "Save once an epoch."
-        warmer = {"device_s": WARM, "dispatch_s": WARM} if checkpoint_share > 0.5 else {}
+        warmer = WARM if checkpoint_share > 0.5 else {}
         saves = steps / int(frequency)
     else:
         warmer = {}

@@ -6,9 +6,9 @@ from tb_trainspeed.rules.facts.model import sample_flops, sizes
 from tb_trainspeed.rules.facts.registry import FACTS
 from tb_trainspeed.rules.facts.steady import COMPUTING, Steady, steady_of, typical_of
 from tb_trainspeed.rules.facts.step_parts import seconds_of
-from tb_trainspeed.rules.facts.timing import BATCH_HOOKS
+from tb_trainspeed.rules.facts.timing import BATCH_HOOKS, locked_s_of
 
 __all__ = [
-    "BATCH_HOOKS", "COMPUTING", "FACTS", "Steady", "mean", "release_of", "sample_flops", "seconds_of",
+    "BATCH_HOOKS", "COMPUTING", "FACTS", "Steady", "locked_s_of", "mean", "release_of", "sample_flops", "seconds_of",
     "sizes", "steady_of", "takes_turns", "typical_of",
 ]  # fmt: skip

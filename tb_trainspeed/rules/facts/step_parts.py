@@ -32,15 +32,8 @@ def optimizer_s(profile: Profile) -> float | None:
 
 @fact
 def metrics_s(profile: Profile) -> float | None:
-    """Seconds of a steady step that go to the metrics, with their share of the gaps between operations.
-
-    Metrics are many small operations: it is the gaps between them that cost.
-    """
-    own, gaps, computing = _part_s(profile, "metrics"), _part_s(profile, "host_overhead"), computing_s(profile)
-    if own is None or computing is None:
-        return None
-    running = computing - (gaps or 0.0)
-    return own * computing / running if running > 0 else own
+    """Seconds of a steady step that go to the metrics."""
+    return _part_s(profile, "metrics")
 
 
 @fact

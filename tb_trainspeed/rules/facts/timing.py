@@ -17,6 +17,10 @@ from tb_trainspeed.rules.facts.steady import COMPUTING, Steady, share_of, steady
 
 # Arithmetic speed of small layers on a few cores, FLOP/s. An assumption.
 _FLOPS = 15e9
+# Between two calls, Keras takes TensorFlow 0.2 to 0.3 ms. Where that is longer beside a source in Python, it waits for
+# Python's lock, and once more where a batch is fetched: in three runs whose source a fix made nearly free, the host's
+# part fell by 1.3 to 1.9 times what it was longer.
+_BETWEEN_CALLS_S, _LOCKED_TIMES = 0.0003, 1.6
 # Per-step hooks; all others run once an epoch or more seldom.
 BATCH_HOOKS = frozenset({"on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"})
 
@@ -115,6 +119,24 @@ def dispatch_share(profile: Profile) -> float | None:
 def input_share(profile: Profile) -> float | None:
     """Share of steady training spent waiting for batches, 0 to 1."""
     return share_of(profile, "input_wait")
+
+
+def locked_s_of(profile: Profile) -> float:
+    """Seconds of a step for which its host waits for Python's lock while Python code makes batches beside it."""
+    source = profile.data.source
+    if profile.environment.backend != "tensorflow" or profile.data.stages or not (source and source.cpu_s):
+        return 0.0
+    return _LOCKED_TIMES * max(0.0, (profile.steps.gap_s or 0.0) - _BETWEEN_CALLS_S)
+
+
+@fact
+def held_up_share(profile: Profile) -> float | None:
+    """Share of steady training for which steps wait for batches, or for Python's lock while some are made, 0 to 1."""
+    steady, waits = typical_of(profile), input_share(profile)
+    if steady is None or waits is None:
+        return None
+    locked: float = locked_s_of(profile) * steady.steps_per_epoch / steady.epoch_s
+    return min(1.0, float(waits) + locked)
 
 
 @fact

@@ -12,8 +12,12 @@ from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Pass
 _USUAL_SHAPES = 2
 # Of as many lengths a padded input has in the remedy.
 _BUCKETS = 4
-# Of a first step that XLA compiled, what tracing alone does not take. One pair on two cores gave 1.2 of 1.7 s.
-_XLA_SHARE = 0.7
+# Of a first step that XLA compiled, what tracing alone does not take. Pairs on two machines of two cores gave 1.2 of
+# 1.7 s and 0.7 of 1.5 s.
+_XLA_SHARE = 0.57
+# On a CPU the main thread computes a part of what XLA compiled: what is left of its part of a step without XLA.
+# Measured on two cores: 0.4.
+_WITHOUT_XLA = Range(1.0, 0.55, 0.35)
 # Keras asks TensorFlow to relax shapes, so that plain variable shapes are traced once or twice more and then no longer.
 _RELAXED = 3
 _SPEAK_FROM = 0.1
@@ -75,7 +79,7 @@ def recompile_per_shape(
 
     Sources: https://github.com/keras-team/keras-cv/pull/2406. Measured on two cores for 32 lengths: the whole fit 18
     times faster on TensorFlow and on JAX. The prediction takes the measured calls that compiled out of the fit, but for
-    the lengths to which it pads; without XLA the first call is 70 % shorter, too.
+    the lengths to which it pads; without XLA the first call is 40 to 70 % shorter, too.
     """
     if reason := _compiles(backend, jit_compile):
         return NotApplicable(reason)
@@ -345,6 +349,7 @@ def jit_compile_hurts(
         change=Change(
             factors={
                 "device_s": Range(1.0, 0.45, 0.3) if convolves else Range(1.0, 0.5, 0.35),
+                "dispatch_s": _WITHOUT_XLA,
                 "compilation_s": Range(1.0, 0.6, 0.4),
             }
         ),

@@ -9,13 +9,15 @@ from tb_trainspeed.rules.facts import Steady, release_of
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
 # What a compiled step still dispatches, seconds. Steps of two layers of 16 units took 0.45 ms on TensorFlow and 0.09 ms
-# on JAX, on two idle cores; four times as much on busy ones.
-_COMPILED_DISPATCH = {"tensorflow": Range(0.002, 0.0007, 0.0004), "jax": Range(0.0006, 0.0001, 0.00006)}
-# What it leaves of the rest, which in eager mode is mostly waiting for single operations. Measured: 0.8 of 5.3 ms.
-_COMPILED_REST = Range(1.0, 0.5, 0.15)
+# on JAX, on two idle cores; four times as much on busy ones. On another machine no step took TensorFlow below 1.2 ms.
+_COMPILED_DISPATCH = {"tensorflow": Range(0.0025, 0.001, 0.0004), "jax": Range(0.0006, 0.0001, 0.00006)}
+# What it leaves of the rest, which in eager mode is mostly waiting for single operations. Measured on TensorFlow: 0.8
+# of 5.3 ms, 3.6 of 4.7; on JAX nothing that was not arithmetic.
+_COMPILED_REST = {"tensorflow": Range(1.0, 0.5, 0.15), "jax": Range(1.0, 0.1, 0.02)}
 # Where eager, the main thread may also be what computes: compiled, the arithmetic takes at least this, FLOP/s. Steps of
-# small networks on two cores came to 60e9.
+# small networks on two cores came to 60e9, those of convolutions on JAX to 20e9.
 _FLOPS = Range(15e9, 60e9, 150e9)
+_COMPILED_FLOPS = {"tensorflow": _FLOPS, "jax": Range(8e9, 25e9, 150e9)}
 # From here on dividing what starting a step takes by the steps of a call gives 1.4 times or more. It is no sharp line,
 # but the share contains wall time between two calls, which other processes lengthen (0.25 was seen as 0.31): at 0.4
 # there is a gain even so. Chosen, not measured.
@@ -36,11 +38,11 @@ def unjittable(layers: tuple[Layer, ...]) -> list[Layer]:
 
 def _compiled(backend: str, dispatch_s: float, flops: float) -> Change:
     still = _COMPILED_DISPATCH[backend]
-    arithmetic = [flops / rate for rate in dataclasses.astuple(_FLOPS)]
+    arithmetic = [flops / rate for rate in dataclasses.astuple(_COMPILED_FLOPS[backend])]
     ends = zip((still.low, still.expected, still.high), arithmetic, strict=True)
     left = Range(*(min(dispatch_s, dispatched + computed) for dispatched, computed in ends))
     # What other threads compute for operations one by one says nothing of a compiled step.
-    return Change(factors={"device_s": _COMPILED_REST}, sets={"dispatch_s": left, "cpu_s": left})
+    return Change(factors={"device_s": _COMPILED_REST[backend]}, sets={"dispatch_s": left, "cpu_s": left})
 
 
 @rule("FW01", "eager", silences=("FW07", "MC00"))
@@ -73,8 +75,9 @@ def eager(
     by design. A layer that cannot be compiled on JAX is FW06.
 
     Sources: Keras, Model.compile. The prediction takes the CPU time of the main thread inside the step, which in eager
-    mode is dispatch, down to that of a compiled step, 0.4 to 2 ms, on JAX 0.06 to 0.6 ms, and the arithmetic counted
-    from the layers at 15 to 150 GFLOP/s. Measured on two cores: 7 to 33 times faster on small models, on JAX 40 to 170.
+    mode is dispatch, down to that of a compiled step, 0.4 to 2.5 ms, on JAX 0.06 to 0.6 ms, and the arithmetic counted
+    from the layers at 15 to 150 GFLOP/s, on JAX 8 to 150. Measured on two cores: 7 to 33 times faster on small models,
+    on JAX 40 to 170.
     """
     if backend == "torch":
         return NotApplicable("torch runs operation by operation by design")

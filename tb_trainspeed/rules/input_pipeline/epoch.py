@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tb_trainspeed.profile import Data, Quantiles, Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
-from tb_trainspeed.rules.input_pipeline.shared import DECODING, HEAVY, does, from_memory, maps, waits
+from tb_trainspeed.rules.input_pipeline.shared import DECODING, HEAVY, TAKEN_FROM_CACHE, does, from_memory, maps, waits
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
 # Below this share of an epoch its beginning gains less than epochs differ from each other.
@@ -169,7 +169,7 @@ def cache_never_filled(
                 code=f"- dataset.cache().take({take.count})\n+ dataset.take({take.count}).cache()",
                 change=Change(
                     sets={"supply_s": Range(step_s * 0.5, max(rest.expected, step_s * 0.05), rest.high)},
-                    factors={"source_cpu_s": Range(0.4, 0.08, 0.04)},
+                    factors=TAKEN_FROM_CACHE,
                     first_epoch=False,
                 ),
             )

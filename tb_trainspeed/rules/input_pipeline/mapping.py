@@ -8,6 +8,7 @@ from tb_trainspeed.rules import words
 from tb_trainspeed.rules.input_pipeline.shared import (
     HEAVY,
     MANY_ELEMENTS,
+    MEMORY_BYTES_PER_S,
     PARSING,
     PYTHON,
     batches,
@@ -22,14 +23,18 @@ from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Pass
 # An element below this size costs less to compute on than to hand on: what a stage costs an element is then overhead.
 _SMALL_ELEMENT_BYTES = 64_000
 _SMALL_ELEMENT_S = 200e-6
-# What calling a function on one element costs beside its work, and each of its operations; measured on two cores.
-_CALL_S, _OPERATION_S = Range(5e-6, 10e-6, 20e-6), Range(2e-6, 5e-6, 10e-6)
+# What calling a function on one element costs beside its work, and each of its operations, at least; measured on two
+# cores.
+_CALL_S, _OPERATION_S = 5e-6, 2e-6
 # Share of a step for which a generator holds Python's lock, from which on it is slow whether it waits or not: set below
 # the one fit, on torch, in which that was seen (0.27).
 _HELD_FROM = 0.25
 # An element of a generator costs 0.08 to 0.4 ms to hand over (measured, on two machines of two cores); from a few times
 # that on, it is its own work.
 _GENERATED_ELEMENT_S, _HAND_OVER_S = 1e-3, Range(60e-6, 400e-6, 600e-6)
+# What cutting a row out and putting it into its batch costs, which stays where only the function is called on batches.
+# Measured on one machine of two cores: 4 microseconds.
+_CUT_S, _LEAST_CUT_S = 4e-6, 2e-6
 # A whole batch is handed over, or mapped, as well: 3 to 8 % of what its elements took (measured).
 _WHOLE = Range(0.12, 0.06, 0.03)
 _PARSED_ELEMENT_S = 2e-3
@@ -113,7 +118,8 @@ def py_function_in_map(stages: tuple[Stage, ...], input_share: float, wait_s: fl
     When this is wrong: the Python function takes a negligible part of the pipeline.
 
     Sources: https://www.tensorflow.org/guide/data_performance. Measured on two cores: 12.7 times faster with TensorFlow
-    operations, 1.9 times with parallel calls alone, which are the ends of the predicted range.
+    operations, 1.9 times with parallel calls alone, which are the ends of the predicted range; in between, operations
+    left 12 to 19 % of the CPU time of a batch.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
@@ -138,7 +144,7 @@ def py_function_in_map(stages: tuple[Stage, ...], input_share: float, wait_s: fl
         remedy=f"Write `{name}` in TensorFlow operations, which run in parallel and without the GIL.",
         code=f"- dataset.map(lambda x: tf.py_function({name}, [x], Tout))\n"
         f"+ dataset.map({name}_in_tf_ops, num_parallel_calls=tf.data.AUTOTUNE)",
-        change=faster_source(Range(1 / 1.9, 0.2, 1 / 12.7)),
+        change=faster_source(Range(1 / 1.9, 0.15, 1 / 12.7)),
         changes_results="rounding",
     )
 
@@ -209,8 +215,9 @@ def map_before_batch(stages: tuple[Stage, ...], input_share: float, wait_s: floa
     When this is wrong: the function decodes, changes the shape of each element differently, or does real work.
 
     Sources: https://www.tensorflow.org/guide/data_performance (vectorizing mapping). Measured on two cores: 6 to 8
-    times faster, with 6 % of the CPU time of a batch left. The prediction takes 5 to 20 microseconds of every element
-    away, and 2 to 10 of every operation on it, and leaves 3 to 12 % of a batch at least.
+    times faster, with 6 to 12 % of the CPU time of a batch left, and for rows of 100 numbers and one dear operation
+    1.9 times, with 30 %. At worst the prediction takes 5 microseconds of every element away, and 2 of every operation
+    on it; it expects that what stays is 4 microseconds an element, and going through the batch in memory.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
@@ -228,10 +235,14 @@ def map_before_batch(stages: tuple[Stage, ...], input_share: float, wait_s: floa
             return Passed(f"an element takes {words.seconds(step_s / elements)}, more than handing it on costs")
         name = light[-1].function or "f"
         operations = sum(len(other.operations) for other in light)
-        overhead = [
-            len(light) * call + operations * operation
-            for call, operation in zip(*map(dataclasses.astuple, (_CALL_S, _OPERATION_S)), strict=True)
+        overhead_s = len(light) * _CALL_S + operations * _OPERATION_S
+        row_bytes = (1 + operations) * (light[-1].output_bytes or 0)
+        stays = [
+            (cut_s + row_bytes / rate) * elements / step_s
+            for cut_s, rate in ((_CUT_S, MEMORY_BYTES_PER_S.expected), (_LEAST_CUT_S, MEMORY_BYTES_PER_S.high))
         ]
+        most = 1 - overhead_s * elements / step_s
+        left = Range(*(min(1.0, max(0.03, share)) for share in (max(most, 1.5 * stays[0]), *stays)))
         return Found(
             title="Elements are mapped one by one, then batched",
             message=f"`map({name})` runs {words.number(elements)} times a batch on elements of "
@@ -246,7 +257,7 @@ def map_before_batch(stages: tuple[Stage, ...], input_share: float, wait_s: floa
             remedy=f"Batch first and map `{name}` over whole batches; it must accept a leading batch dimension.",
             code=f"- dataset.map({name}).batch({elements})\n"
             f"+ dataset.batch({elements}).map({name}, num_parallel_calls=tf.data.AUTOTUNE)",
-            change=faster_source(_left_of(step_s / elements, Range(*overhead))),
+            change=faster_source(left),
             confidence="likely",
             changes_results="rounding",
         )
@@ -274,7 +285,7 @@ def per_record_parse(stages: tuple[Stage, ...], input_share: float, wait_s: floa
     When this is wrong: a record is large, such as an image inside a TFRecord: then parsing is not what takes the time.
 
     Sources: https://www.tensorflow.org/guide/data_performance (vectorizing mapping). Measured on two cores, for a table
-    with many columns: 3.5 times faster, for one with few 3.5 to 4.7 times, with 11 to 22 % of the CPU time of a batch
+    with many columns: 3.5 times faster, for one with few 3.5 to 4.7 times, with 10 to 22 % of the CPU time of a batch
     left; the predicted range leaves 8 to 40 %.
     """
     if not stages:
@@ -309,7 +320,7 @@ def per_record_parse(stages: tuple[Stage, ...], input_share: float, wait_s: floa
             remedy=f"Batch the raw records and parse whole batches with {whole}.",
             code=f"- dataset.map({name}).batch({size})\n"
             f"+ dataset.batch({size}).map({name}, num_parallel_calls=tf.data.AUTOTUNE)  # on a batch of records",
-            change=faster_source(Range(0.4, 0.155, 0.08)),
+            change=faster_source(Range(0.4, 0.14, 0.08)),
             confidence="likely",
         )
     return Passed("no records are parsed one by one")

@@ -46,7 +46,7 @@ def _where(spots: Sequence[HotSpot]) -> str:
 
 @rule("IP18", "open-file-per-batch")
 def open_file_per_batch(
-    adapter: str, input_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
+    adapter: str, held_up_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
 ) -> Outcome:
     """A file is opened and read as a whole for every batch.
 
@@ -64,7 +64,7 @@ def open_file_per_batch(
     """
     if adapter not in ADAPTERS:
         return NotApplicable("batches are not made by Python code")
-    if too_little := waits(input_share):
+    if too_little := waits(held_up_share):
         return Passed(too_little)
     # Within a function of its own, which could be cached, it is IP09.
     spots = [
@@ -85,7 +85,7 @@ def open_file_per_batch(
         f"({_where(spots)}), which reads a whole file. The step waits {words.seconds(wait_s)} for each batch.",
         phase="input_wait",
         evidence={
-            "waiting for data": f"{words.share(input_share)} of training",
+            "waiting for data, or its code's lock": f"{words.share(held_up_share)} of training",
             "making one batch": words.seconds(batch_s),
             f"in {call} ({_where(spots)})": words.share(share),
         },
@@ -103,7 +103,7 @@ def open_file_per_batch(
 
 @rule("IP19", "python-row-assembly")
 def python_row_assembly(
-    adapter: str, input_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
+    adapter: str, held_up_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
 ) -> Outcome:
     """A batch is put together row by row in Python.
 
@@ -124,7 +124,7 @@ def python_row_assembly(
     """
     if adapter not in ADAPTERS:
         return NotApplicable("batches are not made by Python code")
-    if too_little := waits(input_share):
+    if too_little := waits(held_up_share):
         return Passed(too_little)
     batch_s = source.wall_s / source.calls
     if batch_s < CHEAP_BATCH_S:
@@ -153,7 +153,7 @@ def python_row_assembly(
         f"({_where(spots)}). The step waits {words.seconds(wait_s)} for each batch.",
         phase="input_wait",
         evidence={
-            "waiting for data": f"{words.share(input_share)} of training",
+            "waiting for data, or its code's lock": f"{words.share(held_up_share)} of training",
             "making one batch": f"{words.seconds(batch_s)}, {words.seconds(source.cpu_s / source.calls)} on the CPU",
             f"row by row ({_where(spots)})": words.share(share),
         },
@@ -169,7 +169,7 @@ def python_row_assembly(
 
 @rule("IP26", "h5-random-access")
 def h5_random_access(
-    adapter: str, input_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
+    adapter: str, held_up_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
 ) -> Outcome:
     """Rows are read at random from a chunked HDF5 file.
 
@@ -188,7 +188,7 @@ def h5_random_access(
     """
     if adapter not in ADAPTERS:
         return NotApplicable("batches are not made by Python code")
-    if too_little := waits(input_share):
+    if too_little := waits(held_up_share):
         return Passed(too_little)
     spots = [spot for spot in hot_spots if spot.library == "h5py" and spot.callee == "__getitem__"]
     share = _share(spots)
@@ -202,7 +202,7 @@ def h5_random_access(
         f"Read at random, every row costs a whole chunk. The step waits {words.seconds(wait_s)} for each batch.",
         phase="input_wait",
         evidence={
-            "waiting for data": f"{words.share(input_share)} of training",
+            "waiting for data, or its code's lock": f"{words.share(held_up_share)} of training",
             f"in h5py ({_where(spots)})": words.share(share),
         },
         remedy="Convert it once to an array that can be mapped into memory, or shuffle blocks of rows.",

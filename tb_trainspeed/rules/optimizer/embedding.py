@@ -105,7 +105,7 @@ def adam_on_embedding(
         remedy="Update the table with plain SGD, which needs no averages, or shrink it."
         + ("" if several else " Keras before 3.15 has one optimizer for all of a model."),
         code=f'- model.compile(optimizer="{optimizer.lower()}", ...)\n{code}+ model.compile(optimizer=optimizer, ...)',
-        change=less(own_s, 0.75, 0.89, 0.98),
+        change=less(own_s, 0.75, 0.88, 0.97),
         confidence="likely",
         changes_results="training",
     )
