@@ -16,10 +16,10 @@ _EXPECTED = ENDS[1]
 # pessimistic, expected, optimistic. Measured on one machine of two cores, where a fix left the pipeline the slower
 # part: 0.95 to 1.
 _CORE_USE = Range(0.8, 0.95, 1.0)
-# The ends that are stated for what is unsure are extremes, seen or thought of: this share of the way to them is what the
-# range needs. And what no part of the model explains: repeated runs on a shared machine differ by as much. Both were set
-# from 82 fixes on a third machine of two cores, TensorFlow and JAX: 75 of them lay inside, half of the ranges wider than
-# 39 %; with all of the way to the ends 76 did, and 72 %.
+# The ends that are stated for what is unsure are extremes, seen or thought of: this share of the way to them is what
+# the range needs. And what no part of the model explains: repeated runs on a shared machine differ by as much. Both
+# were set from 82 fixes on a third machine of two cores, TensorFlow and JAX: 75 of them lay inside, half of the ranges
+# wider than 39 %; with all of the way to the ends 76 did, and 72 %.
 _OF_THE_ENDS = 0.5
 _SPREAD = Range(1.22, 1.0, 0.82)
 
