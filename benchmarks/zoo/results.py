@@ -107,16 +107,17 @@ def markdown(cases: Sequence[Mapping[str, Any]]) -> str:
     ]
     lines += [
         "",
-        "The constants of the step-time model, and what many rules say that their remedies leave, were set from runs",
-        "of these same cases on three machines of two cores, of which this page is of the third. The records of fits",
-        "of which the hypervisor kept more than 0.15 of a core on average were thrown away. Before any constant was",
-        "set anew, these very records gave errors of 13 % on TensorFlow, 16 % on JAX and 21 % on torch in the median,",
-        "and 84 of 94 lay inside ranges of ±73 % in the median. The unseen ones, the last family, tell how well it does",
-        "elsewhere: no prediction was set from them, but they were looked at while others were, and one rule (IP09) now",
-        "speaks of one about which all were silent. When they first ran, the first cause named was right in 39 of 46,",
-        "but for five trainings whose planted cause cost nothing or was not the only one: they were planted anew or",
-        "dropped. The second runs on TensorFlow and JAX are of the version before, which did not tell the least of the",
-        "host's part. Some of the records were made beside light work of low priority.",
+        "The constants of the step-time model, and what many rules say that their remedies leave, were set from",
+        "runs of these same cases on three machines of two cores, of which this page is of the third. The records",
+        "of fits of which the hypervisor kept more than 0.15 of a core on average were thrown away. Before any",
+        "constant was set anew, these very records gave errors of 13 % on TensorFlow, 16 % on JAX and 21 % on",
+        "torch in the median, and 84 of 94 lay inside ranges of ±73 % in the median. The unseen ones, the last",
+        "family, tell how well it does elsewhere: no prediction was set from them, but they were looked at while",
+        "others were, and one rule (IP09) now speaks of one about which all were silent. When they first ran, the",
+        "first cause named was right in 39 of 46, but for five trainings whose planted cause cost nothing or was",
+        "not the only one: they were planted anew or dropped. The second runs on TensorFlow and JAX are of the",
+        "version before, which did not tell the least of the host's part. Some of the records were made beside",
+        "light work of low priority.",
     ]
     if once := sum(len(case["repeats"]) == 1 for case in cases):
         lines[-1] += f" {once} of {len(cases)} cases ran once."
