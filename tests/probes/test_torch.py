@@ -37,10 +37,12 @@ def test_a_slow_loader_is_waited_for(workers, make_model):
     profile = callback.report.profile
     phases = profile.ledger.phases
     made_s = 0.002 * BATCH * STEPS * EPOCHS
+    waits = ("input_wait", "epoch_restart", "startup", "compilation")
+    if workers:  # what a worker makes while steps compute is not waited for
+        made_s -= sum(spent or 0.0 for phase, spent in phases.items() if phase not in waits)
+    # The first wait of an epoch is partly the start of its workers.
     assert phases["input_wait"] + phases["epoch_restart"] >= 0.9 * made_s
-    # The first wait of an epoch is partly the start of its workers, which may go on while others make batches.
-    assert phases["input_wait"] >= (0.0 if workers else 0.9) * made_s
-    assert phases["input_wait"] > 0
+    assert phases["input_wait"] >= 0.7 * made_s
     assert (profile.data.adapter, profile.data.batch_size) == ("TorchDataLoaderAdapter", BATCH)
     assert profile.environment.devices[0].kind in ("CPU", "GPU")
 
