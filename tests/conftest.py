@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 import threading
+import traceback
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tb_trainspeed.probes import sampling
 
 _OUR_FOLDER = os.path.dirname(tb_trainspeed.__file__) + os.sep
 SAMPLES, FEATURES = 160, 4
+_LONGEST_GARBAGE_S = 60
 
 
 def _is_ours(value):
@@ -24,7 +26,15 @@ def _is_ours(value):
 
 
 def _left_behind():
-    found = [f"thread {thread.name}" for thread in threading.enumerate() if thread.name.startswith("trainspeed-")]
+    found = []
+    for thread in threading.enumerate():
+        if thread.name.startswith("trainspeed-"):
+            # One that collects the garbage of earlier tests may have to wait for an iterator of tf.data to go, longer
+            # than a fit waits for it. One that does not end at all is still there.
+            thread.join(_LONGEST_GARBAGE_S)
+            if thread.is_alive():
+                where = traceback.format_stack(sys._current_frames()[thread.ident])
+                found.append(f"thread {thread.name}: {''.join(where)}")
     found += [f"gc callback {callback}" for callback in gc.callbacks if _is_ours(callback)]
     return found
 

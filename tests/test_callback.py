@@ -19,7 +19,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tb_trainspeed import TrainSpeedCallback
-from tb_trainspeed.session import FitSession
+from tb_trainspeed.session import FitSession, threads
 from tb_trainspeed.summary import read_log
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -299,6 +299,21 @@ class Raises(keras.callbacks.Callback):
 
     def fail(self, *args, **kwargs):
         raise self.error
+
+
+def test_what_does_not_end_is_not_waited_for_one_after_the_other(monkeypatch):
+    now = [0.0]
+
+    class HeldUp:
+        def join(self, timeout):
+            now[0] += timeout
+
+    monkeypatch.setattr(threads.time, "monotonic", lambda: now[0])
+    ours, first = threads.Threads(None), HeldUp()
+    ours._threads = [first, HeldUp(), HeldUp()]
+    ours.end(first)
+    assert ours.stop.is_set()
+    assert now[0] == threads._CLOSE_TIMEOUT_S
 
 
 def assert_put_back(callback, model, left_on, *others, status="interrupted"):

@@ -16,7 +16,7 @@ from tb_trainspeed.recorder import Budget, DeepSamples, FitRecorder, PhaseClock
 from tb_trainspeed.session import guard
 from tb_trainspeed.session.facts import FitFacts
 from tb_trainspeed.session.records import write_records
-from tb_trainspeed.session.threads import Threads, join
+from tb_trainspeed.session.threads import Threads
 
 BACKENDS = ("tensorflow", "jax", "torch")
 _CALIBRATION_ROUNDS = 200
@@ -228,9 +228,7 @@ class FitSession:
         self._status = status
         self._watch.run()
         self._stop_measuring()
-        if self._decoder:  # for the last record to hold what the last sample says
-            join(self._decoder)
-        self._threads.end()
+        self._threads.end(self._decoder)  # it first, for the last record to hold what the last sample says
         # They hold the data and, on TensorFlow, an iterator, which should not wait for the garbage collector.
         self._facts.loop = self._timed_function = None
 
