@@ -89,7 +89,7 @@ def _own_shares(computation: Any, computations: Mapping[int, Any], place: Callab
         parts: dict[Place, float] = {}
         if instruction.opcode == b"fusion":
             parts = _parts_of(_inside(instruction, computations), place)
-        if not parts and instruction.metadata.op_name:
+        if not parts and instruction.metadata.op_name and instruction.opcode != b"parameter":  # that is an argument's
             parts = {place(instruction.metadata.op_name.decode(errors="replace")): 1.0}
         if not parts and instruction.called_computation_ids:
             parts = _parts_of(_inside(instruction, computations), place)
@@ -132,18 +132,31 @@ def _parts_of(inside: Iterable[Any], place: Callable[[str], Place]) -> dict[Plac
 
 
 def _inherit(instructions: Iterable[Any], shares: dict[int, Shares]) -> None:
-    """Gives what has no place that of its nearest user that has one, or else of its nearest operand."""
+    """Gives what has no place that of its nearest user that has one, or else of its nearest operand.
+
+    What the optimizer uses, but was not made by it, is a gradient: XLA drops the names of convolutions it rewrites.
+    """
     operands = {instruction.id: list(instruction.operand_ids) for instruction in instructions}
     users: dict[int, list[int]] = {}
     for instruction, used in operands.items():
         for operand in used:
             users.setdefault(operand, []).append(instruction)
     known = dict(shares)
+    backward = {number: made for number, made in known.items() if "backward" in _phases(made)}
     for instruction in operands:
         if instruction not in known:
-            found = _nearest(instruction, users, known) or _nearest(instruction, operands, known)
+            user, origin = _nearest(instruction, users, known), _nearest(instruction, operands, known)
+            if user and origin and "optimizer" in _phases(user) - _phases(origin):
+                made_from = _nearest(instruction, operands, backward) or ()
+                gradient = [place for place, _ in (*user, *made_from) if made_from and place.phase == "backward"]
+                user = ((gradient[0], 1.0),) if gradient else user
+            found = user or origin
             if found:
                 shares[instruction] = found
+
+
+def _phases(shares: Shares) -> set[str]:
+    return {place.phase for place, _ in shares}
 
 
 def _nearest(start: int, neighbours: Mapping[int, list[int]], known: Mapping[int, Shares]) -> Shares | None:

@@ -22,6 +22,8 @@ PARTS = (
 
 # An event of an operation of TensorFlow's: name and type.
 _OPERATION = re.compile(r"[^: ][^:]*:(_?[A-Z]\w*)$")
+# Around each task of a thread pool.
+_TASK_BEGINS, _TASK_ENDS = "ThreadpoolListener::StartRegion", "ThreadpoolListener::StopRegion"
 _WAIT_EVENT = "IteratorGetNextOp::DoCompute"
 _WAITS = ("IteratorGetNext", "MultiDeviceIteratorGetNextFromShard")
 _CONTAINERS = frozenset({
@@ -166,16 +168,27 @@ class Decoder:
             xspace.pause()
 
     def _thunks(self, plane: xspace.Plane, modules: dict[str, bytes], found: _Found) -> None:
-        """What XLA ran on the CPU. An instruction that was handed over ends with an event of its own, `end: ...`."""
-        ended: dict[int, int] = {}
+        """What XLA ran on the CPU. An instruction that was handed over ends with an event of its own, `end: ...`.
+
+        The thread that does the last bit of it goes on, inside, with what waited for it, and tells the end after that.
+        So the first instruction that begins there, in the same task of the thread pool, is when it was over.
+        """
+        ended: dict[int, tuple[int, list[int]]] = {}
         begun: list[tuple[int, int, int | None, Instruction]] = []
-        ends = {number for number, name in plane.names.items() if name.startswith("end: ")}
-        is_thunk: dict[int, bool] = dict.fromkeys(ends, False)
+        is_thunk: dict[int, bool] = {}
         for line in plane.lines:
-            for index, number in enumerate(line.names.tolist()):
-                if number in ends:
+            tasks: list[list[int]] = [[]]  # those that the thread is in, with the begins of their instructions
+            for count, index in enumerate(np.argsort(line.begins, kind="stable").tolist()):
+                number, begin, end = int(line.names[index]), int(line.begins[index]), int(line.ends[index])
+                name = plane.names[number]
+                if name == _TASK_BEGINS:
+                    tasks.append([])
+                elif name == _TASK_ENDS:
+                    if len(tasks) > 1:
+                        tasks.pop()
+                elif name.startswith("end: "):
                     (flow,) = plane.stats(line.events[index], "_c")
-                    ended[flow] = max(ended.get(flow, 0), int(line.ends[index]))
+                    ended[flow] = max(ended.get(flow, (0, [])), (end, tasks[-1] if len(tasks) > 1 else []))
                 elif is_thunk.get(number, True):
                     operation, module, program, flow = plane.stats(
                         line.events[index], "hlo_op", "hlo_module", "program_id", "_p"
@@ -183,11 +196,16 @@ class Decoder:
                     is_thunk[number] = operation is not None
                     if operation is not None:
                         instruction = self._instruction(modules, f"{module}({program})", operation)
-                        begun.append((int(line.begins[index]), int(line.ends[index]), flow, instruction))
-                if index % 1000 == 999:
+                        begun.append((begin, end, flow, instruction))
+                        tasks[-1].append(begin)
+                if count % 1000 == 999:
                     xspace.pause()
         for begin, end, flow, instruction in begun:
-            over = max(end, ended.get(flow, 0) if flow is not None else 0)
+            over, next_begins = ended.get(flow, (0, [])) if flow is not None else (0, [])
+            over = max(end, over)
+            following = bisect.bisect_right(next_begins, begin)
+            if not instruction.contains and following < len(next_begins):
+                over = min(over, next_begins[following])
             self._add(found, begin, over, instruction)
             if instruction.python:
                 found.call_python(instruction.python, begin, over)

@@ -162,6 +162,25 @@ def test_on_an_asynchronous_device_its_work_counts_wherever_it_is():
     assert parts(sample) == {"unknown": 25, "host_overhead": 5}  # of no module that is known
 
 
+def test_an_instruction_is_over_when_the_thread_that_ended_it_goes_on_with_another():
+    def thunk(name, flow):
+        return {"hlo_op": name, "hlo_module": "jit_train_step", "program_id": 3, "_p": flow}
+
+    def task(begin, end, *events):
+        name = "ThreadpoolListener::"
+        return [(f"{name}StartRegion", begin, begin), *events, (f"{name}StopRegion", end, end)]
+
+    ended = task(8, 31, ("dot.3", 12, 20, thunk("dot.3", 8)), ("end: convolution.1", 29, 30, {"_c": 7}))
+    sample = decoded(
+        ("main", [(MARK, 0, 10)]),
+        ("pool/1", task(5, 6, ("convolution.1", 5, 6, thunk("convolution.1", 7)))),
+        # Of another task is what began between.
+        ("pool/2", [*task(5, 8, ("dot.2", 7, 8, thunk("dot.2", 9))), *ended]),
+        asynchronous=True,
+    )
+    assert parts(sample) == {"unknown": 15, "host_overhead": 5}  # not until 30
+
+
 def test_waits_and_copies_count_only_while_nothing_is_computed():
     sample = decoded(
         ("main", [(MARK, 0, 100)]),
@@ -377,11 +396,16 @@ def test_instructions():
             ("all-reduce.1", "all-reduce", "jit(f)/transpose(jvp(a))/psum", [], [], 10),
             ("lonely", "copy", "", [], [], 10),
             ("custom-call.1", "custom-call", "jit(f)/a/debug_callback", [], [], 10),
+            ("weights", "parameter", "state[0]", [], [], 10),
+            ("upstream", "multiply", "jit(f)/transpose(jvp(b))/mul", [], [], 10),
+            ("convolution.1", "convolution", "", ["upstream"], [], 10),
+            ("copy.2", "copy", "", ["weights"], [], 10),
+            ("update", "subtract", "jit(f)/adam/sub", ["convolution.1", "copy.2"], [], 10),
         ],
     )
     found = hlo.instructions(made, place)
     assert ("jit(f)/jvp(a)/dot_general", "dot") in hlo.operations(made)
-    assert len(hlo.operations(made)) == 8  # no fusion, and none without a name
+    assert len(hlo.operations(made)) == 11  # no fusion, and none without a name
     a, b = Place("forward", "a"), Place("forward", "b")
     assert dict(found["fusion.1"].shares) == {a: 0.75, b: 0.25}
     assert dict(found["fusion.2"].shares) == {a: 1.0}
@@ -389,4 +413,6 @@ def test_instructions():
     assert found["while.1"] == hlo.Instruction(((b, 1.0),), True)
     assert found["all-reduce.1"].shares == ((Place("collectives"), 1.0),)
     assert found["lonely"].shares == ((Place("unknown"), 1.0),)
+    assert found["convolution.1"].shares == ((Place("backward", "b"), 1.0),)  # a gradient, though the optimizer uses it
+    assert found["copy.2"].shares == found["update"].shares == ((Place("optimizer"), 1.0),)
     assert {name: one.python for name, one in found.items() if one.python} == {"custom-call.1": "debug_callback"}
