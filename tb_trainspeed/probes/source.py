@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from tb_trainspeed.probes import samples
+from tb_trainspeed.probes import given, samples
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
 from tb_trainspeed.profile import Data, HotSpot, Source
 
@@ -139,9 +139,16 @@ class SourceClock:
         stacks = sum((tally.stacks.copy() for tally in sampled), collections.Counter[_Spot]())
         samples, held = sum(tally.samples for tally in sampled), sum(tally.held for tally in sampled)
         total = max(1, sum(stacks.values()))
-        spots = tuple(HotSpot(*spot, count / total) for spot, count in stacks.most_common(_SPOTS))
+        spots = tuple(
+            HotSpot(*spot, count / total, _given_the_same(spot)) for spot, count in stacks.most_common(_SPOTS)
+        )
         gil_share = held / samples if samples else None
         return Source(self.name, times.calls, times.wall_ns * 1e-9, times.cpu_ns * 1e-9, spots, gil_share)
+
+
+def _given_the_same(spot: _Spot) -> bool | None:
+    _, file, line, callee, _ = spot
+    return given.is_given_the_same(file, line, callee) if callee else None
 
 
 def _current_frames() -> dict[int, FrameType]:

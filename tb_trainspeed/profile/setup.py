@@ -152,6 +152,7 @@ class HotSpot:
     """A share of the time spent in the Python code that makes batches, found by sampling its stack.
 
     `function` and `line` are of the user's own code; `callee` is the library function below it, where there is one.
+    `given_the_same` says whether, by its source, that is given the same in every call.
     """
 
     function: str
@@ -160,6 +161,7 @@ class HotSpot:
     callee: str
     library: str
     share: float
+    given_the_same: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)

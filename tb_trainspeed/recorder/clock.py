@@ -40,11 +40,12 @@ class PhaseClock:
             self.catch_up()
         self._changes += 1
         # The garbage collector may have been charged after somebody looked at the time, and before he told.
-        now, slot = self.now() if at_ns is None else max(at_ns, self._last), self._stack[-1]
-        self.totals[slot] += now - self._last
-        if self._history is not None:
-            self._history.append((self._last, now, slot))
+        now = self.now() if at_ns is None else max(at_ns, self._last)
+        slot, last = self._stack[-1], self._last
         self._last = now
+        self.totals[slot] += now - last
+        if self._history is not None:  # what is added here may start a collection, which is charged from `now` on
+            self._history.append((last, now, slot))
         self._changes += 1
         return now
 

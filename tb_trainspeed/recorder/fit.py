@@ -77,6 +77,7 @@ class FitRecorder(StepRecorder):
     def finish(self) -> None:
         """The fit is over; what was recorded no longer changes."""
         if self.finished_ns is None:
+            self.finished_ns = self.clock.read()[0]  # also if what follows fails
             self._leave_steps("epoch_restart")
             mark = self._mark(self.clock.switch("epoch_restart"))
             if self._epochs.are_steady:

@@ -39,8 +39,10 @@ class Later:
         """Calls `action(at_ns, *arguments)`, later if it can wait."""
         self._told_ns = at_ns
         if self._room:
-            self._told.append((action, at_ns, arguments))
+            # Making these may start a collection of garbage, which catches up: then `_told` is another list.
+            told = action, at_ns, arguments
             self._clock.catch_up = self.catch_up
+            self._told.append(told)
         else:
             action(at_ns, *arguments)
 
@@ -56,14 +58,17 @@ class Later:
 
     def catch_up(self) -> None:
         """Does what was put off, at our own expense."""
-        clock, told = self._clock, self._told
-        clock.catch_up, self._told, self.steps = None, [], 0
+        clock, nothing = self._clock, list[Any]()  # to make a list may start a collection of garbage, which catches up
+        told, self._told = self._told, nothing
+        self.adding_up = bool(told)
+        clock.catch_up, self.steps = None, 0
         if told:
             begin = clock.now()
-            self.adding_up = True
-            for action, at_ns, arguments in told:
-                action(at_ns, *arguments)
-            self.adding_up = False
+            try:
+                for action, at_ns, arguments in told:
+                    action(at_ns, *arguments)
+            finally:
+                self.adding_up = False
             clock.push("trainspeed", begin)
             clock.pop()
 

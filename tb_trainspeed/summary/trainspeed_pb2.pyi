@@ -214,20 +214,22 @@ class Stage(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., parallelism: _Optional[int] = ..., deterministic: bool = ..., buffer: _Optional[int] = ..., batch_size: _Optional[int] = ..., function: _Optional[str] = ..., operations: _Optional[_Iterable[str]] = ..., stateful_operations: _Optional[_Iterable[str]] = ..., elements_per_batch: _Optional[float] = ..., output: _Optional[str] = ..., output_bytes: _Optional[int] = ..., count: _Optional[int] = ..., elements: _Optional[int] = ...) -> None: ...
 
 class HotSpot(_message.Message):
-    __slots__ = ("function", "file", "line", "callee", "library", "share")
+    __slots__ = ("function", "file", "line", "callee", "library", "share", "given_the_same")
     FUNCTION_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
     LINE_FIELD_NUMBER: _ClassVar[int]
     CALLEE_FIELD_NUMBER: _ClassVar[int]
     LIBRARY_FIELD_NUMBER: _ClassVar[int]
     SHARE_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_THE_SAME_FIELD_NUMBER: _ClassVar[int]
     function: str
     file: str
     line: int
     callee: str
     library: str
     share: float
-    def __init__(self, function: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., callee: _Optional[str] = ..., library: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
+    given_the_same: bool
+    def __init__(self, function: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., callee: _Optional[str] = ..., library: _Optional[str] = ..., share: _Optional[float] = ..., given_the_same: bool = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("name", "calls", "wall_s", "cpu_s", "hot_spots", "gil_share")

@@ -1,9 +1,13 @@
 """What is told of steps and added up later adds up to the same."""
 
+import functools
+import gc
 import random
 
 import pytest
 
+from tb_trainspeed.probes.fit_loop import Undo
+from tb_trainspeed.probes.gc_pauses import time_gc
 from tests.recorder.conftest import PlayedFit
 
 
@@ -98,6 +102,30 @@ def test_nor_to_what_an_asynchronous_device_does(device_ms):
     assert train_asynchronously(later, True, device_ms) > 5
     assert later.profile() == at_once.profile()
     assert later.profile().ledger.phases["compute"] == pytest.approx(120 * device_ms * 1e-3, rel=0.3)
+
+
+@pytest.fixture
+def collecting():
+    """collecting(recorder, often): so often allocations start the garbage collector, whose pauses are timed."""
+    thresholds, undo = gc.get_threshold(), Undo()
+
+    def begin(recorder, often):
+        time_gc(recorder, undo)
+        gc.set_threshold(often, 1000)
+
+    yield begin
+    gc.set_threshold(*thresholds)
+    undo.run()
+
+
+@pytest.mark.parametrize("often", range(2, 100))
+@pytest.mark.parametrize("played", [train, functools.partial(train_asynchronously, device_ms=1.5)], ids=["", "device"])
+def test_a_collection_may_begin_with_any_allocation(collecting, played, often):
+    at_once, later = PlayedFit(), PlayedFit()
+    played(at_once, False)
+    collecting(later.recorder, often)
+    played(later, True)
+    assert later.profile() == at_once.profile()
 
 
 @pytest.mark.parametrize(("compute", "most"), [(2.0, 31), (18.0, 12), (220.0, 0)])

@@ -23,9 +23,9 @@ DECODING = dataclasses.replace(
 )
 
 
-def spending(share, function, callee, library):
+def spending(share, function, callee, library, given_the_same=None):
     rest = HotSpot("augment", FILE, 12, "roll", "numpy", 1 - share)
-    return HotSpot(function, FILE, 9, callee, library, share), rest
+    return HotSpot(function, FILE, 9, callee, library, share, given_the_same), rest
 
 
 SLICES = Stage("TensorSlice", elements_per_batch=512, output="float32(16,)", output_bytes=64, elements=10240)
@@ -272,6 +272,12 @@ FIRES = [
         adapter="GeneratorDataAdapter",
         hot_spots=spending(0.8, "rows", "read_csv", "pandas"),
     ),
+    fires(
+        python_code.open_file_per_batch,
+        IP18,
+        "always the same file",
+        hot_spots=spending(0.8, "rows", "loadtxt", "numpy", True),
+    ),
     fires(python_code.python_row_assembly, IP19, "comprehension"),
     fires(python_code.python_row_assembly, IP19, "a short batch", source=SHORT),
     fires(
@@ -392,6 +398,13 @@ SILENT = [
     silent(files.redecode_each_epoch, IP09, NotApplicable, "one epoch", epochs_planned=1),
     silent(files.redecode_each_epoch, IP09, Passed, "too large", epoch_bytes=6 * 10**8),
     silent(
+        files.redecode_each_epoch,
+        IP09,
+        Passed,
+        "always the same file",
+        hot_spots=spending(0.8, "rows", "loadtxt", "numpy", True),
+    ),
+    silent(
         files.redecode_each_epoch, IP09, Passed, "nothing decoded", hot_spots=spending(0.5, "augment", "roll", "numpy")
     ),
     silent(files.redecode_each_epoch, IP09, Passed, "hardly waits", held_up_share=0.1),
@@ -485,6 +498,13 @@ SILENT = [
     ),
     silent(options.automatic_prefetch_off, IP17, Passed, "hardly waits", input_share=0.14),
     silent(python_code.open_file_per_batch, IP18, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
+    silent(
+        python_code.open_file_per_batch,
+        IP18,
+        Passed,
+        "a file a sample",
+        hot_spots=spending(0.8, "load", "loadtxt", "numpy", False),
+    ),
     silent(
         python_code.open_file_per_batch,
         IP18,

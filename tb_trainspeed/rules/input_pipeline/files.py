@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tb_trainspeed.profile import Data, Files, HotSpot, Source, Stage
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.input_pipeline.python_code import ADAPTERS
+from tb_trainspeed.rules.input_pipeline.python_code import ADAPTERS, opens_again
 from tb_trainspeed.rules.input_pipeline.shared import (
     DECODING,
     HEAVY,
@@ -125,7 +125,8 @@ def _loading(spots: Sequence[HotSpot]) -> tuple[str, list[HotSpot]]:
     best: tuple[str, list[HotSpot]] = ("", [])
     for name, own in functions.items():
         total = sum(spot.share for spot in own)
-        reading = sum(spot.share for spot in own if spot.library in _READERS or spot.callee in _READING)
+        reads = [spot for spot in own if spot.library in _READERS or spot.callee in _READING]
+        reading = sum(spot.share for spot in reads if not opens_again(spot))  # else it is IP18
         if reading > total / 2 and total > sum(spot.share for spot in best[1]) and not name.endswith("__getitem__"):
             best = name, own
     return best

@@ -44,6 +44,11 @@ def _where(spots: Sequence[HotSpot]) -> str:
     return f"{worst.file.rpartition('/')[2]}:{worst.line}"
 
 
+def opens_again(spot: HotSpot) -> bool:
+    """Whether a line opens the same file every time."""
+    return bool(spot.given_the_same) and spot.callee in _OPENING.get(spot.library, ())
+
+
 @rule("IP18", "open-file-per-batch")
 def open_file_per_batch(
     adapter: str, held_up_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
@@ -66,12 +71,15 @@ def open_file_per_batch(
         return NotApplicable("batches are not made by Python code")
     if too_little := waits(held_up_share):
         return Passed(too_little)
-    # Within a function of its own, which could be cached, it is IP09.
+    # Within a function of its own which is given what to open, and so could be cached, it is IP09.
     spots = [
         spot
         for spot in hot_spots
-        if spot.callee in _OPENING.get(spot.library, ())
-        and (spot.function.endswith("__getitem__") or adapter == "GeneratorDataAdapter")
+        if opens_again(spot)
+        or (
+            spot.callee in _OPENING.get(spot.library, ())
+            and (spot.function.endswith("__getitem__") or adapter == "GeneratorDataAdapter")
+        )
     ]
     share = _share(spots)
     if share < _SHARE_FROM:
@@ -89,8 +97,8 @@ def open_file_per_batch(
             "making one batch": words.seconds(batch_s),
             f"in {call} ({_where(spots)})": words.share(share),
         },
-        remedy="Open it once, and read only the rows of the batch. A compressed archive has to be saved as `.npy` for "
-        "that, once.",
+        remedy="Open it once, and read only the rows of the batch. A compressed archive, or text, has to be saved as "
+        "`.npy` for that, once.",
         code="  def __init__(self, ...):\n"
         '+     self.x = np.load("x.npy", mmap_mode="r")\n'
         f"  def {worst.function.rpartition('.')[2]}(...):\n"

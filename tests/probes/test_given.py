@@ -1,0 +1,69 @@
+"""Whether a line calls something with the same arguments every time, by its source."""
+
+import textwrap
+
+import pytest
+
+from tb_trainspeed.probes.given import is_given_the_same
+
+CODE = """
+import json
+import numpy as np
+
+PATH = "table.txt"
+
+def helper(rows):
+    return np.loadtxt(PATH, "float32")[rows]  # the same
+
+def through_a_name(rows):
+    path = PATH + ".gz"
+    with open(path) as file:
+        return json.load(file)  # the same
+
+def load(path):
+    return np.loadtxt(path)  # differs
+
+def load_of(index):
+    name = f"{index}.npy"
+    return np.load(file=name)  # differs
+
+def batches(paths):
+    while True:
+        for path in PATHS:
+            yield np.load(path)  # differs
+
+def from_a_queue():
+    return np.load(waiting.get())  # differs
+
+class Table:
+    def __getitem__(self, index):
+        return process(index, np.load(self.path))  # the same
+
+rows = lambda index: np.load(PATH)[index]  # the same
+once = np.load(PATH)  # in no function
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "code.py"
+    path.write_text(textwrap.dedent(CODE))
+    return str(path)
+
+
+MARKED = [(number, text) for number, text in enumerate(CODE.splitlines(), 1) if "  # " in text]
+
+
+@pytest.mark.parametrize(("line", "text"), MARKED, ids=[text.strip() for _, text in MARKED])
+def test_by_the_look_of_it(file, line, text):
+    callee = next(name for name in ("loadtxt", "load") if f".{name}(" in text)
+    expected = {"the same": True, "differs": False, "in no function": None}[text.partition("  # ")[2]]
+    assert is_given_the_same(file, line, callee) is expected
+
+
+def test_what_cannot_be_told(file, tmp_path):
+    assert is_given_the_same(file, MARKED[0][0], "open") is None
+    assert is_given_the_same("<cell>", 1, "load") is None
+    broken = tmp_path / "broken.py"
+    broken.write_text("def load(:")
+    assert is_given_the_same(str(broken), 1, "load") is None
