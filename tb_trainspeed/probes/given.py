@@ -27,7 +27,7 @@ def is_given_the_same(file: str, line: int, callee: str) -> bool | None:
     """
     try:
         tree = ast.parse("".join(linecache.getlines(file)))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return None
     around = [node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS) and _holds(node, line)]
     if not around:

@@ -46,7 +46,11 @@ def _where(spots: Sequence[HotSpot]) -> str:
 
 def opens_again(spot: HotSpot) -> bool:
     """Whether a line opens the same file every time."""
-    return bool(spot.given_the_same) and spot.callee in _OPENING.get(spot.library, ())
+    return bool(spot.given_the_same) and _opens(spot)
+
+
+def _opens(spot: HotSpot) -> bool:
+    return spot.callee in _OPENING.get(spot.library, ())
 
 
 @rule("IP18", "open-file-per-batch")
@@ -76,11 +80,8 @@ def open_file_per_batch(
     spots = [
         spot
         for spot in hot_spots
-        if opens_again(spot)
-        or (
-            spot.callee in _OPENING.get(spot.library, ())
-            and (spot.function.endswith("__getitem__") or adapter == "GeneratorDataAdapter")
-        )
+        if _opens(spot)
+        and (spot.given_the_same or spot.function.endswith("__getitem__") or adapter == "GeneratorDataAdapter")
     ]
     share = _share(spots)
     if share < _SHARE_FROM:
