@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import sample_flops
+from tb_trainspeed.rules.facts import awake, sample_flops
 from tb_trainspeed.rules.input_pipeline.side_by_side import change_of_workers
 from tb_trainspeed.rules.model_compute.batch import arithmetic_of
 from tb_trainspeed.rules.rule import Change, ChangesResults, Range, exactly
@@ -81,8 +81,7 @@ def _workers(profile: Profile, model: StepModel) -> Iterator[Lever]:
     def change(count: float) -> Change:
         if count == 1:
             return Change()
-        environment = profile.environment
-        return change_of_workers(source, int(count), environment.backend, environment.cores or 1.0, model.steps)
+        return change_of_workers(source, int(count), awake(profile), profile.environment.cores or 1.0, model.steps)
 
     note = "Workers share the cores; how much of a batch holds the GIL is the width of the range."
     yield Lever("workers", "workers", 1, _WORKERS, note, "no", change, replaces=("IP01",))

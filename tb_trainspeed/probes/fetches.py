@@ -20,12 +20,14 @@ class TimedBatches:
         return self
 
     def __next__(self) -> Any:
-        recorder = self._recorder
+        recorder, begin = self._recorder, time.perf_counter_ns()
         recorder.fetch_begin()
         try:
             batch = next(self._iterator)
-        except BaseException:
+        except BaseException as error:
             recorder.fetch_end(False)
+            if isinstance(error, StopIteration):  # a tf.data iterator that is read to its end is let go in there
+                recorder.released(time.perf_counter_ns() - begin)
             raise
         recorder.fetch_end(True)
         self.last = batch

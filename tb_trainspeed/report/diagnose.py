@@ -4,7 +4,7 @@ from tb_trainspeed import whatif
 from tb_trainspeed.profile import ONE_OFF_PHASES, Profile
 from tb_trainspeed.report.report import Finding, Part, Remedy, Report
 from tb_trainspeed.rules import Check, Found, check, words
-from tb_trainspeed.rules.facts import steady_of
+from tb_trainspeed.rules.facts import steady_of, typical_of
 from tb_trainspeed.rules.rule import Range
 
 RULE_PAGES = "docs/rules"
@@ -30,6 +30,9 @@ _BOUND = {
     "trainspeed": "TrainSpeed itself",
     "other": "Something that was not measured",
 }
+
+# Phases with pauses that come by chance: tf.data's autotuner, and collections of garbage.
+_PAUSING = ("epoch_restart", "gc")
 
 
 def diagnose(profile: Profile) -> Report:
@@ -112,7 +115,8 @@ def _headline(profile: Profile, attainable: Range | None, findings: list[Finding
     phases = steady.phases
     name = max(phases, key=lambda phase: phases[phase])
     share = phases[name] / (steady.epoch_s * steady.epochs)
-    bound = (Part(f"{_BOUND[name]}: "), Part(words.share(share), True), Part(" of training. "))
+    chance = ", most of it pauses that come by chance" if _paused(profile) else ""
+    bound = (Part(f"{_BOUND[name]}: "), Part(words.share(share), True), Part(f" of training{chance}. "))
     if attainable and attainable.expected >= _WORTH:
         gain = Part(f"{words.times(attainable.expected)} faster", True)
         return (*bound, Part("Safe fixes would make it "), gain, Part("."))
@@ -128,7 +132,17 @@ def _healthy(profile: Profile) -> str:
     if not profile.ledger.steps:
         return "The first numbers come with the first steps."
     largest = _costliest(profile) or _largest(profile)
-    return f"The next lever is the model itself, or faster hardware.{largest}"
+    lever = "The pauses differ from fit to fit; without them the next" if _paused(profile) else "The next"
+    return f"{lever} lever is the model itself, or faster hardware.{largest}"
+
+
+def _paused(profile: Profile) -> bool:
+    """Whether what takes most of training is mostly a pause that the training does not need."""
+    steady, typical = steady_of(profile), typical_of(profile)
+    if steady is None or typical is None:
+        return False
+    name = max(steady.phases, key=lambda phase: steady.phases[phase])
+    return name in _PAUSING and typical.phases[name] < steady.phases[name] / 2
 
 
 def _costliest(profile: Profile) -> str:

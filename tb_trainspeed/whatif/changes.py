@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from tb_trainspeed.rules.facts import IN_TURN
 from tb_trainspeed.rules.rule import Change, Range
 from tb_trainspeed.whatif.model import StepModel
 
@@ -23,6 +24,8 @@ _UNDISTURBED_BY_PYTHON = Range(0.4, 1.1, 1.6)
 # computing fell to a power of their share of the median call alone, four fifths between these ends, median 1.9; in 26
 # on another machine 2.3.
 _UNDISTURBED = Range(1.3, 2.1, 2.8)
+# Of torch, which computes in the thread that makes the batches: of the least disturbed calls, see `IN_TURN`.
+_IN_TURN = Range(1.24, IN_TURN, 0.88)
 # On JAX deep samples tell how long the device itself is at work, while the clocks beside it also count what it waits
 # for: cores, and the host for Python's lock. Of 36 runs whose source a fix made nearly free, four fifths came to a step
 # between these shares of that, or of dispatching it if that takes longer: the host no longer waits for the device.
@@ -112,7 +115,10 @@ def _undisturbed_by(before: StepModel, source_cpu_s: float, end: End) -> float:
     if not before.source_cpu_s:
         return 1.0
     freed = max(0.0, 1 - source_cpu_s / before.source_cpu_s)
-    released = 0.0 if before.in_turn else freed * before.source_cpu_s / (before.step_s(1.0) * before.cores)
+    if before.in_turn:
+        left: float = min(1.0, getattr(_IN_TURN, end) * before.undisturbed)
+        return 1 - (1 - left) * freed
+    released = freed * before.source_cpu_s / (before.step_s(1.0) * before.cores)
     by_cores: float = 1 - getattr(_CONTENTION, end) * before.busy_cores() * min(1.0, released)
     power: float = getattr(_UNDISTURBED_BY_PYTHON if before.from_python else _UNDISTURBED, end)
     by_calls: float = 1 - (1 - before.undisturbed**power) * freed

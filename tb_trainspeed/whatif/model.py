@@ -3,23 +3,28 @@
 import dataclasses
 
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.rules.facts import BATCH_HOOKS, COMPUTING, locked_s_of, steady_of, takes_turns, typical_of
+from tb_trainspeed.rules.facts import (
+    BATCH_HOOKS,
+    COMPUTING,
+    ENOUGH_CALLS,
+    least_call_of,
+    locked_s_of,
+    steady_of,
+    takes_turns,
+    typical_of,
+)  # fmt: skip
 
 # From this share of waiting on, it is the supply that sets the pace.
 _STARVED = 0.15
 # What the source takes from computing, such as Python's lock, caches and memory, shows in how much the calls of the
 # train function differ: in how long their 5 % quantile is, which is disturbed least, against their median. Calls that
 # no Python code disturbs differ as well, which the factor stands for, and beside it no call is quite undisturbed.
-_ENOUGH_CALLS, _CALLS_DIFFER, _MOST_UNDISTURBED = 20, 1.2, 0.9
+_CALLS_DIFFER, _MOST_UNDISTURBED = 1.2, 0.9
 # A share below the least is an outlier's: of a tf.data pipeline, and of Python code.
 _LEAST_UNDISTURBED, _LEAST_UNDISTURBED_BY_PYTHON = 0.35, 0.1
-# Torch has no calls that a tf.data pipeline does not disturb: of four that a fix made nearly free, computing fell to
-# 0.13 to 0.46, which this, to that power, is the middle of.
-_LEAST_DISTURBED_TORCH = 0.57
-# Where Python code makes the batches before each step of torch, or beside those of JAX, whose calls only start to
-# compute, no calls tell. Once it was nearly free, computing fell to 0.3 to 0.96 in 18 runs on JAX, and from 0.54 to
-# 0.97 on torch, where each takes its turn; these, with what the cores say, are the medians.
-_BESIDE_PYTHON = {"jax": 0.93, "torch": 0.83}
+# Beside Python code on JAX, whose calls only start to compute, no calls tell. Once it was nearly free, computing fell
+# to 0.3 to 0.96 in 18 runs; this, with what the cores say, is the median.
+_BESIDE_PYTHON_ON_JAX = 0.93
 # Where batches that Python code makes beside the step are late now and then.
 _HANDS_OVER_LATE = {"tensorflow"}
 # What deep samples tell that is not the device's.
@@ -48,7 +53,8 @@ class StepModel:
         other_step_s: the rest of a step: garbage collection.
         cpu_s: CPU time of the whole process a step, at its `source_cpu_s`.
         cores: cores that the process may use.
-        undisturbed: the calls of the train function that the source disturbs least, share of the median call.
+        undisturbed: the calls of the train function that the source disturbs least, share of the median call; of the
+            mean where the thread that trains makes the batches itself.
         alone_s: what of `device_s` the device itself is at work, with nothing to wait for; 0 where that is not known.
         restart_s: the boundary between two epochs.
         from_python: 1 where Python code makes the batches, 0 where it is a tf.data pipeline.
@@ -197,12 +203,12 @@ def baseline(profile: Profile) -> StepModel | None:
 
 
 def _undisturbed(profile: Profile, in_turn: bool) -> float:
+    if in_turn:
+        return least_call_of(profile) or 1.0
+    if profile.environment.backend == "jax":
+        return 1.0 if profile.data.stages else _BESIDE_PYTHON_ON_JAX
     call = profile.steps.call
-    if in_turn and profile.data.stages:
-        return _LEAST_DISTURBED_TORCH
-    if in_turn or profile.environment.backend == "jax":
-        return 1.0 if profile.data.stages else _BESIDE_PYTHON.get(profile.environment.backend, 1.0)
-    if not call or call.count < _ENOUGH_CALLS or not call.p50_s:
+    if not call or call.count < ENOUGH_CALLS or not call.p50_s:
         return 1.0
     share = call.p05_s / call.p50_s
     if profile.data.stages:

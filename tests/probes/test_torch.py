@@ -47,6 +47,23 @@ def test_a_slow_loader_is_waited_for(workers, make_model):
     assert profile.environment.devices[0].kind in ("CPU", "GPU")
 
 
+class EndsSlowly(torch.utils.data.IterableDataset):
+    def __iter__(self):
+        yield from ((np.ones(4, "float32"), np.ones(1, "float32")) for _ in range(STEPS * BATCH))
+        time.sleep(0.02)  # as a tf.data iterator that is let go once it was read to its end
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")  # Keras says so of every loader of unknown length
+def test_what_the_end_of_a_loader_takes_is_told_apart(make_model):
+    callback = TrainSpeedCallback(None, verbose=0)
+    data = torch.utils.data.DataLoader(EndsSlowly(), batch_size=BATCH)
+    make_model().fit(data, epochs=EPOCHS, verbose=0, shuffle=False, callbacks=[callback])
+    epochs = callback.report.profile.epochs
+    assert epochs.release.count == EPOCHS - 1
+    assert epochs.release.mean_s >= 0.02
+    assert epochs.restart.mean_s >= epochs.release.mean_s
+
+
 def test_what_the_compiler_says(monkeypatch):
     """A function compiled twice, the second time for another shape: `eager` is a backend that generates no code."""
     undo, started_at_s = Undo(), time.time()

@@ -45,6 +45,16 @@ def test_a_healthy_fit_gets_a_verdict_too():
     assert report.verdict == "Computing: 94 % of training. Nothing cheap to fix was found."
 
 
+def test_what_is_mostly_pauses_by_chance_is_called_so():
+    ledger = Ledger(10.0, 200, 2, {**PHASES, "input_wait": 0.0, "compute": 4.0, "epoch_restart": 5.0})
+    paused = Epochs(release=Quantiles(2, mean_s=2.4, p05_s=0.05, p50_s=2.4, p95_s=4.7, p99_s=4.7, max_s=4.7))
+    report = diagnose(dataclasses.replace(HEALTHY, ledger=ledger, epochs=paused))
+    assert report.verdict.startswith("Restarting epochs: 56 % of training, most of it pauses that come by chance. ")
+    assert report.explanation.startswith("The pauses differ from fit to fit; without them ")
+    steady = dataclasses.replace(paused, release=dataclasses.replace(paused.release, p05_s=2.3))
+    assert "chance" not in diagnose(dataclasses.replace(HEALTHY, ledger=ledger, epochs=steady)).verdict
+
+
 @pytest.mark.parametrize(
     "profile", [Profile(), Profile(ledger=Ledger(2.0, 1, 0, {"compute": 2.0}))], ids=["empty", "one"]
 )

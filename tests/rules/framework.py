@@ -134,7 +134,7 @@ FW14 = {
     "layers": (DENSE,) * 10,
     "step_flops": 8e6,
     "compute_s": 0.005,
-    "input_share": 0.05,
+    "held_up_share": 0.05,
     "steady": STEADY,
 }
 FW15 = {
@@ -286,7 +286,7 @@ SILENT = [
     silent(eager.torch_small_operations, FW14, NotApplicable, "JAX", backend="jax"),
     silent(eager.torch_small_operations, FW14, Passed, "computes", step_flops=3.2e7),
     silent(eager.torch_small_operations, FW14, Passed, "compiled", jit_compile=True),
-    silent(eager.torch_small_operations, FW14, Passed, "trap: a loader takes the cores", input_share=0.3),
+    silent(eager.torch_small_operations, FW14, Passed, "trap: a loader takes the cores", held_up_share=0.3),
     silent(eager.torch_small_operations, FW14, NotApplicable, "its own step", custom_train_step=True),
     silent(eager.slow_version, FW15, Passed, "a newer one", versions={"keras": "3.12.0"}),
     silent(eager.slow_version, FW15, NotApplicable, "CPU", accelerators=()),

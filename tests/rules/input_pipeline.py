@@ -65,7 +65,7 @@ IP01 = {
     "idle_cores": 3.5,
     "cores": 4.0,
     "source": WAITING,
-    "backend": "tensorflow",
+    "awake": 0.7,
     "steady": STEADY,
 }
 IP02 = {
@@ -77,7 +77,7 @@ IP02 = {
     "data": Data(batch_bytes=8_000),
     "restart_s": 0.1,
 }
-for name in ("wait_s", "backend", "steady"):
+for name in ("wait_s", "awake", "steady"):
     del IP02[name]
 IP03 = {
     "adapter": "PyDatasetAdapter",
@@ -91,7 +91,7 @@ IP03 = {
     "backend": "tensorflow",
     "accelerators": (),
 }
-ALONE = ("input_share", "wait_s", "step_s", "idle_cores", "cores", "source", "steady")
+ALONE = ("input_share", "wait_s", "step_s", "idle_cores", "cores", "source", "awake", "steady")
 IP04 = {
     **{name: IP01[name] for name in ALONE},
     "adapter": "GeneratorDataAdapter",
@@ -99,17 +99,16 @@ IP04 = {
 }
 IP24 = {
     **{name: IP01[name] for name in ALONE},
-    "backend": "torch",
     "adapter": "TorchDataLoaderAdapter",
     "data": Data(workers=0, batches_per_epoch=10),
     "restart_s": 0.01,
     "accelerators": (),
 }
 RESTARTED = Data(workers=2, persistent_workers=False, batches_per_epoch=10)
-IP05 = {"stages": (GENERATOR, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.1}
-IP06 = {"stages": (PYTHON_MAP, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
-IP07 = {"stages": (RANDOM_MAP, BATCH), "input_share": 0.7, "wait_s": 0.03, "busy_cores": 1.1, "cores": 4.0}
-IP08 = {"stages": (MAP, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
+IP05 = {"stages": (GENERATOR, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.1}
+IP06 = {"stages": (PYTHON_MAP, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
+IP07 = {"stages": (RANDOM_MAP, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "busy_cores": 1.1, "cores": 4.0}
+IP08 = {"stages": (MAP, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
 IP09 = {
     "backend": "tensorflow",
     "held_up_share": 0.7,
@@ -151,6 +150,13 @@ IP27 = {
     "steady": STEADY,
     "releases": PAUSES,
 }
+LOADER = {
+    **IP27,
+    "adapter": "PyDatasetAdapter",
+    "data": Data(kind="Photos", workers=1),
+    "stages": (),
+    "releases": dataclasses.replace(PAUSES, mean_s=0.36),
+}
 IP14 = {"stages": (PATHS, JPEGS, SHUFFLE, BATCH32), "restart_s": 0.4, "steady": STEADY}
 IP15 = {"stages": (PATHS, JPEGS, SKIP, BATCH32), "restart_s": 0.4, "steady": STEADY}
 IP16 = {
@@ -180,7 +186,7 @@ IP19 = {
     "source": dataclasses.replace(PYTHON, gil_share=0.9),
     "hot_spots": spending(0.8, "Photos.__getitem__.<locals>.<listcomp>", "", ""),
 }
-IP20 = {"stages": (SLICES, PARSE, BATCH), "input_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
+IP20 = {"stages": (SLICES, PARSE, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
 ROTATION = Layer("random_rotation", "RandomRotation", 0, 0)
 IP21 = {
     "layers": (ROTATION, Layer("dense", "Dense", 10, 10)),
@@ -197,7 +203,7 @@ IP22 = {
 }
 IP23 = {
     "stages": (SLICES, BATCH),
-    "input_share": 0.7,
+    "held_up_share": 0.7,
     "wait_s": 0.03,
     "step_s": 0.04,
     "batch_bytes": 512 * 64,
@@ -224,7 +230,7 @@ FIRES = [
     fires(workers.dataloader_defaults, IP24, "no workers"),
     fires(workers.dataloader_defaults, IP24, "new workers every epoch", data=RESTARTED, restart_s=0.3),
     fires(mapping.generator_per_sample, IP05),
-    fires(mapping.generator_per_sample, IP05, "holds the lock", input_share=0.14, step_s=0.122),
+    fires(mapping.generator_per_sample, IP05, "holds the lock", held_up_share=0.14, step_s=0.122),
     fires(mapping.py_function_in_map, IP06),
     fires(mapping.serial_stateful_map, IP07),
     fires(mapping.map_before_batch, IP08),
@@ -256,6 +262,7 @@ FIRES = [
     fires(epoch.autotuner_holds_up_epochs, IP27, "dataset"),
     fires(epoch.autotuner_holds_up_epochs, IP27, "arrays", adapter="ArrayDataAdapter", stages=(SLICES, BATCH)),
     fires(epoch.autotuner_holds_up_epochs, IP27, "JAX", backend="jax"),
+    fires(epoch.autotuner_holds_up_epochs, LOADER, "Keras' own dataset"),
     fires(options.automatic_prefetch_off, IP17),
     fires(options.automatic_prefetch_off, IP17, "autotuning off", data=Data(options={"autotune.enabled": "False"})),
     fires(python_code.open_file_per_batch, IP18),
@@ -358,11 +365,11 @@ SILENT = [
     silent(mapping.generator_per_sample, IP05, Passed, "no generator", stages=(SLICES, BATCH)),
     silent(mapping.generator_per_sample, IP05, Passed, "real work a sample", step_s=0.6),
     silent(
-        mapping.generator_per_sample, IP05, Passed, "hardly waits nor holds the lock", input_share=0.14, step_s=0.123
+        mapping.generator_per_sample, IP05, Passed, "hardly waits nor holds the lock", held_up_share=0.14, step_s=0.123
     ),
     silent(mapping.py_function_in_map, IP06, Passed, "no Python", stages=(MAP, BATCH)),
     silent(mapping.py_function_in_map, IP06, NotApplicable, "arrays", stages=()),
-    silent(mapping.py_function_in_map, IP06, Passed, "hardly waits", input_share=0.14),
+    silent(mapping.py_function_in_map, IP06, Passed, "hardly waits", held_up_share=0.14),
     silent(mapping.serial_stateful_map, IP07, Passed, "trap: serial map without a state", stages=(MAP, BATCH)),
     silent(
         mapping.serial_stateful_map,
@@ -373,17 +380,17 @@ SILENT = [
     ),
     silent(mapping.serial_stateful_map, IP07, Passed, "Python", stages=(PYTHON_MAP, BATCH)),
     silent(mapping.serial_stateful_map, IP07, Passed, "no idle core", busy_cores=3.6),
-    silent(mapping.serial_stateful_map, IP07, Passed, "hardly waits", input_share=0.14),
+    silent(mapping.serial_stateful_map, IP07, Passed, "hardly waits", held_up_share=0.14),
     silent(mapping.serial_stateful_map, IP07, NotApplicable, "arrays", stages=()),
     silent(mapping.map_before_batch, IP08, Passed, "batches first", stages=(BATCH, MAP)),
     silent(mapping.map_before_batch, IP08, Passed, "decodes", stages=(JPEGS, BATCH)),
     silent(mapping.map_before_batch, IP08, Passed, "real work an element", step_s=0.2),
-    silent(mapping.map_before_batch, IP08, Passed, "hardly waits", input_share=0.14),
+    silent(mapping.map_before_batch, IP08, Passed, "hardly waits", held_up_share=0.14),
     silent(mapping.per_record_parse, IP20, NotApplicable, "arrays", stages=()),
     silent(mapping.per_record_parse, IP20, Passed, "parses batches", stages=(SLICES, BATCH, PARSE)),
     silent(mapping.per_record_parse, IP20, Passed, "cached", stages=(SLICES, PARSE, CACHE, BATCH)),
     silent(mapping.per_record_parse, IP20, Passed, "large records", step_s=1.1),
-    silent(mapping.per_record_parse, IP20, Passed, "hardly waits", input_share=0.14),
+    silent(mapping.per_record_parse, IP20, Passed, "hardly waits", held_up_share=0.14),
     silent(mapping.slices_of_small_rows, IP23, NotApplicable, "arrays", stages=()),
     silent(mapping.slices_of_small_rows, IP23, Passed, "mapped", stages=(SLICES, MAP, BATCH)),
     silent(
@@ -393,7 +400,7 @@ SILENT = [
         "large rows",
         stages=(dataclasses.replace(SLICES, output_bytes=64_000), BATCH),
     ),
-    silent(mapping.slices_of_small_rows, IP23, Passed, "hardly waits", input_share=0.14),
+    silent(mapping.slices_of_small_rows, IP23, Passed, "hardly waits", held_up_share=0.14),
     silent(files.redecode_each_epoch, IP09, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(files.redecode_each_epoch, IP09, NotApplicable, "one epoch", epochs_planned=1),
     silent(files.redecode_each_epoch, IP09, Passed, "too large", epoch_bytes=6 * 10**8),
@@ -468,7 +475,36 @@ SILENT = [
         "few epochs",
         releases=dataclasses.replace(PAUSES, count=4),
     ),
-    silent(epoch.autotuner_holds_up_epochs, IP27, NotApplicable, "Keras' own dataset", adapter="PyDatasetAdapter"),
+    silent(epoch.autotuner_holds_up_epochs, IP27, NotApplicable, "a generator", adapter="GeneratorDataAdapter"),
+    silent(epoch.autotuner_holds_up_epochs, LOADER, NotApplicable, "JAX does not wrap it", backend="jax"),
+    silent(
+        epoch.autotuner_holds_up_epochs,
+        LOADER,
+        NotApplicable,
+        "workers",
+        data=Data(kind="Photos", workers=2),
+    ),
+    silent(
+        epoch.autotuner_holds_up_epochs,
+        LOADER,
+        NotApplicable,
+        "a process",
+        data=Data(kind="Photos", workers=1, use_multiprocessing=True),
+    ),
+    silent(
+        epoch.autotuner_holds_up_epochs,
+        LOADER,
+        Passed,
+        "workers would cost as much",
+        releases=dataclasses.replace(PAUSES, mean_s=0.34),
+    ),
+    silent(
+        epoch.autotuner_holds_up_epochs,
+        LOADER,
+        Passed,
+        "its own end takes that long",
+        releases=dataclasses.replace(PAUSES, mean_s=0.5, p05_s=0.4),
+    ),
     silent(
         epoch.autotuner_holds_up_epochs,
         IP27,

@@ -7,7 +7,18 @@ import pathlib
 
 import pytest
 
-from tb_trainspeed.profile import CallbackFacts, Data, Environment, Ledger, Model, Profile, Source, Steps
+from tb_trainspeed.profile import (
+    CallbackFacts,
+    Data,
+    Environment,
+    Ledger,
+    Model,
+    Profile,
+    Quantiles,
+    Source,
+    Stage,
+    Steps,
+)  # fmt: skip
 from tb_trainspeed.rules import Check, catalogue, check, index, page
 from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.facts import FACTS
@@ -120,7 +131,7 @@ def test_workers_are_numbered_by_what_a_batch_needs():
 
 
 def test_the_batches_of_workers_come_in_waves_the_first_of_which_belongs_to_the_boundary_between_epochs():
-    of = functools.partial(side_by_side.change_of_workers, input_pipeline.WAITING, 4, "jax", 4.0)
+    of = functools.partial(side_by_side.change_of_workers, input_pipeline.WAITING, 4, 0.7, 4.0)
     three_waves, one_wave = of(steps=10), of(steps=4)
     assert three_waves.sets["supply_s"].expected == pytest.approx(2 * 0.04 / 10, rel=0.02)
     assert one_wave.sets["supply_s"].expected < 0.002  # what holds the lock
@@ -213,6 +224,33 @@ def test_waiting_for_the_lock_of_a_loader_counts_as_being_held_up_by_it():
     assert FACTS["held_up_share"](waiting) == pytest.approx(0.1 + 1.6 * 0.005 / 0.02)
     for quick in ({"steps": Steps(count=100, gap_s=0.0002)}, {"data": Data()}):
         assert FACTS["held_up_share"](dataclasses.replace(waiting, **quick)) == pytest.approx(0.1)
+
+
+def on_torch(mean_s, **changes):
+    profile = Profile(
+        environment=Environment(backend="torch"),
+        data=Data("TFDatasetAdapter", stages=(Stage("Generator"),)),
+        ledger=Ledger(2.0, 100, 1, {"compute": 1.8, "input_wait": 0.2}),
+        steps=Steps(count=100, call=Quantiles(100, mean_s, 0.3 * mean_s, mean_s, mean_s, mean_s, mean_s)),
+    )
+    return dataclasses.replace(profile, **changes)
+
+
+def test_on_torch_a_pipeline_that_slows_most_steps_down_holds_them_up():
+    assert FACTS["held_up_share"](on_torch(0.01)) == pytest.approx(0.1 + 0.9 * (1 - 0.3 / 0.6))
+    for quiet in (
+        {"data": Data("TorchDataLoaderAdapter")},
+        {"environment": Environment(backend="jax")},
+        {"steps": Steps(count=100, call=Quantiles(100, *[0.01] * 6))},
+        {"steps": Steps(count=19, call=Quantiles(19, 0.01, 0.003, 0.01, 0.01, 0.01, 0.01))},
+    ):
+        assert FACTS["held_up_share"](on_torch(0.01, **quiet)) == pytest.approx(0.1)
+
+
+def test_what_is_left_of_computing_without_waits_is_told_by_the_calls_where_there_are_no_others():
+    assert FACTS["awake"](on_torch(0.01)) == pytest.approx(1.03 * 0.3)
+    assert FACTS["awake"](on_torch(0.01, steps=Steps(count=100, call=Quantiles(100, *[0.01] * 6)))) == 1.0
+    assert FACTS["awake"](on_torch(0.01, environment=Environment(backend="jax"))) == 0.7
 
 
 def test_what_deep_samples_split_off_is_still_computing():

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from tb_trainspeed.profile import Accelerator, Device, Environment, Profile, Resources, Usage
 from tb_trainspeed.rules.facts.registry import fact
-from tb_trainspeed.rules.facts.timing import step_s
+from tb_trainspeed.rules.facts.timing import step_s, takes_turns
 
 
 @fact
@@ -55,14 +55,6 @@ def busy_cores(profile: Profile) -> float | None:
     """Cores this process keeps busy during the steps."""
     step = step_s(profile)
     return profile.steps.cpu_s / step if step and profile.steps.cpu_s is not None else None
-
-
-def takes_turns(profile: Profile) -> bool:
-    """Torch on the CPU computes in the thread that asks for the next batch; workers make batches meanwhile."""
-    devices = profile.environment.devices
-    workers = profile.data.workers or 0
-    alone = workers == 0 or (workers == 1 and profile.data.adapter == "PyDatasetAdapter")  # where 1 means none
-    return profile.environment.backend == "torch" and all(device.kind == "CPU" for device in devices) and alone
 
 
 @fact

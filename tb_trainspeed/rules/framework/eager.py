@@ -236,7 +236,7 @@ def torch_small_operations(
     layers: tuple[Layer, ...],
     step_flops: float,
     compute_s: float,
-    input_share: float,
+    held_up_share: float,
     steady: Steady,
 ) -> Outcome:
     """On torch, a step of many small operations spends its time between them.
@@ -264,8 +264,8 @@ def torch_small_operations(
         return Passed("the step is compiled")
     if custom_train_step:
         return NotApplicable("the training step is the user's own, in torch")
-    if input_share >= _STARVED_FROM:
-        return Passed(f"the step waits {words.share(input_share)} of the time, and computes slowly for that as well")
+    if held_up_share >= _STARVED_FROM:
+        return Passed(f"its data hold training up {words.share(held_up_share)} of the time, and slow computing as well")
     arithmetic = [step_flops / rate for rate in dataclasses.astuple(_FLOPS)]
     if arithmetic[1] > _ARITHMETIC_BELOW * compute_s:
         return Passed(f"the arithmetic alone takes about {words.seconds(arithmetic[1])} of a step")

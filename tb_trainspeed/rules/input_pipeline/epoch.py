@@ -6,7 +6,8 @@ from tb_trainspeed.profile import Data, Quantiles, Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.input_pipeline.shared import DECODING, HEAVY, TAKEN_FROM_CACHE, does, from_memory, maps, waits
-from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
+from tb_trainspeed.rules.input_pipeline.side_by_side import POOL_S
+from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 # Below this share of an epoch its beginning gains less than epochs differ from each other.
 _SPEAK_FROM = 0.1
@@ -183,32 +184,39 @@ def autotuner_holds_up_epochs(
     """Now and then the end of an epoch waits for the thread that tunes the tf.data pipeline.
 
     What it means: most epochs end within milliseconds, but some pause between their last step and the next epoch. A
-    tf.data iterator, a new one for every epoch, reads datasets, and on TensorFlow arrays as well.
+    tf.data iterator, a new one for every epoch, reads datasets, and on TensorFlow arrays and a `PyDataset` as well.
 
     Why it is slow: an iterator that ends joins the thread of its autotuner. That thread sleeps for ever longer periods,
     from 10 ms up to about the length of the epoch, and now and then it is not woken: the training sleeps on with it.
 
     What to change: switch the autotuner off, prefetch explicitly, and give `num_parallel_calls` numbers. An array
-    has to be made a dataset for that.
+    has to be made a dataset for that. For a `PyDataset` Keras switches it off itself as soon as there are two workers.
 
     When this is wrong: the pauses have another cause, such as other programs on the machine or a file system that is
     slow now and then. A pipeline that gains from being tuned, with several expensive stages, may lose more without.
 
     Sources: seen in a debugger, in `RootDataset::Iterator::~Iterator`. Measured on two cores: pauses of 0.1 s, or of
     about as long as the epoch, in 24 of 57 epochs, and in none of 89 with the autotuner off; 40 ms an epoch with it,
-    and 0.6 ms without. The prediction takes out what it took to let the iterators go. How often an epoch pauses is
-    chance, also in the next fit.
+    and 0.6 ms without. Keras, `PyDatasetAdapter.get_tf_dataset`. The prediction takes out what it took to let the
+    iterators go, and adds what Keras takes to make workers anew for every epoch. How often an epoch pauses is chance,
+    also in the next fit.
     """
-    if adapter != "TFDatasetAdapter" and (backend, adapter) != ("tensorflow", "ArrayDataAdapter"):
-        return NotApplicable("the data are neither a tf.data pipeline of yours nor arrays that TensorFlow reads")
-    if data.options.get("autotune.enabled") == "False":
+    wrapped = adapter == "PyDatasetAdapter"
+    if adapter != "TFDatasetAdapter" and (backend != "tensorflow" or not (wrapped or adapter == "ArrayDataAdapter")):
+        return NotApplicable("no tf.data pipeline reads the data")
+    pooled = wrapped and ((data.workers or 1) > 1 or data.use_multiprocessing)
+    if pooled or data.options.get("autotune.enabled") == "False":
         return NotApplicable("the autotuner is off")
     if releases.count < _ENOUGH_EPOCHS:
         return NotApplicable(f"{releases.count} boundaries between epochs are too few to tell a pause from a rule")
-    share = releases.mean_s / (steady.epoch_s + releases.mean_s)
+    # What a PyDataset does itself at its end shows in every epoch.
+    pause_s = releases.mean_s - (releases.p05_s if wrapped else 0.0)
+    pool_s = POOL_S if wrapped else exactly(0.0)
+    share = (pause_s - pool_s.expected) / (steady.epoch_s + pause_s)
     if share < _SPEAK_FROM:
-        return Passed(f"epochs stand still for {words.share(share)} of their time before they begin")
+        return Passed(f"epochs stand still for {words.share(max(0.0, share))} of their time before they begin")
     parallel = any(stage.kind.startswith("Parallel") for stage in stages)
+    remedy = "Switch the autotuner off and prefetch explicitly."
     code = (
         "+ options = tf.data.Options()\n+ options.autotune.enabled = False\n"
         f"+ dataset = dataset.prefetch({_AHEAD}).with_options(options)"
@@ -218,6 +226,10 @@ def autotuner_holds_up_epochs(
             "+ dataset = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x))"
             f".batch({data.batch_size or 32})\n{code}\n- model.fit(x, y, ...)\n+ model.fit(dataset, ...)"
         )
+    elif wrapped:
+        remedy = f"Give it two workers: Keras then switches the autotuner off. `{data.kind}.__init__` must hand "
+        remedy += "`**kwargs` on to `super().__init__`."
+        code = f"- train = {data.kind}(...)\n+ train = {data.kind}(..., workers=2)"
     return Found(
         title="Some epochs wait for tf.data's autotuner to end",
         message=f"Between two epochs training stands still for {words.seconds(releases.mean_s)} in the mean, at most "
@@ -226,12 +238,16 @@ def autotuner_holds_up_epochs(
         evidence={
             "letting the old iterator go, mean": words.seconds(releases.mean_s),
             "longest": words.seconds(releases.max_s),
-            "share of an epoch": words.share(share),
+            "share of an epoch": words.share(pause_s / (steady.epoch_s + pause_s)),
         },
-        remedy="Switch the autotuner off and prefetch explicitly."
-        + (" Give `num_parallel_calls` a number: nobody tunes it then." if parallel else ""),
+        remedy=remedy + (" Give `num_parallel_calls` a number: nobody tunes it then." if parallel else ""),
         code=code,
-        change=Change(removes={"pauses_s": Range(0.7 * releases.mean_s, releases.mean_s, releases.mean_s)}),
+        change=Change(
+            removes={
+                "pauses_s": Range(0.7 * pause_s, pause_s, pause_s),
+                "restart_s": Range(-pool_s.low, -pool_s.expected, -pool_s.high),
+            }
+        ),
         confidence="likely",
     )
 

@@ -103,7 +103,7 @@ def redecode_each_epoch(
         f"{words.seconds(wait_s)} for each batch.",
         phase="input_wait",
         evidence={
-            "waiting for data, or its code's lock": f"{words.share(held_up_share)} of training",
+            "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
             "making one batch": f"{words.seconds(batch_s)}, {words.seconds(cpu_s)} of it on the CPU",
             f"in {short} ({where})": words.share(share),
             "an epoch, decoded": f"{words.size(epoch_bytes)} of {words.size(memory_available_bytes)} free memory",

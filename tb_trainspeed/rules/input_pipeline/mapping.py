@@ -53,7 +53,7 @@ def _batched_after(stages: Sequence[Stage], index: int) -> int | None:
 
 
 @rule("IP05", "generator-per-sample", silences=("IP08",))
-def generator_per_sample(stages: tuple[Stage, ...], input_share: float, wait_s: float, step_s: float) -> Outcome:
+def generator_per_sample(stages: tuple[Stage, ...], held_up_share: float, wait_s: float, step_s: float) -> Outcome:
     """A generator yields single samples, which are batched afterwards.
 
     What it means: `tf.data.Dataset.from_generator` hands samples over one by one, and `batch` puts them together.
@@ -78,7 +78,7 @@ def generator_per_sample(stages: tuple[Stage, ...], input_share: float, wait_s: 
     if size is None:
         return Passed("the generator yields whole batches")
     # Python hands over under its lock, which the thread that trains needs as well: a step is slower, not only its wait.
-    if size * _HAND_OVER_S.low < _HELD_FROM * step_s and (too_little := waits(input_share)):
+    if size * _HAND_OVER_S.low < _HELD_FROM * step_s and (too_little := waits(held_up_share)):
         return Passed(too_little)
     element_s = step_s / size
     if element_s > _GENERATED_ELEMENT_S:
@@ -90,7 +90,7 @@ def generator_per_sample(stages: tuple[Stage, ...], input_share: float, wait_s: 
         f"each, most of it for calling Python and converting. The step waits {words.seconds(wait_s)} for each batch.",
         phase="input_wait",
         evidence={
-            "waiting for data": f"{words.share(input_share)} of training",
+            "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
             "samples a batch": words.number(size),
             "time a sample": words.seconds(element_s),
             "a sample": signature,
@@ -104,7 +104,7 @@ def generator_per_sample(stages: tuple[Stage, ...], input_share: float, wait_s: 
 
 
 @rule("IP06", "py-function-in-map", silences=("IP07", "IP08"))
-def py_function_in_map(stages: tuple[Stage, ...], input_share: float, wait_s: float, step_s: float) -> Outcome:
+def py_function_in_map(stages: tuple[Stage, ...], held_up_share: float, wait_s: float, step_s: float) -> Outcome:
     """A tf.data map calls back into Python for every element.
 
     What it means: the function of a `map` contains `tf.py_function` or `tf.numpy_function`.
@@ -126,7 +126,7 @@ def py_function_in_map(stages: tuple[Stage, ...], input_share: float, wait_s: fl
     found = [stage for stage in stages if PYTHON & set(stage.operations) and "GeneratorDataset" not in stage.operations]
     if not found:
         return Passed("no Python code in the pipeline")
-    if too_little := waits(input_share):
+    if too_little := waits(held_up_share):
         return Passed(too_little)
     stage = found[-1]
     name = stage.function or "the mapped function"
@@ -137,7 +137,7 @@ def py_function_in_map(stages: tuple[Stage, ...], input_share: float, wait_s: fl
         f"{words.number(stage.elements_per_batch or 1)} calls, and the step waits {words.seconds(wait_s)} for it.",
         phase="input_wait",
         evidence={
-            "waiting for data": f"{words.share(input_share)} of training",
+            "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
             "calls into Python a batch": words.number(stage.elements_per_batch or 1),
             "time an element": words.seconds(per_element),
         },
@@ -151,7 +151,7 @@ def py_function_in_map(stages: tuple[Stage, ...], input_share: float, wait_s: fl
 
 @rule("IP07", "serial-stateful-map")
 def serial_stateful_map(
-    stages: tuple[Stage, ...], input_share: float, wait_s: float, busy_cores: float, cores: float
+    stages: tuple[Stage, ...], held_up_share: float, wait_s: float, busy_cores: float, cores: float
 ) -> Outcome:
     """A map runs one element at a time, and tf.data cannot make it parallel by itself.
 
@@ -177,7 +177,7 @@ def serial_stateful_map(
     ]
     if not serial:
         return Passed("no map that has to run one element at a time")
-    if too_little := waits(input_share):
+    if too_little := waits(held_up_share):
         return Passed(too_little)
     if cores - busy_cores < 0.5:
         return Passed(f"{busy_cores:.1f} of {cores:g} cores are busy already")
@@ -189,7 +189,7 @@ def serial_stateful_map(
         f"{busy_cores:.1f} of {cores:g} cores are busy, and the step waits {words.seconds(wait_s)} for each batch.",
         phase="input_wait",
         evidence={
-            "waiting for data": f"{words.share(input_share)} of training",
+            "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
             "operations with a state": ", ".join(stage.stateful_operations[:3]),
             "cores busy": f"{busy_cores:.1f} of {cores:g}",
         },
@@ -202,7 +202,7 @@ def serial_stateful_map(
 
 
 @rule("IP08", "map-before-batch")
-def map_before_batch(stages: tuple[Stage, ...], input_share: float, wait_s: float, step_s: float) -> Outcome:
+def map_before_batch(stages: tuple[Stage, ...], held_up_share: float, wait_s: float, step_s: float) -> Outcome:
     """Small elements are mapped one by one and batched afterwards.
 
     What it means: a cheap function is mapped over single elements before `batch`.
@@ -221,7 +221,7 @@ def map_before_batch(stages: tuple[Stage, ...], input_share: float, wait_s: floa
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
-    if too_little := waits(input_share):
+    if too_little := waits(held_up_share):
         return Passed(too_little)
     for index, stage in enumerate(stages):
         if not batches(stage):
@@ -250,7 +250,7 @@ def map_before_batch(stages: tuple[Stage, ...], input_share: float, wait_s: floa
             f"The step waits {words.seconds(wait_s)} for each batch.",
             phase="input_wait",
             evidence={
-                "waiting for data": f"{words.share(input_share)} of training",
+                "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
                 "elements a batch": words.number(elements),
                 "time an element": words.seconds(step_s / elements),
             },
@@ -270,7 +270,7 @@ def _is_light(stage: Stage) -> bool:
 
 
 @rule("IP20", "per-record-parse", silences=("IP08", "IP09"))
-def per_record_parse(stages: tuple[Stage, ...], input_share: float, wait_s: float, step_s: float) -> Outcome:
+def per_record_parse(stages: tuple[Stage, ...], held_up_share: float, wait_s: float, step_s: float) -> Outcome:
     """Records are parsed one by one and batched afterwards.
 
     What it means: `tf.io.parse_single_example`, `tf.io.decode_csv` or an operation on strings is mapped over single
@@ -290,7 +290,7 @@ def per_record_parse(stages: tuple[Stage, ...], input_share: float, wait_s: floa
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
-    if too_little := waits(input_share):
+    if too_little := waits(held_up_share):
         return Passed(too_little)
     for index, stage in enumerate(stages):
         if not (maps(stage) and does(stage, PARSING)) or any("Cache" in other.kind for other in stages[index:]):
@@ -312,7 +312,7 @@ def per_record_parse(stages: tuple[Stage, ...], input_share: float, wait_s: floa
             "batch.",
             phase="input_wait",
             evidence={
-                "waiting for data": f"{words.share(input_share)} of training",
+                "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
                 "records a batch": words.number(size),
                 "time a record": words.seconds(element_s),
                 "tensors a record": str(columns),
@@ -328,7 +328,7 @@ def per_record_parse(stages: tuple[Stage, ...], input_share: float, wait_s: floa
 
 @rule("IP23", "slices-of-small-rows")
 def slices_of_small_rows(
-    stages: tuple[Stage, ...], input_share: float, wait_s: float, step_s: float, batch_bytes: int
+    stages: tuple[Stage, ...], held_up_share: float, wait_s: float, step_s: float, batch_bytes: int
 ) -> Outcome:
     """Arrays in memory are cut into rows and put together again.
 
@@ -350,7 +350,7 @@ def slices_of_small_rows(
     size = _batched_after(stages, 0)
     if size is None or (stages[0].output_bytes or _SMALL_ELEMENT_BYTES) >= _SMALL_ELEMENT_BYTES:
         return Passed("rows are large, or batches small")
-    if too_little := waits(input_share):
+    if too_little := waits(held_up_share):
         return Passed(too_little)
     gather = from_memory(1, 20, batch_bytes)  # the stages of Keras' own pipeline, on whole batches
     return Found(
@@ -359,7 +359,7 @@ def slices_of_small_rows(
         f"{words.size(stages[0].output_bytes or 0)}, one by one. The step waits {words.seconds(wait_s)} for it.",
         phase="input_wait",
         evidence={
-            "waiting for data": f"{words.share(input_share)} of training",
+            "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
             "rows a batch": words.number(size),
             "time a row": words.seconds(step_s / size),
         },

@@ -95,7 +95,7 @@ def open_file_per_batch(
         f"({_where(spots)}), which reads a whole file. The step waits {words.seconds(wait_s)} for each batch.",
         phase="input_wait",
         evidence={
-            "waiting for data, or its code's lock": f"{words.share(held_up_share)} of training",
+            "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
             "making one batch": words.seconds(batch_s),
             f"in {call} ({_where(spots)})": words.share(share),
         },
@@ -163,7 +163,7 @@ def python_row_assembly(
         f"({_where(spots)}). The step waits {words.seconds(wait_s)} for each batch.",
         phase="input_wait",
         evidence={
-            "waiting for data, or its code's lock": f"{words.share(held_up_share)} of training",
+            "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
             "making one batch": f"{words.seconds(batch_s)}, {words.seconds(source.cpu_s / source.calls)} on the CPU",
             f"row by row ({_where(spots)})": words.share(share),
         },
@@ -212,7 +212,7 @@ def h5_random_access(
         f"Read at random, every row costs a whole chunk. The step waits {words.seconds(wait_s)} for each batch.",
         phase="input_wait",
         evidence={
-            "waiting for data, or its code's lock": f"{words.share(held_up_share)} of training",
+            "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
             f"in h5py ({_where(spots)})": words.share(share),
         },
         remedy="Convert it once to an array that can be mapped into memory, or shuffle blocks of rows.",

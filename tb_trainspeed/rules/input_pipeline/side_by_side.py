@@ -17,11 +17,9 @@ _GIL_ERROR = 0.25
 # Keras makes the pool of workers anew for every epoch. The thread that watches over it (`multiprocessing.pool`) sleeps
 # for 0.1 s at a time, so that ending it takes that long; and the first batch of an epoch takes as long as it takes.
 # Measured with 2, 8 and 16 workers: 0.103 to 0.109 s and one to two batches, on all three backends.
-_POOL_S, _FIRST_BATCHES = Range(0.12, 0.105, 0.1), Range(2.0, 1.0, 1.0)
-# A step after a long wait finds its threads asleep and its caches cold. What is left of computing once workers took the
-# waits away: 0.20, 0.22 and 0.25 on torch, 0.6 to 0.9 on TensorFlow and JAX, measured on two cores.
-_AWAKE = {"torch": Range(1.0, 0.35, 0.2)}
-_AWAKE_ELSEWHERE = Range(1.0, 0.7, 0.5)
+POOL_S, _FIRST_BATCHES = Range(0.12, 0.105, 0.1), Range(2.0, 1.0, 1.0)
+# How far what is left of computing once the waits are gone may be from what was expected, times.
+_AWAKE = Range(1.43, 1.0, 0.71)
 # Workers that compute need a core each beside those that the step computes on. On two cores they took more than they
 # gave: 0.6 to 0.8 times as fast, on JAX and torch, with one core idle.
 _IDLE_FROM = 1.5
@@ -58,14 +56,14 @@ def supply_of_workers(source: Source, count: int, steps: float, processes: bool 
 
 
 def change_of_workers(
-    source: Source, count: int, backend: str, cores: float, steps: float, processes: bool = False
+    source: Source, count: int, awake: float, cores: float, steps: float, processes: bool = False
 ) -> Change:
     """What changes once so many workers make the batches.
 
     Args:
         source: who makes them now, alone.
         count: how many workers.
-        backend: the backend in use.
+        awake: what is left of computing once no step waits, 0 to 1.
         cores: cores that the process may use.
         steps: steps an epoch.
         processes: whether they are those of a torch `DataLoader`, which live as long as the fit; else Keras' threads.
@@ -73,14 +71,14 @@ def change_of_workers(
     batch_s, cpu_s = source.wall_s / source.calls, source.cpu_s / source.calls
     computing = min(1.0, cpu_s / batch_s)
     if computing < 0.5:
-        left = _AWAKE.get(backend, _AWAKE_ELSEWHERE)
+        left = Range(*(min(1.0, awake * times) for times in dataclasses.astuple(_AWAKE)))
     else:  # those that compute share the cores with the step
         crowded = 1 + min(count, cores) * computing / cores
         left = Range(crowded * 1.5, crowded, 1.0)
     # To take away less than nothing is to add.
     pool = [
         -(pool_s + batches * batch_s)
-        for pool_s, batches in zip(dataclasses.astuple(_POOL_S), dataclasses.astuple(_FIRST_BATCHES), strict=True)
+        for pool_s, batches in zip(dataclasses.astuple(POOL_S), dataclasses.astuple(_FIRST_BATCHES), strict=True)
     ]
     return Change(
         sets={"supply_s": supply_of_workers(source, count, steps, processes), "in_turn": exactly(0.0)},
@@ -96,7 +94,7 @@ def side_by_side(
     step_s: float,
     idle_cores: float,
     cores: float,
-    backend: str,
+    awake: float,
     steady: Steady,
     processes: bool = False,
 ) -> Workers | Passed:
@@ -113,12 +111,11 @@ def side_by_side(
             f"one worker, but {cores - idle_cores:.1f} of {cores:g} cores are busy already: more would not help"
         )
     busy_s = max(step_s - wait_s, 1e-4)
-    awake_s = busy_s * (_AWAKE.get(backend, _AWAKE_ELSEWHERE).expected if waiting >= 0.5 else 1.0)
-    useful = math.ceil(batch_s / awake_s) + 1
+    useful = math.ceil(batch_s / (busy_s * (awake if waiting >= 0.5 else 1.0))) + 1
     if waiting < 0.5:
         useful = min(useful, 1 + round(idle_cores))
     count = max(2, min(_MAX_WORKERS, useful))
-    change = change_of_workers(source, count, backend, cores, steady.steps_per_epoch, processes)
+    change = change_of_workers(source, count, awake, cores, steady.steps_per_epoch, processes)
     then_s = max(busy_s * change.factors["device_s"].expected, change.sets["supply_s"].expected)
     again_s = -change.removes["restart_s"].expected / steady.steps_per_epoch if change.removes else 0.0
     if (then_s + again_s) * _WORTH_FROM > step_s:

@@ -16,7 +16,7 @@ _START_S = Range(0.5, 0.2, 0.05)
 _GIL_FROM = 0.5
 
 
-@rule("IP01", "pydataset-serial")
+@rule("IP01", "pydataset-serial", silences=("IP27",))
 def pydataset_serial(
     adapter: str,
     data_kind: str,
@@ -27,7 +27,7 @@ def pydataset_serial(
     idle_cores: float,
     cores: float,
     source: Source,
-    backend: str,
+    awake: float,
     steady: Steady,
 ) -> Outcome:
     """Batches are made by one worker while the step waits for them.
@@ -53,7 +53,7 @@ def pydataset_serial(
         return Passed(f"{workers} workers")
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, backend, steady)
+    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, awake, steady)
     if isinstance(found, Passed):
         return found
     return Found(
@@ -226,6 +226,7 @@ def multiprocessing_copies(
 def plain_generator(
     adapter: str,
     backend: str,
+    awake: float,
     input_share: float,
     wait_s: float,
     step_s: float,
@@ -254,7 +255,7 @@ def plain_generator(
         return NotApplicable("the data are no generator")
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, backend, steady)
+    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, awake, steady)
     if isinstance(found, Passed):
         return found
     ahead = "" if backend == "tensorflow" else " Nothing is made ahead while the step computes."
@@ -290,7 +291,7 @@ def dataloader_defaults(
     idle_cores: float,
     cores: float,
     source: Source,
-    backend: str,
+    awake: float,
     steady: Steady,
     restart_s: float,
     accelerators: tuple[str, ...],
@@ -337,7 +338,7 @@ def dataloader_defaults(
         )
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, backend, steady, processes=True)
+    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, awake, steady, processes=True)
     if isinstance(found, Passed):
         return found
     return Found(
