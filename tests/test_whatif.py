@@ -278,3 +278,24 @@ def test_fewer_epochs_save_whole_epochs_and_make_none_faster():
     fewer = Change(removes={"epochs": exactly(1.0)})
     assert whatif.saves_once_s(STARVED, [fewer]) == pytest.approx(model.epoch_s(1.0))
     assert whatif.predict(model, [fewer]).after.epoch_s == pytest.approx(model.epoch_s(1.0))
+
+
+def test_on_jax_the_first_batches_of_an_epoch_come_as_fast_as_the_others_do():
+    boundary = Quantiles(4, *[0.02] * 6)
+    model = whatif.baseline(dataclasses.replace(ON_JAX, epochs=Epochs(restart=boundary)))
+    assert 0 < model.first_batches_s == pytest.approx(model.restart_s - 0.02)
+    supplied = [Change(sets={"supply_s": exactly(model.supply_s / 4)})]
+    assert whatif.apply(model, supplied, "expected").restart_s == pytest.approx(0.02 + model.first_batches_s / 4)
+    assert whatif.apply(model, [Change()], "expected").restart_s == pytest.approx(model.restart_s)
+    assert whatif.baseline(ON_JAX).first_batches_s == 0.0  # of how the boundary went nothing is known
+
+
+def test_on_torch_computing_falls_to_the_least_disturbed_calls():
+    alone = dataclasses.replace(UNEVEN, environment=Environment("torch", cores=4.0))
+    model = whatif.baseline(alone)
+    least = alone.steps.call.p05_s / alone.steps.call.mean_s
+    assert (model.in_turn, model.undisturbed) == (1.0, least)
+    assert whatif.apply(model, [SOURCE_GONE], "expected").device_s == pytest.approx(1.03 * least * model.device_s)
+    assert whatif.apply(model, [SOURCE_HALVED], "expected").device_s > 1.03 * least * model.device_s
+    few = dataclasses.replace(alone.steps, call=dataclasses.replace(alone.steps.call, count=19))
+    assert whatif.baseline(dataclasses.replace(alone, steps=few)).undisturbed == 1.0

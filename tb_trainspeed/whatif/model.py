@@ -57,6 +57,7 @@ class StepModel:
             mean where the thread that trains makes the batches itself.
         alone_s: what of `device_s` the device itself is at work, with nothing to wait for; 0 where that is not known.
         restart_s: the boundary between two epochs.
+        first_batches_s: what of `restart_s` the epoch waits for its first batches; 0 where that is not known.
         from_python: 1 where Python code makes the batches, 0 where it is a tf.data pipeline.
         least_dispatch_s: what the host's part of a step takes at least.
         pauses_s: what comes by chance, between epochs and of garbage collection, and our own measuring, with a remedy
@@ -88,6 +89,7 @@ class StepModel:
     locked_s: float = 0.0
     undisturbed: float = 1.0
     alone_s: float = 0.0
+    first_batches_s: float = 0.0
     startup_s: float = 0.0
     compilation_s: float = 0.0
     epochs: float = 1.0
@@ -196,6 +198,7 @@ def baseline(profile: Profile) -> StepModel | None:
         locked_s=locked_s,
         undisturbed=_undisturbed(profile, in_turn),
         alone_s=_alone_s(profile),
+        first_batches_s=_first_batches_s(profile, per_epoch.get("epoch_restart", 0.0), whole.epoch_s - steady.epoch_s),
         startup_s=profile.ledger.phases.get("startup") or 0.0,
         compilation_s=profile.ledger.phases.get("compilation") or 0.0,
         epochs=float(max(1, profile.ledger.epochs)),
@@ -227,3 +230,11 @@ def _alone_s(profile: Profile) -> float:
     if profile.environment.backend != "jax" or not profile.breakdown:
         return 0.0
     return sum(part.mean_s for part in profile.breakdown.parts if part.name not in _NOT_OF_THE_DEVICE)
+
+
+def _first_batches_s(profile: Profile, restart_s: float, pauses_s: float) -> float:
+    """Keras on JAX fetches two batches before the first step, one after the other: what is made in Python meanwhile."""
+    boundary = profile.epochs.restart  # without waiting for a batch
+    if profile.environment.backend != "jax" or profile.data.stages or not boundary:
+        return 0.0
+    return min(restart_s, max(0.0, restart_s + pauses_s - boundary.mean_s))
