@@ -14,7 +14,12 @@ def _eager(fixed: bool) -> Fit:
     return fit(mlp(32, run_eagerly=not fixed), *numbers(64 * 30), batch_size=64)
 
 
-@case("jit_off", "FW01", on=("jax",))
+@case(
+    "jit_off",
+    "FW01",
+    on=("jax",),
+    note="what is left is a step of a third of a millisecond; how short is not known from one that is not compiled",
+)
 def _jit_off(fixed: bool) -> Fit:
     options: dict[str, Any] = {} if fixed else {"jit_compile": False}
     return fit(mlp(32, **options), *numbers(64 * 30), batch_size=64)

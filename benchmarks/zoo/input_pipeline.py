@@ -150,7 +150,12 @@ def _load(path: str) -> Any:
     return np.asarray(image, "float32")[..., None] / 255
 
 
-@case("python_decodes_every_epoch", "IP09", on=EVERYWHERE)
+@case(
+    "python_decodes_every_epoch",
+    "IP09",
+    on=EVERYWHERE,
+    note="fits of JAX differ: 3.1 to 4.5 times in three runs",
+)
 def _python_decodes(fixed: bool) -> Fit:
     paths, y = image_files(32 * 40, 96, "png")
     load = functools.cache(_load) if fixed else _load

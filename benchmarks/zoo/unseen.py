@@ -42,7 +42,12 @@ def _photo(path: str) -> Any:
     return np.asarray(Image.open(path).convert("RGB").resize((48, 48)), "float32") / 255
 
 
-@case("photos_opened_by_python", "IP09", on=("tensorflow", "torch"))
+@case(
+    "photos_opened_by_python",
+    "IP09",
+    on=("tensorflow", "torch"),
+    note="on torch computing did not get faster without the loader",
+)
 def _photos(fixed: bool) -> Fit:
     paths, y = image_files(24 * 25, 160, "jpeg")
     load, random = functools.cache(_photo) if fixed else _photo, np.random.default_rng(0)
@@ -243,7 +248,12 @@ def _frozen(fixed: bool) -> Fit:
     return fit(classifier(layers.Input((48, 48, 3)), base, head), x, y, batch_size=16)
 
 
-@case("adam_on_many_items", "OP01", on=EVERYWHERE)
+@case(
+    "adam_on_many_items",
+    "OP01",
+    on=EVERYWHERE,
+    note="fits of JAX differ: 1.8 to 3.2 times in three runs",
+)
 def _items(fixed: bool) -> Fit:
     optimizer: Any = "adam"
     if fixed:

@@ -11,6 +11,7 @@ from tb_trainspeed.profile import (
     CallbackFacts,
     Data,
     Environment,
+    HotSpot,
     Ledger,
     Model,
     Profile,
@@ -224,6 +225,27 @@ def test_waiting_for_the_lock_of_a_loader_counts_as_being_held_up_by_it():
     assert FACTS["held_up_share"](waiting) == pytest.approx(0.1 + 1.6 * 0.005 / 0.02)
     for quick in ({"steps": Steps(count=100, gap_s=0.0002)}, {"data": Data()}):
         assert FACTS["held_up_share"](dataclasses.replace(waiting, **quick)) == pytest.approx(0.1)
+
+
+def test_what_is_seen_on_the_line_that_opens_a_file_is_part_of_opening_it():
+    read, rest = input_pipeline.spending(0.5, "Photos.__getitem__", "load", "numpy")
+    beside = dataclasses.replace(read, callee="", library="", share=0.3)
+    elsewhere = dataclasses.replace(beside, line=10)
+
+    def left(*spots):
+        found = python_code.open_file_per_batch(**{**input_pipeline.IP18, "hot_spots": (read, *spots, rest)})
+        return found.change.factors["supply_s"].expected
+
+    assert left(elsewhere) == pytest.approx(0.5)
+    assert left(beside) == pytest.approx(0.2)
+
+
+def test_the_function_around_a_comprehension_is_part_of_going_row_by_row_wherever_it_is_defined():
+    nested = HotSpot("build.<locals>.make.<locals>.<listcomp>.<locals>.<listcomp>", "data.py", 9, "", "", 0.6)
+    joins = dataclasses.replace(nested, function="build.<locals>.make", line=10, share=0.3)
+    other = dataclasses.replace(joins, function="build.<locals>.check", share=0.1)
+    found = python_code.python_row_assembly(**{**input_pipeline.IP19, "hot_spots": (nested, joins, other)})
+    assert found.change.factors["supply_s"].expected == pytest.approx(0.1)
 
 
 def on_torch(mean_s, **changes):

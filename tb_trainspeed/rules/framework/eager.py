@@ -251,7 +251,7 @@ def torch_small_operations(
     helps too, and so does `jit_compile=True` in trainings of hours: compiling took a minute.
 
     When this is wrong: layers, losses or data of the user's own are written in torch. For large convolutions torch is
-    as fast as the others. Where the step waits for its batches a third of the time, that comes first, and the rule is
+    as fast as the others. Where its data hold the step up for a third of the time, that comes first, and the rule is
     silent.
 
     Sources: https://github.com/keras-team/keras/issues/18873. Measured on two cores for ten small dense layers: 6 times

@@ -44,6 +44,17 @@ def _where(spots: Sequence[HotSpot]) -> str:
     return f"{worst.file.rpartition('/')[2]}:{worst.line}"
 
 
+def _place(spot: HotSpot) -> tuple[str, str, int]:
+    return spot.file, spot.function, spot.line
+
+
+def _around(function: str) -> str:
+    """The function that a comprehension is written in."""
+    while function.endswith(_ROW_BY_ROW):
+        function = function.rpartition(".<locals>.")[0]
+    return function
+
+
 def opens_again(spot: HotSpot) -> bool:
     """Whether a line opens the same file every time."""
     return bool(spot.given_the_same) and _opens(spot)
@@ -86,6 +97,9 @@ def open_file_per_batch(
     share = _share(spots)
     if share < _SHARE_FROM:
         return Passed(f"opening files is {words.share(share)} of the time of a batch")
+    # What is seen on the line of the call, but not in it, is mostly the call handing its result over.
+    places = {_place(spot) for spot in spots}
+    share += _share([spot for spot in hot_spots if not spot.callee and _place(spot) in places])
     worst = max(spots, key=lambda spot: spot.share)
     batch_s = source.wall_s / source.calls
     call = f"{worst.library}.{worst.callee}".replace("numpy.__getitem__", "numpy.load").removesuffix(".__init__")
@@ -150,7 +164,7 @@ def python_row_assembly(
     share = _share(spots)
     if share < _SHARE_FROM:
         return Passed(f"going row by row is {words.share(share)} of the time of a batch")
-    callers = {spot.function.partition(".<locals>")[0] for spot in spots}
+    callers = {_around(spot.function) for spot in spots}
     around = [spot for spot in hot_spots if spot.function in callers and not spot.library and spot not in spots]
     together = min(1.0, share + _share(around))
     # What is left computes on whole arrays.
