@@ -21,10 +21,30 @@ EVERYWHERE = (
 ONLY = {"jax": ("probes/test_jax.py", "probes/test_deep.py"), "torch": ("probes/test_torch.py",)}
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Both at once, as each keeps hardly more than one core busy."""
+    running = {}
+    for backend, own in ONLY.items():
+        path = tmp_path_factory.mktemp(backend) / "output"
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "--no-header",
+            *(str(TESTS / name) for name in (*EVERYWHERE, *own)),
+        ]
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        with open(path, "wb") as output:
+            run = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        running[backend] = run, path
+    yield running
+    for run, _ in running.values():
+        run.kill()
+
+
 @pytest.mark.parametrize("backend", ONLY)
-def test_on(backend):
-    files = [str(TESTS / name) for name in (*EVERYWHERE, *ONLY[backend])]
-    command = [sys.executable, "-m", "pytest", "-q", "--no-header", *files]
-    environment = {**os.environ, "KERAS_BACKEND": backend}
-    run = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-2000:]
+def test_on(backend, runs):
+    run, path = runs[backend]
+    assert run.wait() == 0, path.read_text(errors="replace")[-7000:]

@@ -12,7 +12,7 @@ from tb_trainspeed.rules.facts import (
     steady_of,
     takes_turns,
     typical_of,
-)  # fmt: skip
+)
 
 # From this share of waiting on, it is the supply that sets the pace.
 _STARVED = 0.15

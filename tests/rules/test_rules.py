@@ -19,7 +19,7 @@ from tb_trainspeed.profile import (
     Source,
     Stage,
     Steps,
-)  # fmt: skip
+)
 from tb_trainspeed.rules import Check, catalogue, check, index, page
 from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.facts import FACTS
