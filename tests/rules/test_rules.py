@@ -248,31 +248,31 @@ def test_the_function_around_a_comprehension_is_part_of_going_row_by_row_whereve
     assert found.change.factors["supply_s"].expected == pytest.approx(0.1)
 
 
-def on_torch(mean_s, **changes):
+def on_torch(**changes):
     profile = Profile(
         environment=Environment(backend="torch"),
         data=Data("TFDatasetAdapter", stages=(Stage("Generator"),)),
         ledger=Ledger(2.0, 100, 1, {"compute": 1.8, "input_wait": 0.2}),
-        steps=Steps(count=100, call=Quantiles(100, mean_s, 0.3 * mean_s, mean_s, mean_s, mean_s, mean_s)),
+        steps=Steps(count=100, call=Quantiles(100, 0.01, 0.003, 0.01, 0.01, 0.01, 0.01)),
     )
     return dataclasses.replace(profile, **changes)
 
 
 def test_on_torch_a_pipeline_that_slows_most_steps_down_holds_them_up():
-    assert FACTS["held_up_share"](on_torch(0.01)) == pytest.approx(0.1 + 0.9 * (1 - 0.3 / 0.6))
+    assert FACTS["held_up_share"](on_torch()) == pytest.approx(0.1 + 0.9 * (1 - 0.3 / 0.6))
     for quiet in (
         {"data": Data("TorchDataLoaderAdapter")},
         {"environment": Environment(backend="jax")},
         {"steps": Steps(count=100, call=Quantiles(100, *[0.01] * 6))},
         {"steps": Steps(count=19, call=Quantiles(19, 0.01, 0.003, 0.01, 0.01, 0.01, 0.01))},
     ):
-        assert FACTS["held_up_share"](on_torch(0.01, **quiet)) == pytest.approx(0.1)
+        assert FACTS["held_up_share"](on_torch(**quiet)) == pytest.approx(0.1)
 
 
 def test_what_is_left_of_computing_without_waits_is_told_by_the_calls_where_there_are_no_others():
-    assert FACTS["awake"](on_torch(0.01)) == pytest.approx(1.03 * 0.3)
-    assert FACTS["awake"](on_torch(0.01, steps=Steps(count=100, call=Quantiles(100, *[0.01] * 6)))) == 1.0
-    assert FACTS["awake"](on_torch(0.01, environment=Environment(backend="jax"))) == 0.7
+    assert FACTS["awake"](on_torch()) == pytest.approx(1.03 * 0.3)
+    assert FACTS["awake"](on_torch(steps=Steps(count=100, call=Quantiles(100, *[0.01] * 6)))) == 1.0
+    assert FACTS["awake"](on_torch(environment=Environment(backend="jax"))) == 0.7
 
 
 def test_what_deep_samples_split_off_is_still_computing():

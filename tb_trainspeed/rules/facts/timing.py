@@ -33,7 +33,7 @@ _AWAKE = 0.7
 # Calls that nothing disturbs differ as well: in all but three of a hundred fits on torch whose data were fast, a
 # twentieth took up to 0.6 to 0.97 of the mean; beside slow pipelines of tf.data, whose threads take cores and Python's
 # lock, 0.14 to 0.44.
-_CALLS_DIFFER = 0.6
+_UNDISTURBED_FROM = 0.6
 # Per-step hooks; all others run once an epoch or more seldom.
 BATCH_HOOKS = frozenset({"on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"})
 
@@ -174,7 +174,7 @@ def held_up_share(profile: Profile) -> float | None:
         return None
     held_s, least = locked_s_of(profile), least_call_of(profile)
     if least and profile.data.stages and takes_turns(profile):
-        held_s += max(0.0, 1 - least / _CALLS_DIFFER) * sum(steady.per_step(phase) for phase in COMPUTING)
+        held_s += max(0.0, 1 - least / _UNDISTURBED_FROM) * sum(steady.per_step(phase) for phase in COMPUTING)
     held: float = held_s * steady.steps_per_epoch / steady.epoch_s
     return min(1.0, float(waits) + held)
 
