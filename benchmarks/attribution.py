@@ -32,7 +32,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from benchmarks.overhead import batches, interval
+from benchmarks.overhead import batches, interval, untuned
 from tb_trainspeed import Report, TrainSpeedCallback
 
 EPOCHS, STEPS, BATCH, CLASSES = 4, 30, 64, 10
@@ -280,7 +280,7 @@ def _odd_sizes(model: Any, many: int) -> Fit:
             import tensorflow as tf
 
             kinds = tf.TensorSpec((BATCH, None, 28, 1), "float32"), tf.TensorSpec((BATCH,), "int64")
-            made = tf.data.Dataset.from_generator(padded, output_signature=kinds)
+            made = untuned(tf.data.Dataset.from_generator(padded, output_signature=kinds))
         model.fit(made, steps_per_epoch=STEPS, epochs=EPOCHS, verbose=0, callbacks=ours)
 
     return fit
@@ -304,7 +304,9 @@ def cases(folder: str) -> list[Case]:
         return _arrays(plain, callbacks=(Spins(heap=int(extra_s * 20_000_000)),))
 
     def validation(extra_s: float) -> Fit:
-        return _arrays(plain, callbacks=(Spins(test_s=extra_s),), validation_data=data(), validation_batch_size=BATCH)
+        given = batches(*data(), BATCH)
+        validated = (given["x"], given["y"]) if "y" in given else given["x"]
+        return _fit(plain, **given, callbacks=(Spins(test_s=extra_s),), validation_data=validated)
 
     def checkpointing(extra_s: float) -> Fit:
         checkpoint = SlowCheckpoint(os.path.join(folder, "slow.weights.h5"), save_weights_only=True)

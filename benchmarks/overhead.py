@@ -98,9 +98,16 @@ def batches(x: Any, y: Any, size: int) -> dict[str, Any]:
         return {"x": x, "y": y, "batch_size": size}
     import tensorflow as tf
 
+    return {"x": untuned(tf.data.Dataset.from_tensor_slices((x, y)).batch(size).prefetch(2))}
+
+
+def untuned(dataset: Any) -> Any:
+    """The same `tf.data` pipeline without its autotuner."""
+    import tensorflow as tf
+
     options = tf.data.Options()
     options.autotune.enabled = False
-    return {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(size).prefetch(2).with_options(options)}
+    return dataset.with_options(options)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:

@@ -101,23 +101,42 @@ def watch_end(loop: FitLoop, undo: Undo, ended: Callable[[str], None]) -> None:
     what raises in hooks and validation through our clocks there; for the rest, and for a Ctrl-C between all these, the
     list of callbacks dies with its `fit`.
     """
-    callback_list: Any = loop.callback_list()
-    kind, replaced = type(callback_list), vars(callback_list).get("on_train_end")
 
-    def on_train_end(logs: Any = None) -> None:
+    def around(call: Callable[[], None]) -> None:
         status = "interrupted"
         try:
-            if replaced:
-                replaced(logs)
-            else:  # not as a bound method, which would keep the list alive
-                kind.on_train_end(loop.callback_list(), logs)
+            call()
             status = "finished"
         finally:
             ended(status)
 
-    undo.replace(callback_list, "on_train_end", on_train_end)
-    finalizer = weakref.finalize(callback_list, ended, "interrupted")
+    _put_around(loop, undo, "on_train_end", around)
+    finalizer = weakref.finalize(loop.callback_list(), ended, "interrupted")
     undo.add(finalizer.detach)
+
+
+def watch_logs(loop: FitLoop, recorder: FitRecorder, undo: Undo) -> None:
+    """Tells when Keras is about to read the logs of an epoch, and of its validation."""
+
+    def around(call: Callable[[], None]) -> None:
+        recorder.epoch_logs_read()
+        call()
+
+    _put_around(loop, undo, "on_epoch_end", around)
+
+
+def _put_around(loop: FitLoop, undo: Undo, name: str, around: Callable[[Callable[[], None]], None]) -> None:
+    """Puts `around` around a method of the list of callbacks, which does not keep the list alive."""
+    callback_list: Any = loop.callback_list()
+    kind, replaced = type(callback_list), vars(callback_list).get(name)
+
+    def method(*args: Any, **kwargs: Any) -> None:
+        if replaced:
+            around(lambda: replaced(*args, **kwargs))
+        else:  # not as a bound method
+            around(lambda: getattr(kind, name)(loop.callback_list(), *args, **kwargs))
+
+    undo.replace(callback_list, name, method)
 
 
 def watch_epochs(

@@ -27,8 +27,6 @@ from tb_trainspeed.probes.trace import Decoder
 from tb_trainspeed.profile import Compilation, Data, Device, DeviceMemory, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
-# After the last step of an epoch Keras reads the metrics: it waits for the device then, so we may.
-WAITS_AT_EPOCH_END = True
 GUARDS_EVERY_FETCH = False
 #: Whether deep samples see what is exchanged with other devices.
 TELLS_COLLECTIVES = True

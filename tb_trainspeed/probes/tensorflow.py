@@ -35,8 +35,6 @@ _MAX_SHAPES = 10_000
 # Train functions whose metrics have a scope, from the first step on, which was traced beside us.
 _named: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
-
-WAITS_AT_EPOCH_END = False
 GUARDS_EVERY_FETCH = False
 #: Whether deep samples see what is exchanged with other devices.
 TELLS_COLLECTIVES = True

@@ -16,7 +16,6 @@ from tb_trainspeed.probes.torch_parts import COMPILED, TorchTool, layer_paths
 from tb_trainspeed.profile import Compilation, CompilationEvent, Data, Device, DeviceMemory, Model
 from tb_trainspeed.recorder import Budget, FitRecorder
 
-WAITS_AT_EPOCH_END = False
 # Keras guards each fetch with `catch_stop_iteration`, not the loop over the steps.
 GUARDS_EVERY_FETCH = True
 #: Whether deep samples see what is exchanged with other devices.

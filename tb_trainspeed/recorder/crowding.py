@@ -7,6 +7,7 @@ the processor, whose cores both want. What a callback computes then holds the de
 from collections.abc import Callable, Hashable
 
 from tb_trainspeed.recorder.hooks import HookRow
+from tb_trainspeed.recorder.ledger import GAP
 
 # Hooks of batches that never took longer are not worth the question how much of their time they computed.
 _LONG_HOOK_NS = 1_000_000
@@ -25,7 +26,7 @@ class Crowding:
     def __init__(self, cores: float, now: Callable[[], int], cpu_now: Callable[[], int], thread_now: Callable[[], int]):
         self._cores, self._clocks, self._thread_now = cores, (now, cpu_now, thread_now), thread_now
         self._begin: tuple[int, ...] | None = None
-        self._share = 0.0
+        self._share = self._computing = 0.0
 
     def steps_begin(self) -> None:
         """The first step of an epoch is over."""
@@ -34,13 +35,21 @@ class Crowding:
     def steps_end(self) -> None:
         """The last step of an epoch was handed over: until now the cores that are not the host's were the device's.
 
-        With the host's one they would be `used + 1`; what is beyond `cores` each of them goes without.
+        With the host's one they would be `wanted + 1`; what is beyond `cores` each of them goes without. So while the
+        host computed, for `host` of the time, the device had what the host left it, and else what it wanted:
+        `used = (1 - host) * wanted + host * (cores - 1)`.
         """
         if self._begin:
             elapsed, cpu, thread = (clock() - then for clock, then in zip(self._clocks, self._begin, strict=True))
-            used = min(self._cores, (cpu - thread) / elapsed) if elapsed else 0.0
-            self._share = max(0.0, used + 1 - self._cores) / used if used > 0 else 0.0
+            used, host = ((cpu - thread) / elapsed, thread / elapsed) if elapsed else (0.0, 0.0)
+            left = self._cores - 1
+            wanted = min(self._cores, (used - host * left) / (1 - host)) if host < 1 else self._cores
+            self._share = (wanted - left) / wanted if wanted > left else 0.0
             self._begin = None
+
+    def after_steps(self, duration_ns: int, computed_ns: int) -> None:
+        """After the last step of an epoch the host computed for so much of this time."""
+        self._computing = min(1.0, computed_ns / duration_ns) if duration_ns else 0.0
 
     def enter(self, row: HookRow) -> None:
         """A hook is called."""
@@ -56,4 +65,6 @@ class Crowding:
         """Returns what share of the time that the host spends there a busy device loses."""
         if isinstance(slot, HookRow):
             return self._share * min(1.0, slot.computed_ns / slot.watched_ns) if slot.watched_ns else 0.0
+        if slot == GAP:
+            return self._share * self._computing
         return self._share if slot == "gc" else 0.0

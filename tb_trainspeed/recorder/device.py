@@ -42,17 +42,24 @@ class DeviceWatch:
 
     def __init__(self, now: Callable[[], int] = time.perf_counter_ns):
         self._now = now
-        self._steps: queue.SimpleQueue[tuple[Done, int] | None] = queue.SimpleQueue()
+        self._steps: queue.SimpleQueue[tuple[Done, int | None] | None] = queue.SimpleQueue()
         self._waiting = False
         self._lengths: collections.deque[int] = collections.deque(maxlen=_SAMPLES)
         #: Length of a step, once one was seen. The lower quartile: where others hold Python's lock, ends are seen late.
         self.step_ns: float | None = None
+        #: When the step ended that was noted last, once it has.
+        self.noted_ns: int | None = None
 
     def offer(self, done: Done, started_ns: int) -> None:
         """This step started then, on an idle device. It is waited for unless another one is."""
         if not self._waiting:
             self._waiting = True
             self._steps.put((done, started_ns))
+
+    def note_end(self, done: Done) -> None:
+        """Notes when this step ends."""
+        self.noted_ns = None
+        self._steps.put((done, None))
 
     def run(self, stop: threading.Event) -> None:
         """Waits for steps until `close`, or soon after `stop`."""
@@ -66,11 +73,15 @@ class DeviceWatch:
             self._wait_for(*step)
             del step  # which would live until the next one
 
-    def _wait_for(self, done: Done, started_ns: int) -> None:
+    def _wait_for(self, done: Done, started_ns: int | None) -> None:
         with contextlib.suppress(Exception):  # what a backend says of a step that failed is for the fit
             done.wait()
-            self._add(self._now() - started_ns)
-        self._waiting = False
+            if started_ns is None:
+                self.noted_ns = self._now()
+            else:
+                self._add(self._now() - started_ns)
+        if started_ns is not None:
+            self._waiting = False
 
     def _add(self, length_ns: int) -> None:
         self._lengths.append(length_ns)
@@ -110,6 +121,8 @@ class DeviceQueue:
         self._asked: collections.deque[Done] = collections.deque()
         self._pending: collections.deque[int] = collections.deque()
         self._settled_ns = self._last_end_ns = 0
+        #: Whether the end of the last step is noted.
+        self._noted = False
 
     def epoch_begin(self, now: int) -> None:
         """Before the first step of an epoch: its time counts from here."""
@@ -142,6 +155,7 @@ class DeviceQueue:
 
     def dispatched(self, now: int, running: bool) -> None:
         """A step was handed over. Everything up to `now` has been settled."""
+        self._noted = False
         if not running:
             self._end(now)
             return
@@ -160,6 +174,8 @@ class DeviceQueue:
             unknown = 0.0 if idle_if_unknown else math.inf
             step_ns = self._watch.step_ns
             each_ns = min((now - since) / ended, unknown if step_ns is None else step_ns)
+            if self._noted and ended == len(self._pending) and self._watch.noted_ns is not None:
+                each_ns = max(0.0, min(now, self._watch.noted_ns) - since) / ended
         for _ in range(ended):
             started = max(self._last_end_ns, self._pending.popleft())
             begin = max(self._settled_ns, started)
@@ -186,6 +202,12 @@ class DeviceQueue:
             self._asked.popleft()
             self._pending.popleft()
             self._end(now)
+
+    def note_end(self) -> None:
+        """No step follows for now: has it noted when the last one ends, which nobody may ask for long."""
+        if self._asked:
+            self._noted = True
+            self._watch.note_end(self._asked[-1])
 
     def watch(self) -> None:
         """A step was handed over a moment ago: if none was before it, it tells how long one takes."""

@@ -61,7 +61,9 @@ class FitRecorder(StepRecorder):
     def validation_begin(self, batches: int | None = None) -> None:
         """A validation starts; it has this many batches, if that is known."""
         self._leave_steps("validation")
-        self._validation.begin(self.clock.switch("validation"), batches)
+        if self._device:  # Keras goes on without waiting for it
+            self._device.note_end()
+        self._validation.begin(self.clock.switch("validation"), batches, self.clock.totals["validation"])
 
     def validation_call(self, duration_ns: int) -> None:
         """One call of the test function. The first of a validation that traced is compilation, not validation."""
@@ -69,8 +71,9 @@ class FitRecorder(StepRecorder):
 
     def validation_end(self) -> None:
         now = self.clock.switch("epoch_restart")
+        self._poll_device(now, self._ask_device())
         self._releasing_from = self.clock.totals["epoch_restart"]
-        if tracing_ns := self._validation.tracing_ns():
+        if tracing_ns := self._validation.tracing_ns(self.clock.totals["validation"]):
             self.clock.move("validation", "compilation", tracing_ns)
         self._marker("validation", self._validation.begin_ns, now - self._validation.begin_ns)
 
@@ -94,7 +97,7 @@ class FitRecorder(StepRecorder):
     def enter(self, row: HookRow) -> int:
         """A hook is called. Returns the time, ns, for `leave`."""
         # Where Keras waits for the logs of a step, it has done so: the device is idle.
-        ended = self._ask_device() if row.of_batch else None
+        ended = self._ask_device()
         now = self.clock.now()
         if self._crowding:
             self._crowding.enter(row)
@@ -112,7 +115,7 @@ class FitRecorder(StepRecorder):
         self.later.catch_up()
         action(now, *arguments)
 
-    def _enter(self, now: int, row: HookRow, ended: int | None) -> None:
+    def _enter(self, now: int, row: HookRow, ended: int) -> None:
         self.clock.push(row, now)
         self._poll_device(now, ended)
 

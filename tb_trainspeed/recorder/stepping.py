@@ -58,8 +58,8 @@ class StepRecorder:
         #: and its first call but that an iterator is let go. Else whoever fetches tells when one is.
         self.call_fetches = False
         self._fetches_of_epoch = self._fetch_begin_ns = self._fetch_total = self._fetch_thread_ns = 0
-        #: When the last step and the last fetch began, as told.
-        self._begin_told_ns = self._fetch_told_ns = 0
+        #: When the last step and the last fetch began, and when that step was over, as told.
+        self._begin_told_ns = self._fetch_told_ns = self._end_told_ns = 0
         self._fetch_slot = FIRST_WAIT
         self._just_traced = self._just_asked = False
         self._sample_open = self._perturbed = False
@@ -67,8 +67,9 @@ class StepRecorder:
         self.sample_slowdown: float | None = None
         self._sampled_ns = self._sampled_calls = 0
         self._totals_at_begin: dict[str, int] = {}
-        #: Of the step that runs, where it is measured.
+        #: CPU time of the thread: at the begin of the step that runs, where it is measured, and after the last one.
         self._thread_begin: int | None = None
+        self._thread_end = 0
         self._traces = Traces()
         self._in_epoch = False
         self._step_of_epoch = 0
@@ -110,9 +111,24 @@ class StepRecorder:
         return self._device is not None
 
     def drain_device(self) -> None:
-        """Waits for the device, where Keras does so anyway."""
+        """Waits for the device."""
         if self._device:
             self._device.drain()
+
+    def epoch_logs_read(self) -> None:
+        """Keras reads the logs of an epoch in a moment, for which it waits for the device: so may we."""
+        self.later.catch_up()
+        if self._in_epoch:
+            self._settle_gap(self.clock.tick())
+        self.drain_device()
+
+    def _settle_gap(self, now: int) -> None:
+        """The last step of an epoch was handed over a while ago: what the host did since then."""
+        if self._crowding:
+            self._crowding.after_steps(now - self._end_told_ns, self._thread_now() - self._thread_end)
+        self._poll_device(now, self._ask_device())
+        if self._crowding:
+            self._crowding.after_steps(0, 0)
 
     # --- deep samples
 
@@ -253,7 +269,10 @@ class StepRecorder:
         """
         later, now = self.later, self.clock.now()
         self._just_asked = False
-        dispatch_ns = None if self._thread_begin is None else self._thread_now() - self._thread_begin
+        self._end_told_ns = now
+        if self._crowding or self._thread_begin is not None:
+            self._thread_end = self._thread_now()
+        dispatch_ns = None if self._thread_begin is None else self._thread_end - self._thread_begin
         usual = later.is_usual(now)
         over, running = 0, False
         if self._device:
@@ -350,7 +369,7 @@ class StepRecorder:
             return
         self._in_epoch = False
         now = self.clock.switch(phase)
-        self._poll_device(now, self._ask_device())
+        self._settle_gap(now)
         gap = self.clock.totals[GAP] - self._gap_before
         self.clock.move(GAP, phase, gap)
         self._end_step(now - gap, now)

@@ -10,14 +10,14 @@ class ValidationTimes:
     """Counts validations and their steps. Times are nanoseconds on the clock of the fit."""
 
     def __init__(self) -> None:
-        self.begin_ns = 0
+        self.begin_ns = self._charged_ns = 0
         self._runs = self._steps = self._first_ns = 0
         self._calls = Sketch()
         self._left: int | None = None
 
-    def begin(self, now: int, batches: int | None) -> None:
-        """A validation starts; it has this many batches, if that is known."""
-        self.begin_ns, self._left = now, batches
+    def begin(self, now: int, batches: int | None, charged_ns: int) -> None:
+        """A validation starts; it has this many batches, if that is known. So much was charged to those before it."""
+        self.begin_ns, self._left, self._charged_ns = now, batches, charged_ns
         self._first_ns = 0
         self._runs += 1
 
@@ -33,11 +33,15 @@ class ValidationTimes:
             self._left -= made
         self._steps += made
 
-    def tracing_ns(self) -> int:
-        """Returns what the first call of the first validation took longer than others, at its end: it traced."""
+    def tracing_ns(self, charged_ns: int) -> int:
+        """Returns what the first call of the first validation took longer than others, at its end: it traced.
+
+        `charged_ns`: what was charged to validations until now. The device may have been computing meanwhile.
+        """
         if not self._first_ns or not self._calls.count:
             return 0
-        return max(0, self._first_ns - int(self._calls.quantiles_ns(0.5)[0]))
+        tracing_ns = self._first_ns - int(self._calls.quantiles_ns(0.5)[0])
+        return max(0, min(tracing_ns, charged_ns - self._charged_ns))
 
     def facts(self, known: Validation | None, steps_per_call: int, device_ns: int | None) -> Validation | None:
         """Returns what is `known` with what was counted.

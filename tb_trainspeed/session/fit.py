@@ -99,6 +99,7 @@ class FitSession:
             recorder.expect(model.steps_per_execution, batches if isinstance(batches, int) else None)
             others = [callback for callback in loop.callbacks if not hasattr(callback, "_trainspeed")]
             attempt("the end", lambda: self._watch_end(loop, ended))
+            attempt("compute", lambda: fit_loop.watch_logs(loop, recorder, self._watch))
             attempt("interruptions", lambda: self._watch_epochs(loop, failed))
             attempt("callbacks", lambda: fit_loop.time_callbacks(others, recorder, self._undo, failed))
             attempt("nested calls", lambda: fit_loop.time_nested_calls(model, recorder, self._undo, failed))
@@ -138,8 +139,6 @@ class FitSession:
         def end() -> None:
             if self._deep and not self._backend.GUARDS_EVERY_FETCH:
                 self._deep.end()
-            if self._backend.WAITS_AT_EPOCH_END:
-                self.recorder.drain_device()
 
         guarded = self._guard.guarded
         fit_loop.watch_epochs(loop, self._watch, guarded(self.epoch_steps_begin), guarded(end), failed)

@@ -12,6 +12,7 @@ from tb_trainspeed import TrainSpeedCallback
 from tb_trainspeed.probes import jax as probe
 from tb_trainspeed.probes.fit_loop import Undo
 from tb_trainspeed.profile import Compilation, Device, DeviceMemory
+from tb_trainspeed.recorder.device import DeviceQueue
 
 pytestmark = pytest.mark.filterwarnings("ignore:Your input ran out of data")
 EPOCHS, STEPS = 3, 40
@@ -67,6 +68,25 @@ class Dispatch(keras.callbacks.Callback):
             return logs, state
 
         self.model.train_function = step
+
+
+def test_a_validation_begins_while_the_device_still_trains(monkeypatch):
+    """As Keras has it: what our code waits for it waits for where Keras reads the logs, after the validation."""
+    told, ends = [], []
+    drain = DeviceQueue.drain
+    monkeypatch.setattr(DeviceQueue, "drain", lambda self: (told.append("waits"), drain(self)))
+    hooks = keras.callbacks.Callback()
+    hooks.on_train_batch_begin = lambda batch, logs=None: told.clear()  # in a step samples wait on their own account
+    hooks.on_test_begin = lambda logs=None: told.append("validation")
+    hooks.on_test_end = lambda logs=None: told.append("validated")
+    hooks.on_epoch_end = lambda epoch, logs=None: ends.append(list(told))
+    callback, batches = TrainSpeedCallback(None, verbose=0), Batches(32, lambda: None)
+    model_of(64).fit(batches, validation_data=batches, epochs=2, verbose=0, callbacks=[hooks, callback])
+    assert ends == [["validation", "validated", "waits"]] * 2
+    phases = callback.report.phases
+    assert phases["validation"] > 0
+    assert phases["compute"] > 0
+    assert sum(value or 0.0 for value in phases.values()) == pytest.approx(callback.report.profile.ledger.wall_s)
 
 
 def test_training_stays_asynchronous(monkeypatch):

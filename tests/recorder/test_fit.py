@@ -402,6 +402,9 @@ class SeesTheEnd(DeviceWatch):
     def offer(self, done, started_ns):
         self.step_ns = done.end_ns - started_ns
 
+    def note_end(self, done):
+        self.noted_ns = done.end_ns
+
 
 class Device:
     """A device that takes `device` ms a step, behind a host on the same fake clock."""
@@ -487,6 +490,29 @@ def test_steps_in_flight_at_the_end_of_an_epoch_are_waited_for_as_compute(played
     assert sum(value or 0 for value in profile.ledger.phases.values()) == pytest.approx(profile.ledger.wall_s)
 
 
+@pytest.mark.parametrize("hooks", [0, 600])
+def test_steps_in_flight_when_a_validation_begins_are_compute_and_not_waited_for(played, hooks):
+    device, recorder = Device(played), played.recorder
+    row = recorder.row("Mine", "on_test_batch_begin", "validation")
+    recorder.epoch_begin(0)
+    device.step(device=10.0)
+    for _ in range(20):
+        device.step(device=15.0)  # longer than the only step that was watched
+    begin_ns = played.now_ns
+    recorder.validation_begin(10)
+    assert played.now_ns == begin_ns
+    for _ in range(hooks):
+        played.hook(row, 0.5)
+        recorder.validation_call(0)
+    played.now_ns = max(played.now_ns, device.free_ns) + 100 * MS  # Keras reads the results
+    recorder.validation_end()
+    recorder.epoch_logs_read()
+    recorder.epoch_end()
+    phases = played.profile().ledger.phases
+    assert phases["compute"] == pytest.approx(0.310, rel=0.001)
+    assert phases["validation"] == pytest.approx((played.now_ns - device.free_ns) * 1e-9, rel=0.001)
+
+
 def test_steps_that_ended_unseen_share_the_time_whatever_the_samples_say(played):
     device = Device(played)
     played.recorder.epoch_begin(0)
@@ -540,6 +566,12 @@ def test_a_watch_tells_the_lower_quartile():
         watch.close()
         watch.run(threading.Event())
     assert watch.step_ns == 20
+    ends = iter([50])
+    watch.note_end(Step())
+    assert watch.noted_ns is None
+    watch.close()
+    watch.run(threading.Event())
+    assert (watch.noted_ns, watch.step_ns) == (50, 20)
 
 
 def test_a_watch_that_nobody_closes_ends_with_the_fit(monkeypatch):
