@@ -61,7 +61,7 @@ class StepRecorder:
         #: When the last step and the last fetch began, and when that step was over, as told.
         self._begin_told_ns = self._fetch_told_ns = self._end_told_ns = 0
         self._fetch_slot = FIRST_WAIT
-        self._just_traced = self._just_asked = False
+        self._just_traced = self._just_asked = self._no_more = False
         self._sample_open = self._perturbed = False
         #: How many times as long as others the steps of the last sample took, if there are others.
         self.sample_slowdown: float | None = None
@@ -69,7 +69,7 @@ class StepRecorder:
         self._totals_at_begin: dict[str, int] = {}
         #: CPU time of the thread: at the begin of the step that runs, where it is measured, and after the last one.
         self._thread_begin: int | None = None
-        self._thread_end = 0
+        self._thread_end: int | None = None
         self._traces = Traces()
         self._in_epoch = False
         self._step_of_epoch = 0
@@ -124,7 +124,7 @@ class StepRecorder:
 
     def _settle_gap(self, now: int) -> None:
         """The last step of an epoch was handed over a while ago: what the host did since then."""
-        if self._crowding:
+        if self._crowding and self._thread_end is not None:
             self._crowding.after_steps(now - self._end_told_ns, self._thread_now() - self._thread_end)
         self._poll_device(now, self._ask_device())
         if self._crowding:
@@ -195,6 +195,7 @@ class StepRecorder:
         now = self.clock.now()
         if self._thread_begin is not None:
             self._thread_begin += self._thread_now() - self._fetch_thread_ns
+        self._no_more = not found
         ended = None if found and now - self._fetch_told_ns < _SHORT_FETCH_NS else self._ask_device()
         self.later.tell(self._end_fetch, now, found, ended)
 
@@ -270,14 +271,17 @@ class StepRecorder:
         later, now = self.later, self.clock.now()
         self._just_asked = False
         self._end_told_ns = now
-        if self._crowding or self._thread_begin is not None:
-            self._thread_end = self._thread_now()
-        dispatch_ns = None if self._thread_begin is None else self._thread_end - self._thread_begin
+        last = bool(self._crowding) and self._may_be_last()
+        self._thread_end = self._thread_now() if last or self._thread_begin is not None else None
+        dispatch_ns = None
+        if self._thread_begin is not None and self._thread_end is not None:
+            dispatch_ns = self._thread_end - self._thread_begin
         usual = later.is_usual(now)
         over, running = 0, False
         if self._device:
-            over = self._device.ask() if now - self._begin_told_ns > _SHORT_CALL_NS else 0
-            more, running = self._device.give(ended() if ended else None)
+            asks = now - self._begin_told_ns > _SHORT_CALL_NS
+            over = self._device.ask() if asks else 0
+            more, running = self._device.give(ended() if ended else None, asks)
             over += more
         if not usual and later.waits:  # a call also takes long when it has to wait for an asynchronous device
             usual = not traced()
@@ -328,6 +332,11 @@ class StepRecorder:
         self._steps += made
         self._step_of_epoch += made
         self._gap_before = self.clock.totals[GAP]
+
+    def _may_be_last(self) -> bool:
+        """Whether the step that ends may be the last one of its epoch; what is told of some may not be added up."""
+        steps, many = self._step_of_epoch + (self.later.steps + 1) * self._times.per_call, self._batches_per_epoch
+        return self._no_more or (many is not None and steps >= many)
 
     def _host_before_call(self) -> int:
         totals = self.clock.totals
