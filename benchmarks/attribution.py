@@ -4,9 +4,11 @@
 
 A case is a fit that can be made slower in one place, by 30 % of its step or by 5 ms. What it really got slower by is
 what the fit without the callback got slower by. The four fits of a case (with and without the injection, with and
-without the callback) take turns; the numbers are medians over the rounds, milliseconds a step, each with a 95 %
-bootstrap interval. `found` is what the phase grew by, `elsewhere` the phase that grew or shrank most besides it, and
-`all phases` what the ledger as a whole grew by: injected time also slows down what comes after it.
+without the callback) take turns; each number is the median of the slower fits less that of the others, milliseconds a
+step, with a 95 % bootstrap interval: who else uses the machine may disturb it for seconds, and so the one fit or the
+other of most rounds, but not most fits of a kind. `found` is what the phase grew by, `elsewhere` the phase that grew or
+shrank most besides it, and `all phases` what the ledger as a whole grew by: injected time also slows down what comes
+after it.
 
 `--layers` makes one layer 2, 4 and 8 times as expensive instead, and compares its share of the step, as measured by
 deep samples, with what the times of fits without the callback imply; `--xla` compiles the step. KERAS_BACKEND chooses
@@ -25,7 +27,7 @@ import sys
 import tempfile
 import time
 import unittest.mock
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -419,29 +421,41 @@ def run(case: Case, extra_s: float, rounds: int) -> dict[str, Any]:
     base, slower = case.make(0), case.make(amount)
     for fit in (base, slower):  # the first fit of each model compiles, and TensorFlow then names its operations
         measured(fit)
-    real, grown = [], []
+    plain: list[tuple[float, float]] = []
+    ledgers: list[tuple[dict[str, float], dict[str, float]]] = []
     for _ in range(rounds):
-        real.append(step_s(slower, []) - step_s(base, []))
-        before, after = measured(base), measured(slower)
-        grown.append({name: after.get(name, 0.0) - before.get(name, 0.0) for name in {*before, *after}})
-    names = set().union(*grown)
-    medians = {name: statistics.median(each.get(name, 0.0) for each in grown) for name in names}
-    found = medians.pop(case.phase, None)
-    elsewhere = max(medians, key=lambda name: abs(medians[name]))
+        seconds = step_s(slower, [])
+        plain.append((step_s(base, []), seconds))
+        ledgers.append((measured(base), measured(slower)))
+    phases = {
+        name: grown([(before.get(name, 0.0), after.get(name, 0.0)) for before, after in ledgers])
+        for name in set().union(*itertools.chain(*ledgers))
+    }
+    results = {
+        "injected": grown(plain),
+        "found": phases.pop(case.phase, (None, (0.0, 0.0))),
+        "together": grown([(sum(before.values()), sum(after.values())) for before, after in ledgers]),
+    }
+    elsewhere = max(phases, key=lambda name: abs(phases[name][0]))
+    results["elsewhere"] = phases[elsewhere]
     return {
         "backend": keras.backend.backend(),
         "case": case.name,
         "phase": case.phase,
-        "injected_s": statistics.median(real),
-        "injected_interval_s": interval(real),
-        "found_s": found,
-        "found_interval_s": interval([each.get(case.phase, 0.0) for each in grown]),
         "elsewhere": elsewhere,
-        "elsewhere_s": medians[elsewhere],
-        "elsewhere_interval_s": interval([each.get(elsewhere, 0.0) for each in grown]),
-        "together_s": statistics.median(sum(each.values()) for each in grown),
-        "together_interval_s": interval([sum(each.values()) for each in grown]),
+        **{f"{name}_s": value for name, (value, _) in results.items()},
+        **{f"{name}_interval_s": ends for name, (_, ends) in results.items()},
     }
+
+
+def grown(pairs: Sequence[tuple[float, float]]) -> tuple[float, tuple[float, float]]:
+    """What the second of all pairs are longer than the first, by their medians, and its 95 % bootstrap interval."""
+
+    def of(chosen: Sequence[tuple[float, float]]) -> float:
+        before, after = zip(*chosen, strict=True)
+        return statistics.median(after) - statistics.median(before)
+
+    return of(pairs), interval(pairs, of)
 
 
 def row(result: Mapping[str, Any]) -> str:

@@ -110,11 +110,11 @@ def untuned(dataset: Any) -> Any:
     return dataset.with_options(options)
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """95 % bootstrap interval of the median."""
+def interval(values: Sequence[Any], of: Callable[[Sequence[Any]], float] = statistics.median) -> tuple[float, float]:
+    """95 % bootstrap interval of the median, or of what else is made of the values."""
     draw = random.Random(0)
-    medians = sorted(statistics.median(draw.choices(values, k=len(values))) for _ in range(2000))
-    return medians[50], medians[1949]
+    drawn = sorted(of(draw.choices(values, k=len(values))) for _ in range(2000))
+    return drawn[50], drawn[1949]
 
 
 def candidates(folder: str) -> dict[str, Callbacks]:

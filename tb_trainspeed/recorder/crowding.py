@@ -7,7 +7,6 @@ the processor, whose cores both want. What a callback computes then holds the de
 from collections.abc import Callable, Hashable
 
 from tb_trainspeed.recorder.hooks import HookRow
-from tb_trainspeed.recorder.ledger import GAP
 
 # Hooks of batches that never took longer are not worth the question how much of their time they computed.
 _LONG_HOOK_NS = 1_000_000
@@ -26,7 +25,8 @@ class Crowding:
     def __init__(self, cores: float, now: Callable[[], int], cpu_now: Callable[[], int], thread_now: Callable[[], int]):
         self._cores, self._clocks, self._thread_now = cores, (now, cpu_now, thread_now), thread_now
         self._begin: tuple[int, ...] | None = None
-        self._share = self._computing = 0.0
+        self._share = 0.0
+        self._computing: dict[Hashable, float] = {"gc": 1.0}
 
     def steps_begin(self) -> None:
         """The first step of an epoch is over."""
@@ -47,9 +47,9 @@ class Crowding:
             self._share = (wanted - left) / wanted if wanted > left else 0.0
             self._begin = None
 
-    def after_steps(self, duration_ns: int, computed_ns: int) -> None:
-        """After the last step of an epoch the host computed for so much of this time."""
-        self._computing = min(1.0, computed_ns / duration_ns) if duration_ns else 0.0
+    def computing(self, slot: Hashable, share: float) -> None:
+        """From here on the host computes for such a share of the time it spends there."""
+        self._computing[slot] = share
 
     def enter(self, row: HookRow) -> None:
         """A hook is called."""
@@ -65,6 +65,4 @@ class Crowding:
         """Returns what share of the time that the host spends there a busy device loses."""
         if isinstance(slot, HookRow):
             return self._share * min(1.0, slot.computed_ns / slot.watched_ns) if slot.watched_ns else 0.0
-        if slot == GAP:
-            return self._share * self._computing
-        return self._share if slot == "gc" else 0.0
+        return self._share * self._computing.get(slot, 0.0)

@@ -125,10 +125,11 @@ class StepRecorder:
     def _settle_gap(self, now: int) -> None:
         """The last step of an epoch was handed over a while ago: what the host did since then."""
         if self._crowding and self._thread_end is not None:
-            self._crowding.after_steps(now - self._end_told_ns, self._thread_now() - self._thread_end)
+            computed_ns, duration_ns = self._thread_now() - self._thread_end, max(1, now - self._end_told_ns)
+            self._crowding.computing(GAP, min(1.0, computed_ns / duration_ns))
         self._poll_device(now, self._ask_device())
         if self._crowding:
-            self._crowding.after_steps(0, 0)
+            self._crowding.computing(GAP, 0.0)
 
     # --- deep samples
 
@@ -307,7 +308,12 @@ class StepRecorder:
         times = self._times
         self._just_traced = self._traces.suspects(self._steps, duration, times.mean_call_ns()) and traced()
         if self._device:
+            compiles = self._crowding if self._just_traced else None
+            if compiles:
+                compiles.computing(CALL, 1.0)
             self._device.poll(now, over, idle_if_unknown=self._just_traced)
+            if compiles:
+                compiles.computing(CALL, 0.0)
         if self._just_traced:
             if self._traces.add(duration, self.clock.totals[CALL] - self._totals_at_begin[CALL]):
                 self._marker("compilation", self._call_ns, duration, batch() if batch else "")

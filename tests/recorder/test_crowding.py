@@ -31,11 +31,12 @@ class Machine:
         self.thread_ns += spent_ns * computing
         self.cpu_ns += spent_ns * computing + round(busy_ns * cores)
 
-    def step(self, row, hook_ms, computing, device_ms=10.0):
+    def step(self, row, hook_ms, computing, compile_ms=0.0, device_ms=10.0):
         begin = self.recorder.enter(row)
         self.spend(hook_ms, computing)
         self.recorder.leave(row, begin)
         self.recorder.step_begin(False)
+        self.spend(compile_ms)
         machine, index = self, len(self.ends_ns)
         self.ends_ns.append(max([self.now_ns, *self.ends_ns]) + round(device_ms * MS))
 
@@ -46,17 +47,17 @@ class Machine:
             def wait(self):
                 machine.spend(max(0, machine.ends_ns[index] - machine.now_ns) / MS, computing=False)
 
-        self.recorder.step_end(lambda: False, Step)
+        self.recorder.step_end(lambda: compile_ms > 0, Step)
 
 
-def train(machine, cores, hook_ms=0.0, boundary_ms=0.0, computing=True, epochs=4, steps=20):
+def train(machine, cores, hook_ms=0.0, boundary_ms=0.0, compile_ms=0.0, computing=True, epochs=4, steps=20):
     """Returns the steady ledger."""
     machine.recorder.follow_device(cores)
     row = machine.recorder.row("Mine", "on_train_batch_begin", "callbacks")
     for epoch in range(epochs):
         machine.recorder.epoch_begin(epoch)
-        for _ in range(steps):
-            machine.step(row, hook_ms, computing)
+        for step in range(steps):
+            machine.step(row, hook_ms, computing, compile_ms * (step == steps // 2))
         machine.spend(boundary_ms)
         machine.recorder.epoch_logs_read()
         machine.recorder.epoch_end({})
@@ -82,6 +83,12 @@ def test_so_does_what_it_computes_at_the_end_of_an_epoch(boundary_ms):
     slower, plain = (train(Machine(2), 2.0, boundary_ms=ms) for ms in (boundary_ms, 0.0))
     grown_s = slower.phases["epoch_restart"] - plain.phases["epoch_restart"]
     assert grown_s == pytest.approx(slower.wall_s - plain.wall_s, rel=0.05)
+    assert slower.phases["compute"] == pytest.approx(plain.phases["compute"], rel=0.02)
+
+
+def test_and_so_does_a_call_that_compiles():
+    slower, plain = (train(Machine(2), 2.0, compile_ms=ms) for ms in (80.0, 0.0))
+    assert slower.phases["compilation"] == pytest.approx(slower.wall_s - plain.wall_s, rel=0.1)
     assert slower.phases["compute"] == pytest.approx(plain.phases["compute"], rel=0.02)
 
 
