@@ -496,14 +496,14 @@ def layer_shares(rounds: int, **options: Any) -> list[dict[str, Any]]:
     once = statistics.median(plain[1])
     results = []
     for k in times[1:]:
-        middle = [(slow - base) / (k - 1) for slow, base in zip(plain[k], plain[1], strict=True)]
+        slower = statistics.median(plain[k])
         results.append(
             {
                 "backend": keras.backend.backend(),
                 "k": k,
-                "step_s": statistics.median(plain[k]),
+                "step_s": slower,
                 "step_once_s": once,
-                "implied": k * statistics.median(middle) / statistics.median(plain[k]),
+                "implied": k * (slower - once) / (k - 1) / slower,
                 "measured": statistics.median(shares[k]),
                 "measured_interval": interval(shares[k]),
             }
