@@ -25,7 +25,7 @@ class Crowding:
     def __init__(self, cores: float, now: Callable[[], int], cpu_now: Callable[[], int], thread_now: Callable[[], int]):
         self._cores, self._clocks, self._thread_now = cores, (now, cpu_now, thread_now), thread_now
         self._begin: tuple[int, ...] | None = None
-        self._share = 0.0
+        self._share, self._crowd = 0.0, 1.0
         self._computing: dict[Hashable, float] = {"gc": 1.0}
 
     def steps_begin(self) -> None:
@@ -45,10 +45,12 @@ class Crowding:
             left = self._cores - 1
             wanted = min(self._cores, (used - host * left) / (1 - host)) if host < 1 else self._cores
             self._share = (wanted - left) / wanted if wanted > left else 0.0
+            # Where so many threads share the cores, the host waits for one for a part of the time that it computes.
+            self._crowd = max(1.0, (wanted + 1) / self._cores)
             self._begin = None
 
     def computing(self, slot: Hashable, share: float) -> None:
-        """From here on the host computes for such a share of the time it spends there."""
+        """From here on the host has a core for such a share of the time it spends there."""
         self._computing[slot] = share
 
     def enter(self, row: HookRow) -> None:
@@ -63,6 +65,7 @@ class Crowding:
 
     def lost(self, slot: Hashable) -> float:
         """Returns what share of the time that the host spends there a busy device loses."""
-        if isinstance(slot, HookRow):
-            return self._share * min(1.0, slot.computed_ns / slot.watched_ns) if slot.watched_ns else 0.0
-        return self._share * self._computing.get(slot, 0.0)
+        computing = self._computing.get(slot, 0.0)
+        if isinstance(slot, HookRow) and slot.watched_ns:
+            computing = slot.computed_ns / slot.watched_ns
+        return self._share * min(1.0, self._crowd * computing)

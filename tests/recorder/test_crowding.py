@@ -114,5 +114,9 @@ def test_collections_of_garbage_compute_and_other_phases_are_left_alone():
     crowding.steps_end()
     assert crowding.lost("gc") == pytest.approx(0.5 / 1.4, abs=0.001)
     assert crowding.lost("input_wait") == 0.0
+    crowding.computing("gap", 0.5)  # beside 1.56 others it was at it for longer than it had one of two cores
+    assert crowding.lost("gap") == pytest.approx(0.5 / 1.4 * 0.5 * (1.5556 + 1) / 2, abs=0.001)
+    crowding.computing("gap", 0.9)
+    assert crowding.lost("gap") == pytest.approx(0.5 / 1.4, abs=0.001)
     crowding.steps_end()  # without a begin: a failed step after the end
     assert crowding.lost("gc") == pytest.approx(0.5 / 1.4, abs=0.001)
