@@ -44,7 +44,7 @@ class Crowding:
             used, host = ((cpu - thread) / elapsed, thread / elapsed) if elapsed else (0.0, 0.0)
             left = self._cores - 1
             wanted = min(self._cores, (used - host * left) / (1 - host)) if host < 1 else self._cores
-            self._share = (wanted - left) / wanted if wanted > left else 0.0
+            self._share = min(1.0, (wanted - left) / wanted) if wanted > max(0.0, left) else 0.0
             # Where so many threads share the cores, the host waits for one for a part of the time that it computes.
             self._crowd = max(1.0, (wanted + 1) / self._cores)
             self._begin = None
