@@ -54,17 +54,10 @@ class _Metrics:
         self.wait = metric.block_until_ready
 
 
-# Classes of arrays seen: `isinstance` asks a metaclass of JAX's, in Python, and this is in every step.
-_arrays: set[type] = set()
-
-
 def _done(logs: Any) -> _Metrics | None:
     # A dictionary of metrics by their names, as a rule: looking at all of it takes six times as long.
     first = next(iter(logs.values()), None) if type(logs) is dict else None
-    if type(first) in _arrays:
-        return _Metrics(first)
     if isinstance(first, jax.Array):
-        _arrays.add(type(first))
         return _Metrics(first)
     for leaf in jax.tree_util.tree_leaves(logs):
         if isinstance(leaf, jax.Array):

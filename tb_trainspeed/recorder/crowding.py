@@ -26,6 +26,7 @@ class Crowding:
         self._cores, self._clocks, self._thread_now = cores, (now, cpu_now, thread_now), thread_now
         self._begin: tuple[int, ...] | None = None
         self._share, self._crowd = 0.0, 1.0
+        self._gap: tuple[int, int] | None = None
         self._computing: dict[Hashable, float] = {"gc": 1.0}
 
     def steps_begin(self) -> None:
@@ -49,7 +50,16 @@ class Crowding:
             self._crowd = max(1.0, (wanted + 1) / self._cores)
             self._begin = None
 
-    def computing(self, slot: Hashable, share: float) -> None:
+    def gap_begins(self, at_ns: int) -> None:
+        """A step was handed over that may be the last one of its epoch."""
+        self._gap = at_ns, self._thread_now()
+
+    def gap_computed(self, at_ns: int) -> float:
+        """Returns for what share of the time since then the host had a core; 0 where none was known to be the last."""
+        gap, self._gap = self._gap, None
+        return min(1.0, (self._thread_now() - gap[1]) / max(1, at_ns - gap[0])) if gap else 0.0
+
+    def computes(self, slot: Hashable, share: float) -> None:
         """From here on the host has a core for such a share of the time it spends there."""
         self._computing[slot] = share
 

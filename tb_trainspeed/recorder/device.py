@@ -136,15 +136,15 @@ class DeviceQueue:
             ended += 1
         return ended
 
-    def give(self, done: Done | None, asked: bool = False) -> tuple[int, bool]:
-        """A step is handed over; `asked`: those before it were asked a moment ago.
+    def give(self, done: Done | None) -> tuple[int, bool]:
+        """A step is handed over.
 
         Returns how many steps before it were seen to have ended since `ask`, and whether it runs; else it is over
         already, or nothing can tell its end.
         """
         if done is None:
             return self.ask(), False
-        if not (asked and self._asked) and done.is_ready():  # and so are those before it
+        if done.is_ready():  # and so are those before it
             ended = len(self._asked)
             self._asked.clear()
             return ended, False

@@ -58,8 +58,8 @@ class StepRecorder:
         #: and its first call but that an iterator is let go. Else whoever fetches tells when one is.
         self.call_fetches = False
         self._fetches_of_epoch = self._fetch_begin_ns = self._fetch_total = self._fetch_thread_ns = 0
-        #: When the last step and the last fetch began, and when that step was over, as told.
-        self._begin_told_ns = self._fetch_told_ns = self._end_told_ns = 0
+        #: When the last step and the last fetch began, as told.
+        self._begin_told_ns = self._fetch_told_ns = 0
         self._fetch_slot = FIRST_WAIT
         self._just_traced = self._just_asked = self._no_more = False
         self._sample_open = self._perturbed = False
@@ -67,9 +67,8 @@ class StepRecorder:
         self.sample_slowdown: float | None = None
         self._sampled_ns = self._sampled_calls = 0
         self._totals_at_begin: dict[str, int] = {}
-        #: CPU time of the thread: at the begin of the step that runs, where it is measured, and after the last one.
+        #: Of the step that runs, where it is measured.
         self._thread_begin: int | None = None
-        self._thread_end: int | None = None
         self._traces = Traces()
         self._in_epoch = False
         self._step_of_epoch = 0
@@ -124,12 +123,11 @@ class StepRecorder:
 
     def _settle_gap(self, now: int) -> None:
         """The last step of an epoch was handed over a while ago: what the host did since then."""
-        if self._crowding and self._thread_end is not None:
-            computed_ns, duration_ns = self._thread_now() - self._thread_end, max(1, now - self._end_told_ns)
-            self._crowding.computing(GAP, min(1.0, computed_ns / duration_ns))
+        if self._crowding:
+            self._crowding.computes(GAP, self._crowding.gap_computed(now))
         self._poll_device(now, self._ask_device())
         if self._crowding:
-            self._crowding.computing(GAP, 0.0)
+            self._crowding.computes(GAP, 0.0)
 
     # --- deep samples
 
@@ -271,18 +269,14 @@ class StepRecorder:
         """
         later, now = self.later, self.clock.now()
         self._just_asked = False
-        self._end_told_ns = now
-        last = bool(self._crowding) and self._may_be_last()
-        self._thread_end = self._thread_now() if last or self._thread_begin is not None else None
-        dispatch_ns = None
-        if self._thread_begin is not None and self._thread_end is not None:
-            dispatch_ns = self._thread_end - self._thread_begin
+        dispatch_ns = None if self._thread_begin is None else self._thread_now() - self._thread_begin
+        if self._crowding and self._may_be_last():
+            self._crowding.gap_begins(now)
         usual = later.is_usual(now)
         over, running = 0, False
         if self._device:
-            asks = now - self._begin_told_ns > _SHORT_CALL_NS
-            over = self._device.ask() if asks else 0
-            more, running = self._device.give(ended() if ended else None, asks)
+            over = self._device.ask() if now - self._begin_told_ns > _SHORT_CALL_NS else 0
+            more, running = self._device.give(ended() if ended else None)
             over += more
         if not usual and later.waits:  # a call also takes long when it has to wait for an asynchronous device
             usual = not traced()
@@ -308,12 +302,11 @@ class StepRecorder:
         times = self._times
         self._just_traced = self._traces.suspects(self._steps, duration, times.mean_call_ns()) and traced()
         if self._device:
-            compiles = self._crowding if self._just_traced else None
-            if compiles:
-                compiles.computing(CALL, 1.0)
+            if self._crowding:
+                self._crowding.computes(CALL, float(self._just_traced))
             self._device.poll(now, over, idle_if_unknown=self._just_traced)
-            if compiles:
-                compiles.computing(CALL, 0.0)
+            if self._crowding:
+                self._crowding.computes(CALL, 0.0)
         if self._just_traced:
             if self._traces.add(duration, self.clock.totals[CALL] - self._totals_at_begin[CALL]):
                 self._marker("compilation", self._call_ns, duration, batch() if batch else "")

@@ -53,6 +53,7 @@ class Machine:
 def train(machine, cores, hook_ms=0.0, boundary_ms=0.0, compile_ms=0.0, computing=True, epochs=4, steps=20):
     """Returns the steady ledger."""
     machine.recorder.follow_device(cores)
+    machine.recorder.expect(1, steps)
     row = machine.recorder.row("Mine", "on_train_batch_begin", "callbacks")
     for epoch in range(epochs):
         machine.recorder.epoch_begin(epoch)
@@ -114,9 +115,9 @@ def test_collections_of_garbage_compute_and_other_phases_are_left_alone():
     crowding.steps_end()
     assert crowding.lost("gc") == pytest.approx(0.5 / 1.4, abs=0.001)
     assert crowding.lost("input_wait") == 0.0
-    crowding.computing("gap", 0.5)  # beside 1.56 others it was at it for longer than it had one of two cores
+    crowding.computes("gap", 0.5)  # beside 1.56 others it was at it for longer than it had one of two cores
     assert crowding.lost("gap") == pytest.approx(0.5 / 1.4 * 0.5 * (1.5556 + 1) / 2, abs=0.001)
-    crowding.computing("gap", 0.9)
+    crowding.computes("gap", 0.9)
     assert crowding.lost("gap") == pytest.approx(0.5 / 1.4, abs=0.001)
     crowding.steps_end()  # without a begin: a failed step after the end
     assert crowding.lost("gc") == pytest.approx(0.5 / 1.4, abs=0.001)
