@@ -5,9 +5,10 @@
 
 A round is a fit with each candidate, and a plain fit before, between and after. `a step` is the median over rounds of
 the time of a step after the first epoch, over that of the two plain fits around it, less one, with a 95 % bootstrap
-interval; `a fit` is what the whole fit took longer, in milliseconds. The row `nothing` compares plain fits with the
-plain fits around them: that is the noise. The others are Keras' own callback: as it is, writing every batch, and
-profiling ten steps.
+interval. All of them are what they would have been on cores as fast as they ever were, see `benchmarks.cores`; `by the
+clock` is the same without that. `a fit` is what the whole fit took longer, in milliseconds. The row
+`nothing` compares plain fits with the plain fits around them: that is the noise. The others are Keras' own callback: as
+it is, writing every batch, and profiling ten steps.
 
 `--long` makes 100,000 small steps with and without the callback, and shows how memory and the log grow.
 
@@ -15,6 +16,7 @@ KERAS_BACKEND chooses the backend.
 """
 
 import argparse
+import dataclasses
 import itertools
 import json
 import os
@@ -33,6 +35,7 @@ import keras
 import numpy as np
 import psutil
 
+from benchmarks.cores import Cores, watched
 from tb_trainspeed import TrainSpeedCallback
 
 _EPOCHS, _EPOCH_S, _FEATURES = 7, 1.5, 64
@@ -46,13 +49,27 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
     """Notes how long each epoch took."""
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.seconds: list[float] = []
+        self.spans: list[tuple[float, float]] = []
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._begin = time.perf_counter()
+        self._begin = time.time()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.seconds.append(time.perf_counter() - self._begin)
+        self.spans.append((self._begin, time.time()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """A fit that ran: when its epochs after the first began and ended, and how long the whole took; seconds."""
+
+    epochs: list[tuple[float, float]]
+    wall_s: float
+
+    def epoch_s(self, cores: Cores | None = None) -> float:
+        """The median time of an epoch, with `cores` as if these had always been as fast as they ever were."""
+        return statistics.median(
+            (end - begin) / (cores.slowdown(begin, end) if cores else 1) for begin, end in self.epochs
+        )
 
 
 class Trial:
@@ -70,7 +87,7 @@ class Trial:
             )
             self.model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
             self._make(40)
-            self.step_s = self.seconds([])[0]
+            self.step_s = self.fit([]).epoch_s() / self.steps
             if self.step_s >= step_s:
                 break
         self._make(max(10, int(_EPOCH_S / self.step_s)))
@@ -81,11 +98,11 @@ class Trial:
         x = rng.normal(size=(samples, _FEATURES)).astype("float32")
         self.data = batches(x, rng.integers(0, 10, samples), 64)
 
-    def seconds(self, callbacks: list[Any]) -> tuple[float, float]:
-        """Runs a fit; returns the median time of a step after the first epoch, and the time of the whole fit."""
+    def fit(self, callbacks: list[Any]) -> Fit:
+        """Runs a fit."""
         epochs, begin = _Epochs(), time.perf_counter()
         self.model.fit(**self.data, epochs=_EPOCHS, shuffle=False, verbose=0, callbacks=[*callbacks, epochs])
-        return statistics.median(epochs.seconds[1:]) / self.steps, time.perf_counter() - begin
+        return Fit(epochs.spans[1:], time.perf_counter() - begin)
 
 
 def batches(x: Any, y: Any, size: int) -> dict[str, Any]:
@@ -133,53 +150,52 @@ def candidates(folder: str) -> dict[str, Callbacks]:
     return made
 
 
-def compare(trial: Trial, made: dict[str, Callbacks], rounds: int) -> list[dict[str, Any]]:
-    """Runs the rounds; returns a result for every candidate."""
+def compare(trial: Trial, made: dict[str, Callbacks], rounds: int, cores: str) -> list[dict[str, Any]]:
+    """Runs the rounds; returns a result for every candidate. `cores` is where it is written how fast they are."""
     for make in made.values():  # the first fit of each kind compiles
-        trial.seconds(make())
-    ratios: dict[str, list[float]] = {name: [] for name in ("nothing", *made)}
-    extra_s: dict[str, list[float]] = {name: [] for name in ("nothing", *made)}
-    plain = [trial.seconds([])]
+        trial.fit(make())
+    plain = [trial.fit([])]
+    # Each with the plain fits before and after it.
+    seen: dict[str, list[tuple[Fit, Fit, Fit]]] = {"nothing": [], **{name: [] for name in made}}
     for _ in range(rounds):
         for name, make in made.items():
-            with_it = trial.seconds(make())
-            plain.append(trial.seconds([]))
-            _note(name, with_it, plain[-2:], ratios, extra_s)
-    for before, middle, after in zip(plain, plain[1:], plain[2:], strict=False):
-        _note("nothing", middle, [before, after], ratios, extra_s)
-    step_s = statistics.median(step for step, _ in plain)
-    return [
-        {
-            "backend": keras.backend.backend(),
-            "step_s": step_s,
-            "with": name,
-            "overhead": statistics.median(values),
-            "interval": interval(values),
-            "fit_s": statistics.median(extra_s[name]),
-            "fit_interval_s": interval(extra_s[name]),
-        }
-        for name, values in ratios.items()
-    ]
+            with_it = trial.fit(make())
+            plain.append(trial.fit([]))
+            seen[name].append((plain[-2], with_it, plain[-1]))
+    seen["nothing"] = list(zip(plain, plain[1:], plain[2:], strict=False))
+    speeds = Cores(cores)
+    results = []
+    for name, fits in seen.items():
+        steps, by_clock = ([_more(*(fit.epoch_s(known) for fit in each)) for each in fits] for known in (speeds, None))
+        extra_s = [fit.wall_s - statistics.fmean((before.wall_s, after.wall_s)) for before, fit, after in fits]
+        results.append(
+            {
+                "backend": keras.backend.backend(),
+                "step_s": statistics.median(fit.epoch_s(speeds) for fit in plain) / trial.steps,
+                "with": name,
+                "overhead": statistics.median(steps),
+                "interval": interval(steps),
+                "by_clock": statistics.median(by_clock),
+                "by_clock_interval": interval(by_clock),
+                "fit_s": statistics.median(extra_s),
+                "fit_interval_s": interval(extra_s),
+            }
+        )
+    return results
 
 
-def _note(
-    name: str,
-    seen: tuple[float, float],
-    around: Sequence[tuple[float, float]],
-    ratios: dict[str, list[float]],
-    extra_s: dict[str, list[float]],
-) -> None:
-    ratios[name].append(seen[0] / statistics.fmean(step for step, _ in around) - 1)
-    extra_s[name].append(seen[1] - statistics.fmean(fit for _, fit in around))
+def _more(before: float, seen: float, after: float) -> float:
+    return seen / statistics.fmean((before, after)) - 1
 
 
 def row(result: dict[str, Any]) -> str:
     """One row of the table."""
-    low, high = result["interval"]
+    (low, high), (clock_low, clock_high) = result["interval"], result["by_clock_interval"]
     fit_low, fit_high = result["fit_interval_s"]
     return (
         f"| {result['backend']} | {result['step_s'] * 1e3:.1f} ms | {result['with']} | {result['overhead']:+.1%} "
         f"({low:+.1%} to {high:+.1%}) | {result['overhead'] * result['step_s'] * 1e6:+.0f} µs "
+        f"| {result['by_clock']:+.1%} ({clock_low:+.1%} to {clock_high:+.1%}) "
         f"| {result['fit_s'] * 1e3:+.0f} ms ({fit_low * 1e3:+.0f} to {fit_high * 1e3:+.0f}) |"
     )
 
@@ -238,14 +254,18 @@ def main() -> None:
                     flush=True,
                 )
         else:
-            print("| backend | step | with | a step | | a fit |\n|---|---|---|---|---|---|", flush=True)
+            print(
+                "| backend | step | with | a step | | by the clock | a fit |\n|---|---|---|---|---|---|---|", flush=True
+            )
             made = candidates(folder)
             for name in made.keys() - set(arguments.only or made):
                 del made[name]
-            for step_ms in arguments.steps_ms:
-                for result in compare(Trial(step_ms * 1e-3), made, arguments.rounds):
-                    results.append(result)
-                    print(row(result), flush=True)
+            cores = os.path.join(folder, "cores")
+            with watched(cores):
+                for step_ms in arguments.steps_ms:
+                    for result in compare(Trial(step_ms * 1e-3), made, arguments.rounds, cores):
+                        results.append(result)
+                        print(row(result), flush=True)
     if arguments.json:
         with open(arguments.json, "w") as file:
             json.dump(results, file, indent=1)

@@ -18,6 +18,7 @@ from typing import Any
 
 import keras
 
+from benchmarks.cores import Cores, watched
 from benchmarks.zoo import CASES, Case, measure, on_this_backend, run
 from benchmarks.zoo.results import HEAD, markdown, result, row
 from benchmarks.zoo.trainings import fit, mlp, numbers
@@ -33,6 +34,8 @@ class Records:
         self._folder = folder
         self._backend = backend
         os.makedirs(folder, exist_ok=True)
+        #: Where it is written how fast the cores were while the fits ran.
+        self.cores = os.path.join(folder, f"{backend}.cores")
 
     def path(self, chosen: Case, turn: int, which: str) -> str:
         """File of one fit of a case."""
@@ -52,8 +55,9 @@ class Records:
     def entry(self, chosen: Case) -> dict[str, Any]:
         """What a case has shown so far, all its turns."""
         repeats: list[dict[str, Any]] = []
+        cores = Cores(self.cores)
         while slow := self._read(chosen, len(repeats), "slow"):
-            repeats.append(result(chosen, slow, self._read(chosen, len(repeats), "fixed")))
+            repeats.append(result(chosen, slow, self._read(chosen, len(repeats), "fixed"), cores))
         return {
             "name": chosen.name,
             "family": chosen.family,
@@ -89,6 +93,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = arguments.records or stack.enter_context(tempfile.TemporaryDirectory())
         records = Records(folder, keras.backend.backend())
+        stack.enter_context(watched(records.cores))
         print(HEAD, flush=True)
         measure(lambda: fit(mlp(32), *numbers(64 * 10), batch_size=64))  # a process' first fit pays for much else
         for index, case in enumerate(chosen, 1):

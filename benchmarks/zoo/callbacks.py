@@ -53,7 +53,7 @@ class _Counts(keras.callbacks.Callback):  # type: ignore[misc]
     "CB01",
     quick=True,
     on=EVERYWHERE,
-    note="on JAX what is left is a step of half a millisecond, whose host time shrinks as well",
+    note="how far what is left of a step gets faster differs: 1.9 to 2.3 times on torch, 5.3 to 13 on JAX",
 )
 def _table(fixed: bool) -> Fit:
     return fit(mlp(32), *numbers(64 * 60), batch_size=64, epochs=8, callbacks=[_Counts(50 if fixed else 1)])
@@ -129,7 +129,7 @@ class _Predicts(keras.callbacks.Callback):  # type: ignore[misc]
             self.seen = self.model(self.x, training=False)
 
 
-@case("predict_in_callback", "CB02", quick=True)
+@case("predict_in_callback", "CB02", quick=True, note="what is left is a step of 2 ms, which gets faster as well")
 def _predict(fixed: bool) -> Fit:
     x, y = numbers(64 * 40)
     return fit(mlp(32), x, y, batch_size=64, callbacks=[_Predicts(x[:8], fixed)])

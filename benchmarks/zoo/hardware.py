@@ -17,7 +17,12 @@ from benchmarks.zoo.trainings import classifier, fit, mlp, numbers
 _LOOP = "import os, sys\nwhile os.kill(int(sys.argv[1]), 0) is None:\n    for _ in range(10**6):\n        pass"
 
 
-@case("competing_processes", "HW06", on=EVERYWHERE)
+@case(
+    "competing_processes",
+    "HW06",
+    on=EVERYWHERE,
+    note="on torch 3.1 to 8 times on five machines: how long its threads wait for one another is not measured",
+)
 def _competing(fixed: bool) -> Fit:
     """Other processes compute, as many as the machine has cores; they are not started by this one."""
     run = fit(mlp(512, 1024), *numbers(256 * 40, 512), batch_size=256, epochs=6)

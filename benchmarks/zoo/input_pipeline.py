@@ -272,7 +272,7 @@ class _Rows(keras.utils.PyDataset):  # type: ignore[misc]
     "rows_one_by_one",
     "IP19",
     on=EVERYWHERE,
-    note="how much of a batch goes row by row is known from few samples of the stack",
+    note="the host's part of a step and the boundary fell further than foreseen, once nothing held Python's lock",
 )
 def _rows(fixed: bool) -> Fit:
     return fit(mlp(1024), _Rows(*numbers(256 * 15, 1024), at_once=fixed))

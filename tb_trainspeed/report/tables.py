@@ -13,6 +13,8 @@ from tb_trainspeed.whatif import StepModel
 _AUTOTUNE = -1
 # A stage that nobody wrote is shown if it takes more than this share of the slowest one.
 _NEGLIGIBLE = 0.01
+# Fewer buckets of the speed of a core than this are single samples, which differ by what else runs on it.
+_LEAST_BUCKETS = 8
 
 _MEANINGS = {
     "startup": "From the call of fit to the first step: building the model, wrapping the data, the first iterator.",
@@ -232,6 +234,7 @@ def usage(profile: Profile) -> list[dict[str, Any]]:
     }
     charts = [
         _chart("CPU", "cores", machine.machine_cores or machine.cores, resources.usage, cpu),
+        _chart("core speed", "share", 1.0, _core_speed(resources.usage), {"speed": "of its best here"}),
         _chart("memory", "bytes", machine.memory_bytes, resources.usage, memory),
         _chart("disk and network", "bytes_per_s", None, resources.usage, traffic),
     ]
@@ -242,6 +245,15 @@ def usage(profile: Profile) -> list[dict[str, Any]]:
         held = {"memory_bytes": "in use"}
         charts.append(_chart(f"memory of {name}", "bytes", device.memory_bytes, device.usage, held))
     return [chart for chart in charts if chart["lines"]]
+
+
+def _core_speed(used: Usage) -> Usage:
+    """How fast the cores were, by the same small work, as shares of the fastest bucket; of a few nothing is told."""
+    works = used.columns.get("core_work_s", ())
+    known = [work_s for work_s in works if work_s]
+    if len(known) < _LEAST_BUCKETS:
+        return Usage()
+    return Usage(used.bucket_s, {"speed": tuple(min(known) / work_s if work_s else None for work_s in works)})
 
 
 def _chart(title: str, unit: str, limit: float | None, used: Usage, names: Mapping[str, str]) -> dict[str, Any]:

@@ -77,6 +77,25 @@ def test_rates_and_levels(counters):
     assert "throttled" not in columns  # which nobody counts here
 
 
+def test_the_same_work_tells_how_fast_a_core_is(counters, monkeypatch):
+    clock = ResourceClock(0, counters.now_ns)
+    clock.open()
+    spent = iter((0.0, 0.5, 1.0, 1.0001))  # the first time it only warms the caches
+    monkeypatch.setattr(resources.time, "thread_time", lambda: next(spent))
+    counters.run(1.0)
+    clock.sample()
+    assert clock.facts().usage.columns["core_work_s"] == pytest.approx((1e-4,))
+
+
+def test_a_clock_of_coarse_ticks_tells_no_speed(counters, monkeypatch):
+    monkeypatch.setattr(resources.time, "get_clock_info", lambda name: SimpleNamespace(resolution=0.0156))
+    clock = ResourceClock(0, counters.now_ns)
+    clock.open()
+    counters.run(1.0)
+    clock.sample()
+    assert "core_work_s" not in clock.facts().usage.columns
+
+
 def test_a_moment_says_nothing_of_rates(counters):
     clock = ResourceClock(0, counters.now_ns)
     clock.sample()  # not open yet

@@ -181,5 +181,18 @@ def test_what_was_used_over_time_and_of_how_much():
     assert charts[0]["lines"] == [{"name": "this process", "values": [1.0, None, 1.5], "most": 1.5}]
 
 
+def test_the_speed_of_a_core_is_that_of_its_best():
+    works = (2e-4, 1e-4, None, 2e-4, 1e-4, 1e-4, 1e-4, 1e-4, 1e-4)
+    used = Resources(usage=Usage(4.0, {"core_work_s": works}))
+    (chart,) = tables.usage(Profile(resources=used))
+    assert (chart["title"], chart["unit"], chart["limit"], chart["bucket_s"]) == ("core speed", "share", 1.0, 4.0)
+    assert chart["lines"][0]["values"] == [0.5, 1.0, None, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0]
+
+
+def test_of_a_few_samples_no_speed_is_told():
+    used = Resources(usage=Usage(2.0, {"core_work_s": (2e-4, *(1e-4,) * 6)}))
+    assert tables.usage(Profile(resources=used)) == []
+
+
 def test_nothing_sampled_is_no_chart():
     assert tables.usage(Profile()) == []

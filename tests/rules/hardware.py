@@ -75,6 +75,13 @@ HW11 = {
     "environment": dataclasses.replace(ON_CPU, settings={"TF_ENABLE_ONEDNN_OPTS": "0"}),
     "accelerators": (),
 }
+
+
+def working(*works, bucket_s=20.0, cores=(2.0,) * 8):
+    return Resources(usage=Usage(bucket_s, {"core_work_s": works, "process_cores": cores}))
+
+
+HW13 = {"environment": ON_CPU, "accelerators": (), "resources": working(1e-4, *(1.4e-4,) * 7)}
 HW12 = {
     "environment": ON_CPU,
     "accelerators": (),
@@ -113,6 +120,7 @@ FIRES = [
     fires(accelerator.batch_headroom, HW10),
     fires(host.no_vector_library, HW11),
     fires(accelerator.compute_bound_on_cpu, HW12),
+    fires(host.cores_slowed, HW13),
 ]
 
 SILENT = [
@@ -173,4 +181,21 @@ SILENT = [
         "unknown layer",
         layers=(LARGE, dataclasses.replace(LARGE, forward_flops=None)),
     ),
+    silent(host.cores_slowed, HW13, Passed, "nearly as fast", resources=working(1e-4, *(1.15e-4,) * 7)),
+    silent(
+        host.cores_slowed,
+        HW13,
+        Passed,
+        "trap: fast while it hardly computed",
+        resources=working(1e-4, *(1.4e-4,) * 7, cores=(1.5, *(2.0,) * 7)),
+    ),
+    silent(
+        host.cores_slowed,
+        HW13,
+        NotApplicable,
+        "trap: short, of which one sample says little",
+        resources=working(1e-4, *(1.4e-4,) * 7, bucket_s=19.0),
+    ),
+    silent(host.cores_slowed, HW13, NotApplicable, "nobody looked", resources=Resources()),
+    silent(host.cores_slowed, HW13, NotApplicable, "GPU", accelerators=("GPU",)),
 ]

@@ -18,6 +18,7 @@ UPDATE = {"trainable_parameters": 16_100_000, "optimizer_s": 0.06, "computing_s"
 
 # The code that is proposed has to run with the version that is installed.
 OP01 = {
+    "backend": "tensorflow",
     **UPDATE,
     "model": WITH_TABLE,
     "optimizer": "Adam",

@@ -12,7 +12,7 @@ import pytest
 from tests.rules.test_rules import FIRES
 
 # Lines for a shell, and settings of it.
-_SHELL = ("pip ", "export ", "nvidia-smi ", "torchrun ", "top ", "TF_")
+_SHELL = ("pip ", "export ", "nvidia-smi ", "torchrun ", "top ", "TF_", "powerprofilesctl ")
 _MODULES = {"keras": "keras", "np": "numpy", "os": "os", "tf": "tensorflow", "jax": "jax", "gc": "gc"}
 # What `...` stands for in a call, by what is called; the model has arguments of its own.
 _ELSE = {

@@ -110,7 +110,7 @@ def tensorboard_heavy(
     if not dear:
         return Passed(f"its options are the default; it takes {words.share(share)} of training")
     given = ", ".join(f"{name}={value}" for name, value in dear.items())
-    saved = Range(0.6, 0.85, 0.95)
+    saved = Range(0.6, 0.81, 0.95)
     return Found(
         title="The TensorBoard callback writes more than curves",
         message=f"With `{given}` it takes {words.share(share)} of training: {words.seconds(per_epoch)} an epoch and "

@@ -77,8 +77,8 @@ def loss_not_finite(curves: tuple[Curve, ...], callbacks: tuple[CallbackFacts, .
 
     When this is wrong: a loss of your own is infinite for a batch now and then, and the weights are not.
 
-    Sources: Keras, TerminateOnNaN. The prediction takes the epochs since away, and most of the one in which it happens:
-    three fits with a learning rate far too high ended in their first steps.
+    Sources: Keras, TerminateOnNaN. The prediction takes the epochs since away, and half of the one in which it happens:
+    most of the first, as fits with a learning rate far too high ended in their first steps.
     """
     loss = _loss(curves, "loss")
     if loss is None:
@@ -98,7 +98,9 @@ def loss_not_finite(curves: tuple[Curve, ...], callbacks: tuple[CallbackFacts, .
         evidence={"first in epoch": str(loss.not_finite_epoch + 1), "epochs since": str(wasted)},
         remedy="End the fit there, and lower the learning rate.",
         code="+ callbacks=[keras.callbacks.TerminateOnNaN()]",
-        change=Change(removes={"epochs": Range(wasted, wasted + 0.7, wasted + 1.0)}),
+        change=Change(
+            removes={"epochs": Range(wasted, wasted + (0.5 if loss.not_finite_epoch else 0.85), wasted + 1.0)}
+        ),
         changes_results="training",
     )
 

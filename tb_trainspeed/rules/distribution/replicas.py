@@ -15,7 +15,7 @@ _APART = 0.3
 # pairs on two cores gave 0.04 s between two instead of 0.6, and 0.02 instead of 0.7; of a step, 0.3 of what the device
 # computes and 0.43 of the host's part.
 _ONE_REPLICA = {
-    "device_s": Range(1.0, 0.35, 0.2), "dispatch_s": Range(1.0, 0.55, 0.4), "restart_s": Range(1.0, 0.1, 0.02),
+    "device_s": Range(1.0, 0.28, 0.15), "dispatch_s": Range(1.0, 0.55, 0.4), "restart_s": Range(1.0, 0.1, 0.02),
 }  # fmt: skip
 _FILES_PER_WORKER = 10
 _ACCUMULATED = 4

@@ -1,6 +1,8 @@
 """The host: its cores, quotas and threads, its memory, and what else it does."""
 
-from tb_trainspeed.profile import Environment, Resources
+import statistics
+
+from tb_trainspeed.profile import Environment, Resources, Usage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import mean
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
@@ -18,6 +20,16 @@ _THREADS = {
         "tf.config.threading.set_intra_op_parallelism_threads",
     ),
     "torch": ("torch.set_num_threads", "torch.set_num_threads"),
+}
+
+# Single samples differ by what else runs on the core. The mean of twenty is off by a few percent, so that by chance
+# alone the fastest of eight stretches is not so much faster than all.
+_STRETCHES, _LEAST_STRETCH_S, _SLOWED_FROM = 8, 20.0, 1.15
+_SAME_LOAD = 0.8
+_FASTER = {
+    "Linux": "+ powerprofilesctl set performance   # on a laptop",
+    "macOS": "+ sudo pmset -a lowpowermode 0",
+    "Windows": "+ powercfg /setactive SCHEME_MIN",
 }
 
 
@@ -69,7 +81,7 @@ def threads_misconfigured(
     elif threads >= _OVERSUBSCRIBED * cores:
         title = "There are far more threads than cores"
         why = f"`{setting}` is {threads}, for {cores:g} cores"
-        change = Range(1.0, 0.7, 0.5)
+        change = Range(1.0, 0.6, 0.5)
     else:
         return Passed("the threads suit the cores")
     return Found(
@@ -90,14 +102,14 @@ def threads_misconfigured(
     )
 
 
-# What is left on torch of a step that others no longer hold up: measured on two cores, 0.09 to 0.14.
-_SPINNING = Range(0.6, 0.13, 0.08)
+# What is left on torch of a step that others no longer hold up: measured on five machines of two cores, 0.09 to 0.24.
+_SPINNING = Range(0.6, 0.17, 0.08)
 # What of a step the cores that others used would not have shortened: of four fits on two cores 0 to 0.2.
 _WAITED_TOO = 0.1
 
 
 # What arithmetic should take says nothing about a step that others hold up.
-@rule("HW06", "competing-processes", silences=("FW14",))
+@rule("HW06", "competing-processes", silences=("FW14", "HW13"))
 def competing_processes(
     backend: str,
     resources: Resources,
@@ -237,4 +249,66 @@ def no_vector_library(
     )
 
 
-RULES = (threads_misconfigured, competing_processes, memory_pressure, no_vector_library)
+@rule("HW13", "cores-slowed")
+def cores_slowed(environment: Environment, resources: Resources, accelerators: tuple[str, ...]) -> Outcome:
+    """The processor is slower than it was in the best stretch of this very fit.
+
+    What it means: about once a second the same small work runs on one core, and its CPU time tells how fast that core
+    is. Over the fit it took longer than in its fastest eighth, in which the training used the cores as much.
+
+    Why it is slow: a processor that gets hot, or runs on a battery, lowers its clock. In a cloud, a virtual core is
+    often one of two threads of a physical one, and the other belongs to somebody else.
+
+    What to change: on a laptop mains power, the profile for performance, and air; in a cloud a machine whose cores are
+    not shared. Before you compare two trainings, see that both ran at the same speed.
+
+    When this is wrong: what else the fit does differs from one eighth to another, as when it validates for minutes: a
+    processor is slower when all its cores compute than when one does. So this is only a hint.
+
+    Sources: https://docs.kernel.org/admin-guide/pm/intel_pstate.html,
+    https://docs.kernel.org/admin-guide/hw-vuln/core-scheduling.html (threads that share a core). Measured on a shared
+    machine of two cores: the same work took 1.0 or 1.45 times as long, for seconds, while the time that the kernel
+    calls stolen was nearly 0. The prediction gives the whole fit the speed of its fastest eighth, at best.
+    """
+    if accelerators:
+        return NotApplicable("the accelerator computes")
+    stretches = _stretches(resources.usage)
+    if stretches is None:
+        return NotApplicable("the fit is too short to tell how fast its cores were")
+    usual = statistics.median(load for _, load in stretches)
+    fastest = min(work_s for work_s, load in stretches if load >= _SAME_LOAD * usual)
+    slowdown = statistics.mean(work_s for work_s, _ in stretches) / fastest
+    if slowdown < _SLOWED_FROM:
+        return Passed(f"the same work took {slowdown:.2f} times as long as in the fastest eighth of the fit")
+    left = Range(1.0, 1 / slowdown, 1 / slowdown)
+    system = next((name for name in _FASTER if environment.platform.startswith(name)), "Linux")
+    return Found(
+        title="The processor is slowed down",
+        message=f"The same work takes {slowdown:.1f} times as long as in the fastest eighth of this fit: heat, saving "
+        "power, or somebody else on the same cores.",
+        phase="compute",
+        evidence={
+            "the same work": f"{words.seconds(fastest * slowdown)} of a core, {words.seconds(fastest)} at best",
+            "slowest eighth": f"{max(work_s for work_s, _ in stretches) / fastest:.1f} times as long",
+        },
+        remedy="On a laptop: mains power, and the profile for performance. In a cloud: cores that are not shared.",
+        code=_FASTER[system],
+        change=Change(factors=dict.fromkeys(("device_s", "dispatch_s", "supply_s"), left)),
+        confidence="hint",
+    )
+
+
+def _stretches(usage: Usage) -> list[tuple[float, float]] | None:
+    """Eighths of a fit: the mean time of the same work, seconds, and the cores in use; `None` if it was too short."""
+    columns = (usage.columns.get(name, ()) for name in ("core_work_s", "process_cores"))
+    buckets = [(work_s, load) for work_s, load in zip(*columns, strict=False) if work_s and load is not None]
+    each = len(buckets) // _STRETCHES
+    if each * usage.bucket_s < _LEAST_STRETCH_S:
+        return None
+    # The remainder is of the beginning, where much is done once.
+    first = len(buckets) - each * _STRETCHES
+    parts = (buckets[at : at + each] for at in range(first, len(buckets), each))
+    return [(statistics.mean(work for work, _ in part), statistics.mean(load for _, load in part)) for part in parts]
+
+
+RULES = (threads_misconfigured, competing_processes, memory_pressure, no_vector_library, cores_slowed)

@@ -33,8 +33,8 @@ _HELD_FROM = 0.25
 # that on, it is its own work.
 _GENERATED_ELEMENT_S, _HAND_OVER_S = 1e-3, Range(60e-6, 400e-6, 600e-6)
 # What cutting a row out and putting it into its batch costs, which stays where only the function is called on batches.
-# Measured on one machine of two cores: 4 microseconds.
-_CUT_S, _LEAST_CUT_S = 4e-6, 2e-6
+# Measured on five machines of two cores: 2 to 4 microseconds.
+_CUT_S, _LEAST_CUT_S = 3e-6, 2e-6
 # A whole batch is handed over, or mapped, as well: 3 to 8 % of what its elements took (measured).
 _WHOLE = Range(0.12, 0.06, 0.03)
 _PARSED_ELEMENT_S = 2e-3
@@ -118,8 +118,8 @@ def py_function_in_map(stages: tuple[Stage, ...], held_up_share: float, wait_s: 
     When this is wrong: the Python function takes a negligible part of the pipeline.
 
     Sources: https://www.tensorflow.org/guide/data_performance. Measured on two cores: 12.7 times faster with TensorFlow
-    operations, 1.9 times with parallel calls alone, which are the ends of the predicted range; in between, operations
-    left 12 to 19 % of the CPU time of a batch.
+    operations, 1.9 times with parallel calls alone, which are the ends of the predicted range; 12 % of the CPU time
+    of a batch are expected to be left.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
@@ -144,7 +144,7 @@ def py_function_in_map(stages: tuple[Stage, ...], held_up_share: float, wait_s: 
         remedy=f"Write `{name}` in TensorFlow operations, which run in parallel and without the GIL.",
         code=f"- dataset.map(lambda x: tf.py_function({name}, [x], Tout))\n"
         f"+ dataset.map({name}_in_tf_ops, num_parallel_calls=tf.data.AUTOTUNE)",
-        change=faster_source(Range(1 / 1.9, 0.15, 1 / 12.7)),
+        change=faster_source(Range(1 / 1.9, 0.12, 1 / 12.7)),
         changes_results="rounding",
     )
 
@@ -217,7 +217,7 @@ def map_before_batch(stages: tuple[Stage, ...], held_up_share: float, wait_s: fl
     Sources: https://www.tensorflow.org/guide/data_performance (vectorizing mapping). Measured on two cores: 6 to 8
     times faster, with 6 to 12 % of the CPU time of a batch left, and for rows of 100 numbers and one dear operation
     1.9 times, with 30 %. At worst the prediction takes 5 microseconds of every element away, and 2 of every operation
-    on it; it expects that what stays is 4 microseconds an element, and going through the batch in memory.
+    on it; it expects that what stays is 3 microseconds an element, and going through the batch in memory.
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")

@@ -61,7 +61,7 @@ def augmentation_in_model(
     else:
         remedy, left = (
             "Choose cheaper augmentation: flips and crops cost a fraction of rotations and zooms.",
-            Range(0.0, own_s * 0.5, own_s),
+            Range(0.0, own_s * 0.62, own_s),
         )
         code = f"- {found[0].kind}(...)\n+ keras.layers.RandomFlip()"
     return Found(

@@ -146,7 +146,7 @@ def gil_bound_workers(
         f"+ train = {data_kind}(..., workers={count}, use_multiprocessing=True)",
         change=Change(
             factors={"restart_s": Range(*(1 + start / max(1e-3, restart_s) for start in _ends(_START_S)))},
-            sets={"supply_s": supply, "device_s": Range(3 * trains_s, 1.5 * trains_s, trains_s)},
+            sets={"supply_s": supply, "device_s": Range(3 * trains_s, 2 * trains_s, trains_s)},
         ),
         confidence="likely",
     )
@@ -211,8 +211,8 @@ def multiprocessing_copies(
         code=f"- train = {data_kind}(..., workers={workers}, use_multiprocessing=True)\n"
         f"+ train = {data_kind}(..., workers={workers})",
         change=Change(
-            # On torch the processes also take the cores from the step: 0.1 and 0.2 of it was left on two cores.
-            factors={"supply_s": Range(0.8, 0.3, 0.1), **({"device_s": Range(0.8, 0.25, 0.1)} if alone else {})},
+            # On torch the processes also take the cores from the step: 0.1 to 0.3 of it was left on two cores.
+            factors={"supply_s": Range(0.8, 0.3, 0.1), **({"device_s": Range(0.8, 0.3, 0.1)} if alone else {})},
             removes={
                 "restart_s": Range(_START_S.high, _START_S.expected, _START_S.low),
                 **({"device_s": Range(copy_s / 2, copy_s, copy_s * 2)} if alone else {}),

@@ -170,7 +170,7 @@ def dropout_rng(
         code="\n".join(
             f'- keras.layers.{layer.kind}({layer.options.get("rate", "...")}, name="{layer.name}")' for layer in found
         ),
-        change=less(own_s, 0.3, 0.9, 1.1),
+        change=less(own_s, 0.3, 0.95, 1.1),
         confidence="hint",
         changes_results="training",
     )
