@@ -132,7 +132,7 @@ def markdown(cases: Sequence[Mapping[str, Any]]) -> str:
         "",
         "The constants of the step-time model, and what many rules say that their remedies leave, were set from",
         "runs of these same cases on four other machines of two cores; the remedies of twenty rules from those and the",
-        "first turn of this page, in the same direction on all of them. With the constants of before, the runs of this",
+        "first turn of this page, where most of them agreed. With the constants of before, the runs of this",
         "page give an error of 11 % in the median (TensorFlow 11 %, JAX 8 %, torch 12 %, unseen 14 %). How wide the",
         "ranges are was set from all but the unseen ones of this page.",
         "",
