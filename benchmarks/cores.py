@@ -6,7 +6,6 @@ seconds, and nothing in `/proc` tells.
 
 import bisect
 import contextlib
-import hashlib
 import os
 import statistics
 import subprocess
@@ -14,14 +13,15 @@ import sys
 import time
 from collections.abc import Iterator
 
+from tb_trainspeed.probes.resources import core_work_s
+
 _INTERVAL_S = 0.1
-_WORK = bytes(80 << 10)  # a tenth of a millisecond; small enough for the core's own caches
 
 
 @contextlib.contextmanager
 def watched(path: str) -> Iterator[None]:
     """Appends to a file how long the same work takes, as long as this lasts."""
-    watcher = subprocess.Popen([sys.executable, __file__, path])
+    watcher = subprocess.Popen([sys.executable, "-m", __name__, path])
     try:
         yield
     finally:
@@ -51,12 +51,6 @@ class Cores:
         return statistics.mean(took) / self._least_s if took else 1.0
 
 
-def _once_s() -> float:
-    begin = time.thread_time()
-    hashlib.blake2b(_WORK).digest()
-    return time.thread_time() - begin
-
-
 def main(path: str) -> None:
     """Writes until it is stopped. CPU time, so that waiting for a core that is busy does not count."""
     cores = sorted(os.sched_getaffinity(0))
@@ -64,8 +58,8 @@ def main(path: str) -> None:
         while True:
             for core in cores:
                 os.sched_setaffinity(0, {core})
-                _once_s()  # what others left in the caches is not the core's speed
-                file.write(f"{time.time():.3f} {_once_s():.7f}\n")
+                core_work_s()  # what others left in the caches is not the core's speed
+                file.write(f"{time.time():.3f} {core_work_s():.7f}\n")
             time.sleep(_INTERVAL_S)
 
 

@@ -5,10 +5,10 @@
 
 A round is a fit with each candidate, and a plain fit before, between and after. `a step` is the median over rounds of
 the time of a step after the first epoch, over that of the two plain fits around it, less one, with a 95 % bootstrap
-interval. All of them are what they would have been on cores as fast as they ever were, see `benchmarks.cores`; `by the
-clock` is the same without that. `a fit` is what the whole fit took longer, in milliseconds. The row
-`nothing` compares plain fits with the plain fits around them: that is the noise. The others are Keras' own callback: as
-it is, writing every batch, and profiling ten steps.
+interval; `on equal cores` is the same, had the cores always been as fast as they ever were, see `benchmarks.cores`.
+`a fit` is what the whole fit took longer, in milliseconds. The row `nothing` compares plain fits with the plain fits
+around them: that is the noise. The others are Keras' own callback: as it is, writing every batch, and profiling ten
+steps.
 
 `--long` makes 100,000 small steps with and without the callback, and shows how memory and the log grow.
 
@@ -166,17 +166,17 @@ def compare(trial: Trial, made: dict[str, Callbacks], rounds: int, cores: str) -
     speeds = Cores(cores)
     results = []
     for name, fits in seen.items():
-        steps, by_clock = ([_more(*(fit.epoch_s(known) for fit in each)) for each in fits] for known in (speeds, None))
+        steps, equal = ([_more(*(fit.epoch_s(known) for fit in each)) for each in fits] for known in (None, speeds))
         extra_s = [fit.wall_s - statistics.fmean((before.wall_s, after.wall_s)) for before, fit, after in fits]
         results.append(
             {
                 "backend": keras.backend.backend(),
-                "step_s": statistics.median(fit.epoch_s(speeds) for fit in plain) / trial.steps,
+                "step_s": statistics.median(fit.epoch_s() for fit in plain) / trial.steps,
                 "with": name,
                 "overhead": statistics.median(steps),
                 "interval": interval(steps),
-                "by_clock": statistics.median(by_clock),
-                "by_clock_interval": interval(by_clock),
+                "on_equal_cores": statistics.median(equal),
+                "on_equal_cores_interval": interval(equal),
                 "fit_s": statistics.median(extra_s),
                 "fit_interval_s": interval(extra_s),
             }
@@ -190,12 +190,12 @@ def _more(before: float, seen: float, after: float) -> float:
 
 def row(result: dict[str, Any]) -> str:
     """One row of the table."""
-    (low, high), (clock_low, clock_high) = result["interval"], result["by_clock_interval"]
+    (low, high), (equal_low, equal_high) = result["interval"], result["on_equal_cores_interval"]
     fit_low, fit_high = result["fit_interval_s"]
     return (
         f"| {result['backend']} | {result['step_s'] * 1e3:.1f} ms | {result['with']} | {result['overhead']:+.1%} "
         f"({low:+.1%} to {high:+.1%}) | {result['overhead'] * result['step_s'] * 1e6:+.0f} µs "
-        f"| {result['by_clock']:+.1%} ({clock_low:+.1%} to {clock_high:+.1%}) "
+        f"| {result['on_equal_cores']:+.1%} ({equal_low:+.1%} to {equal_high:+.1%}) "
         f"| {result['fit_s'] * 1e3:+.0f} ms ({fit_low * 1e3:+.0f} to {fit_high * 1e3:+.0f}) |"
     )
 
@@ -255,7 +255,8 @@ def main() -> None:
                 )
         else:
             print(
-                "| backend | step | with | a step | | by the clock | a fit |\n|---|---|---|---|---|---|---|", flush=True
+                "| backend | step | with | a step | | on equal cores | a fit |\n|---|---|---|---|---|---|---|",
+                flush=True,
             )
             made = candidates(folder)
             for name in made.keys() - set(arguments.only or made):

@@ -97,8 +97,8 @@ class ResourceClock:
         with contextlib.suppress(OSError, RuntimeError):  # there is no swap, or nobody tells
             levels["swap_bytes"] = float(psutil.swap_memory().used)
         if time.get_clock_info("thread_time").resolution <= _FINEST_CLOCK_S:
-            _work_s()  # what others left in the caches is not the speed of the core
-            levels["core_work_s"] = _work_s()
+            core_work_s()  # what others left in the caches is not the speed of the core
+            levels["core_work_s"] = core_work_s()
         return levels
 
     def _counters(self) -> dict[str, float]:
@@ -143,7 +143,7 @@ class ResourceClock:
         return total
 
 
-def _work_s() -> float:
+def core_work_s() -> float:
     """CPU time of the same small work: a core that heat or a neighbour slows down takes longer, one in use does not."""
     begin = time.thread_time()
     hashlib.blake2b(_WORK).digest()
