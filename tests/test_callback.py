@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import itertools
 import logging
 import os
 import pathlib
@@ -19,8 +20,9 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tb_trainspeed import TrainSpeedCallback
-from tb_trainspeed.session import FitSession, threads
-from tb_trainspeed.summary import read_log
+from tb_trainspeed.profile import Profile
+from tb_trainspeed.session import FitSession, guard, records, threads
+from tb_trainspeed.summary import EventFile, read_log
 
 ROOT = pathlib.Path(__file__).parents[1]
 BACKEND = keras.backend.backend()
@@ -577,6 +579,45 @@ def test_beside_the_users_own_tensorboard_callback(tmp_path):
     assert [(entry.run, entry.profile.status) for entry in fits] == [(".", "finished")] * 2
     theirs = EventAccumulator(str(tmp_path / "train")).Reload()
     assert "epoch_loss" in theirs.Tags()["tensors"]
+
+
+def test_records_come_ever_more_seldom():
+    assert [records.seldom_s(elapsed_s, "logs") for elapsed_s in (1, 300, 3600)] == [10, 10, 120]
+    assert [records.seldom_s(elapsed_s, "gs://bucket") for elapsed_s in (1, 300, 3600)] == [60, 60, 120]
+    count, at_s = 0, 0.0
+    while at_s < 86_400:
+        count, at_s = count + 1, at_s + records.seldom_s(at_s, "logs")
+    assert count < 220
+
+
+def test_a_record_that_cannot_be_written_loses_none_that_follows(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(records, "_FIRST_S", 0.001)
+    written, original, done = [], EventFile.write, threading.Event()
+
+    def write(self, *arguments):
+        written.append(arguments)
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        original(self, *arguments)
+        if len(written) == 4:
+            done.set()
+
+    monkeypatch.setattr(EventFile, "write", write)
+    guarded = guard.Guard(lambda error: None)
+    running = threads.Threads(guarded)
+    times = itertools.count(1)
+    running.spawn(
+        "trainspeed-writer",
+        lambda: records.write_records(
+            str(tmp_path), "some-fit", lambda: Profile(fit_id="some-fit", updated_at_s=next(times)), running
+        ),
+    )
+    assert done.wait(20)
+    running.end(None)
+    (entry,) = read_log(tmp_path).fits
+    assert entry.profile.updated_at_s == len(written) > 2
+    assert "No space left" in guarded.not_measured["a record"]
+    assert len(caplog.records) == 1
 
 
 def test_a_session_stops_once(fit, callback, monkeypatch):

@@ -10,9 +10,10 @@ from tb_trainspeed.recorder.deep import DeepSamples, Sample
 from tb_trainspeed.recorder.device import DeviceQueue, DeviceWatch, Done
 from tb_trainspeed.recorder.fit import FitRecorder
 from tb_trainspeed.recorder.hooks import HookRow
+from tb_trainspeed.recorder.own_cost import OwnCost
 from tb_trainspeed.recorder.sketch import Sketch
 
 __all__ = [
-    "Budget", "DeepSamples", "DeviceQueue", "DeviceWatch", "Done", "FitRecorder", "HookRow", "PhaseClock", "Sample",
-    "Sketch",
+    "Budget", "DeepSamples", "DeviceQueue", "DeviceWatch", "Done", "FitRecorder", "HookRow", "OwnCost", "PhaseClock",
+    "Sample", "Sketch",
 ]  # fmt: skip

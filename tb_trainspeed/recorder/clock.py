@@ -23,7 +23,6 @@ class PhaseClock:
         self._stack: list[Hashable] = [base]
         self.start_ns = self._last = now() if start_ns is None else start_ns
         self.totals: collections.defaultdict[Hashable, int] = collections.defaultdict(int)
-        self.transitions = 0
         self._changes = 0
         self._history: collections.deque[tuple[int, int, Hashable]] | None = None
 
@@ -53,7 +52,6 @@ class PhaseClock:
         """Charges to `slot` until `pop`; returns the time, ns."""
         now = self.tick(at_ns)
         self._stack.append(slot)
-        self.transitions += 1
         return now
 
     def pop(self, at_ns: int | None = None) -> int:
@@ -67,7 +65,6 @@ class PhaseClock:
         """Makes `slot` the one that is charged while nothing is pushed; returns the time, ns."""
         now = self.tick(at_ns)
         self._stack[0] = slot
-        self.transitions += 1
         return now
 
     def move(self, source: Hashable, target: Hashable, amount_ns: int) -> None:

@@ -11,6 +11,8 @@ class EpochTimes:
     def __init__(self) -> None:
         #: Epochs whose steps are over.
         self.count = 0
+        #: How often one was over, for the next to begin.
+        self._begun = 0
         self._first: Mark | None = None
         self._last: Mark | None = None
         self._spent = {"epoch_restart": Sketch(), "gc": Sketch()}
@@ -28,8 +30,15 @@ class EpochTimes:
                 sketch.add(mark.totals.get(slot, 0) - self._last.totals.get(slot, 0))
             self._release.add(self._released_ns)
         self._released_ns = 0
+        self._begun += 1
         self._first = self._first or mark
         self._last = mark
+
+    def finish(self, mark: Mark) -> None:
+        """The fit ends with this mark. An epoch that was broken off is no steady one, unless there is no other."""
+        whole = self.count > self._begun
+        if self._first and (whole or self._last is self._first):
+            self.over(mark)
 
     def released(self, duration_ns: int) -> None:
         """The iterator of an epoch was let go, which took this long."""

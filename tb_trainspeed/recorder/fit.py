@@ -25,7 +25,6 @@ class FitRecorder(StepRecorder):
         super().__init__(start_ns, **clocks)
         self.hooks = HookTable()
         self.active_row: HookRow | None = None
-        self.transition_cost_ns = 0.0
         #: Phases that deep samples of this fit do not tell apart.
         self.untold: frozenset[str] = frozenset()
         self.finished_ns: int | None = None
@@ -83,8 +82,7 @@ class FitRecorder(StepRecorder):
             self.finished_ns = self.clock.read()[0]  # also if what follows fails
             self._leave_steps("epoch_restart")
             mark = self._mark(self.clock.switch("epoch_restart"))
-            if self._epochs.are_steady:
-                self._epochs.over(mark)
+            self._epochs.finish(mark)
             self._buckets.close(mark)
             self.finished_ns = mark.at_ns
 
@@ -145,7 +143,7 @@ class FitRecorder(StepRecorder):
         scale = Scale(
             self.clock.start_ns,
             self._times.call_ns(),
-            self.transition_cost_ns * self.clock.transitions / max(1, self._steps),
+            self.own_cost.step_ns / per_call,
             totals.get("input_wait", 0) / later_waits if later_waits > 0 else first_waits / max(1, mark.first_steps),
             wait_known,
             device_known,

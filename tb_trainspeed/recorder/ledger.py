@@ -28,6 +28,19 @@ class Mark:
     slowest_ns: int
     totals: Mapping[Hashable, int]
 
+    def since(self, begin: "Mark") -> "Mark":
+        """What happened since `begin`, as if everything had begun there; the slowest step is that of this mark."""
+        return Mark(
+            self.at_ns - begin.at_ns,
+            self.steps - begin.steps,
+            self.first_steps - begin.first_steps,
+            self.waits - begin.waits,
+            self.traced_calls - begin.traced_calls,
+            self.traced_ns - begin.traced_ns,
+            self.slowest_ns,
+            {slot: total - begin.totals.get(slot, 0) for slot, total in self.totals.items()},
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
@@ -59,13 +72,13 @@ def shares_of(breakdown: Breakdown, device_known: bool) -> dict[str, float] | No
     return {phase: value / total for phase, value in shares.items()} if total > 0 else None
 
 
-def phases_until(mark: Mark, scale: Scale) -> dict[str, float | None]:
-    """Exclusive phases up to `mark`, seconds; a phase that nothing here can tell apart is `None`."""
+def phases_of(happened: Mark, scale: Scale) -> dict[str, float | None]:
+    """Exclusive phases of what happened, seconds; a phase that nothing here can tell apart is `None`."""
     phases: dict[str, float] = dict.fromkeys(PHASES, 0.0)
     # What the device does, or all that happens inside the train function where the two are the same; and the rest.
     inside_slot = DEVICE if scale.device_known else CALL
     inside = host = 0.0
-    for slot, total in mark.totals.items():
+    for slot, total in happened.totals.items():
         if isinstance(slot, HookRow):
             phases[slot.phase] += total
         elif slot in phases:
@@ -75,17 +88,17 @@ def phases_until(mark: Mark, scale: Scale) -> dict[str, float | None]:
         elif slot in _STEP_SLOTS:
             host += total
     # The first wait of an epoch is a wait like any other plus the restart of the pipeline.
-    first_wait = mark.totals.get(FIRST_WAIT, 0)
-    ordinary = min(first_wait, scale.wait_ns * mark.first_steps)
+    first_wait = happened.totals.get(FIRST_WAIT, 0)
+    ordinary = min(first_wait, scale.wait_ns * happened.first_steps)
     phases["input_wait"] += ordinary
     phases["epoch_restart"] += first_wait - ordinary
     # A call that traced is an ordinary call plus the compilation.
-    phases["compilation"] += (compiling := max(0.0, mark.traced_ns - mark.traced_calls * scale.call_ns))
+    phases["compilation"] += (compiling := max(0.0, happened.traced_ns - happened.traced_calls * scale.call_ns))
     if scale.device_known:
         host -= compiling
     else:
         inside -= compiling
-    phases["trainspeed"] += (own := min(scale.own_ns * mark.steps, inside + host))
+    phases["trainspeed"] += (own := min(scale.own_ns * happened.steps, inside + host))
     host, inside = host - min(own, host), inside - max(0.0, own - host)
     known = {"input_wait"} if scale.wait_known else set()
     if scale.shares or scale.device_known:
@@ -104,9 +117,8 @@ def phases_until(mark: Mark, scale: Scale) -> dict[str, float | None]:
 
 def ledger_between(begin: Mark | None, end: Mark, epochs: int, scale: Scale) -> Ledger:
     """What happened from `begin`, or from the start of the fit, to `end`."""
-    phases = phases_until(end, scale)
-    if begin:
-        before = phases_until(begin, scale)
-        phases = {name: None if value is None else value - (before[name] or 0.0) for name, value in phases.items()}
-    begin_ns, steps = (begin.at_ns, begin.steps) if begin else (scale.start_ns, 0)
-    return Ledger((end.at_ns - begin_ns) * 1e-9, end.steps - steps, epochs, phases)
+    # The difference first: what is reckoned from it (which wait is ordinary, what a traced call is more than another)
+    # is of this part of the fit, and no difference of two things that were reckoned.
+    happened = end.since(begin) if begin else end
+    begin_ns = begin.at_ns if begin else scale.start_ns
+    return Ledger((end.at_ns - begin_ns) * 1e-9, happened.steps, epochs, phases_of(happened, scale))

@@ -11,6 +11,7 @@ from tb_trainspeed.recorder.epochs import EpochTimes
 from tb_trainspeed.recorder.later import Later
 from tb_trainspeed.recorder.ledger import CALL, DEVICE, FETCH, FIRST_WAIT, GAP, Mark
 from tb_trainspeed.recorder.markers import Markers
+from tb_trainspeed.recorder.own_cost import OwnCost
 from tb_trainspeed.recorder.steps import StepTimes
 from tb_trainspeed.recorder.timeline import Buckets
 from tb_trainspeed.recorder.traces import Traces
@@ -41,6 +42,7 @@ class StepRecorder:
     ):
         self.clock = PhaseClock("startup", now, start_ns)
         self.later = Later(self.clock)
+        self.own_cost = OwnCost(self.clock)
         #: Whether what is told of usual steps may be added up later.
         self.may_wait = False
         self._cpu_now, self._thread_now = cpu_now, thread_now
@@ -285,6 +287,7 @@ class StepRecorder:
             traced, batch = _never, None
         later.tell(self._end_call, now, traced, batch, dispatch_ns, over, running)
         later.step_told(usual)
+        self.own_cost.step_over()
         if self.may_wait and not later.steps:
             self._allow_waiting(now)
 

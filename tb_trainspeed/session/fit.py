@@ -12,14 +12,13 @@ from typing import Any
 from tb_trainspeed.probes import fit_loop, gc_pauses, resources, source
 from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
 from tb_trainspeed.profile import Cost, Profile
-from tb_trainspeed.recorder import Budget, DeepSamples, FitRecorder, PhaseClock
+from tb_trainspeed.recorder import Budget, DeepSamples, FitRecorder
 from tb_trainspeed.session import guard
 from tb_trainspeed.session.facts import FitFacts
 from tb_trainspeed.session.records import write_records
 from tb_trainspeed.session.threads import Threads
 
 BACKENDS = ("tensorflow", "jax", "torch")
-_CALIBRATION_ROUNDS = 200
 _fits_of_process = itertools.count(1)
 _PARTS = "the parts of a step"
 
@@ -88,12 +87,11 @@ class FitSession:
             ended("interrupted")
 
         recorder, model, attempt = self.recorder, self._model, self._guard.attempt
-        self._guard.put_around(recorder, guard.RECORDER)
+        self._guard.put_around(recorder, guard.RECORDER, recorder.own_cost)
         self._guard.put_around(recorder.clock, guard.CLOCK)
         recorder.clock.push("trainspeed")
         attempt("callbacks", self._find_loop)
         loop = self._facts.loop
-        recorder.transition_cost_ns = _transition_cost_ns()
         if loop:
             batches = getattr(loop.epoch_iterator, "num_batches", None)
             recorder.expect(model.steps_per_execution, batches if isinstance(batches, int) else None)
@@ -273,13 +271,3 @@ class FitSession:
         elif self._deep and self._deep.skipped:
             missing.setdefault(_PARTS, self._deep.skipped)
         return missing
-
-
-def _transition_cost_ns() -> float:
-    """What one transition of the clock costs on this machine, ns."""
-    scratch = PhaseClock("compute")
-    begin = time.perf_counter_ns()
-    for _ in range(_CALIBRATION_ROUNDS):
-        scratch.push("gc")
-        scratch.pop()
-    return (time.perf_counter_ns() - begin) / (2 * _CALIBRATION_ROUNDS)

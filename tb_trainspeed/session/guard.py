@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tb_trainspeed.recorder import OwnCost
+
 log = logging.getLogger("tb_trainspeed")
 
 # What is called beside the steps and hooks of a fit, by its owner.
@@ -14,6 +16,7 @@ RECORDER = (
     "drain_device", "epoch_logs_read", "epoch_begin", "epoch_end", "validation_begin", "validation_call",
     "validation_end", "enter", "leave", "nested_call", "released", "new_function", "sample_begin", "sample_end",
 )  # fmt: skip
+IN_STEPS = ("step_begin", "fetched", "fetch_begin", "fetch_end", "step_end", "enter", "leave")
 
 
 class Guard:
@@ -43,21 +46,26 @@ class Guard:
             self._warned = True
             log.warning("TrainSpeed does not measure %s of this fit: %r. Training is not affected.", what, error)
 
-    def guarded(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns `method`, but a failure in it is the end of measuring instead of an exception."""
+    def guarded(self, method: Callable[..., Any], cost: OwnCost | None = None) -> Callable[..., Any]:
+        """Returns `method`, but a failure in it is the end of measuring instead of an exception.
+
+        `cost`: what weighs it in some steps.
+        """
 
         def guarded(*args: Any) -> Any:
             try:
+                if cost is not None and cost.weighs:
+                    return cost.weigh(method, args)
                 return method(*args)
             except Exception as error:
                 self._give_up(error)
 
         return guarded
 
-    def put_around(self, owner: Any, names: Iterable[str]) -> None:
-        """Guards these methods of `owner`."""
+    def put_around(self, owner: Any, names: Iterable[str], cost: OwnCost | None = None) -> None:
+        """Guards these methods of `owner`, and has those weighed that are called in every step."""
         for name in names:
-            setattr(owner, name, self.guarded(getattr(owner, name)))
+            setattr(owner, name, self.guarded(getattr(owner, name), cost if name in IN_STEPS else None))
 
 
 def switch_off(owner: Any, names: Iterable[str]) -> None:

@@ -1,31 +1,44 @@
-"""Writes the records of a running fit: often at first, then every ten seconds, and at its end."""
+"""Writes the records of a running fit: often at first, then ever more seldom, and at its end."""
 
 import contextlib
+import time
 from collections.abc import Callable
 
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.session.threads import Threads
 from tb_trainspeed.summary import EventFile, encode, fit_directory
 
-FLUSH_FIRST_S, FLUSH_EVERY_S = 1.0, 10.0
+_FIRST_S, _OFTEN_S = 1.0, 10.0
+# In a directory with a scheme (`gs://...`) every record is a file of its own.
+_OFTEN_REMOTE_S = 60.0
+# Of what a fit took so far: a day of training leaves some 200 records, of about 6 kB each.
+_SHARE = 1 / 30
 
 
 def write_records(log_dir: str | None, fit_id: str, profile: Callable[[], Profile], threads: Threads) -> None:
     """Writes what `profile` returns until the threads stop; without `log_dir` it is made all the same."""
     file = EventFile(fit_directory(log_dir, fit_id)) if log_dir else None
     with contextlib.closing(file) if file else contextlib.nullcontext():
-        interval_s = FLUSH_FIRST_S
+
+        def write() -> None:
+            _write_record(file, profile())
+
+        begin, interval_s = time.monotonic(), _FIRST_S
         while not threads.stop.wait(interval_s):
-            _write_record(file, profile(), threads)
-            interval_s = min(FLUSH_EVERY_S, interval_s * 2)
-        _write_record(file, profile(), threads)
+            threads.attempt("a record", write)  # the disk that is full now may not be for the next
+            interval_s = min(interval_s * 2, seldom_s(time.monotonic() - begin, log_dir))
+        threads.attempt("the last record", write)
 
 
-def _write_record(file: EventFile | None, profile: Profile, threads: Threads) -> None:
+def seldom_s(elapsed_s: float, log_dir: str | None) -> float:
+    """Returns how far apart records are after so long, seconds."""
+    return max(_OFTEN_REMOTE_S if "://" in (log_dir or "") else _OFTEN_S, _SHARE * elapsed_s)
+
+
+def _write_record(file: EventFile | None, profile: Profile) -> None:
     if file:
         scalars = _scalars(profile)
         file.write(profile.steps.count, profile.updated_at_s, {"profile": encode(profile), **scalars})
-    threads.note_time()
 
 
 def _scalars(profile: Profile) -> dict[str, float]:

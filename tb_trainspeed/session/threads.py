@@ -41,6 +41,11 @@ class Threads:
             self._guard.note(threading.current_thread().name, error)
         self._taken_ns[threading.current_thread().name] = time.thread_time_ns()
 
+    def attempt(self, what: str, action: Callable[[], None]) -> None:
+        """Runs `action` in a thread that goes on if it fails: then `what` is not measured."""
+        self._guard.attempt(what, action)
+        self.note_time()
+
     def note_time(self) -> None:
         """The calling thread is ours: all it took is our cost."""
         self._taken_ns[threading.current_thread().name] = time.thread_time_ns()

@@ -213,12 +213,72 @@ def test_hooks_and_nested_calls(played):
     assert profile.nested_calls[0].total_s == pytest.approx(0.004)
 
 
+def call(method, arguments):
+    return method(*arguments)
+
+
+def test_what_is_added_up_later_is_not_weighed_again(played):
+    clock, cost = played.recorder.clock, played.recorder.own_cost
+
+    def tell():
+        played.spend(1.0)
+        clock.push("trainspeed")
+        played.spend(3.0)
+        clock.pop()
+
+    for _ in range(34):
+        call(cost.weigh, (tell, ())) if cost.weighs else tell()
+        cost.step_over()
+    assert cost.step_ns == 1.0 * MS
+
+
+def test_a_long_first_wait_is_none_of_the_steady_epochs(played):
+    recorder = played.recorder
+    for epoch in range(4):
+        recorder.epoch_begin(epoch)
+        for step in range(STEPS):
+            played.step(wait=2000.0 if epoch == step == 0 else 3.0 if step == 0 else 20.0)
+        recorder.epoch_end()
+    recorder.finish()
+    profile = played.profile()
+    steady = phases_ms(profile.steady)
+    assert steady["input_wait"] == pytest.approx(3 * (3.0 + (STEPS - 1) * 20.0))
+    assert steady.get("epoch_restart", 0.0) == pytest.approx(0.0, abs=1e-6)
+    assert min(profile.timeline.phases.get("epoch_restart", (0.0,))) >= 0
+    assert phases_ms(profile.ledger)["epoch_restart"] > 1900
+
+
+@pytest.mark.parametrize(("whole", "steady_steps"), [(3, 2 * STEPS), (2, STEPS), (1, 5)])
+def test_an_epoch_that_was_broken_off_is_no_steady_one_unless_there_is_no_other(played, whole, steady_steps):
+    recorder = played.recorder
+    for epoch in range(whole + 1):
+        recorder.epoch_begin(epoch)
+        for _ in range(STEPS if epoch < whole else 5):
+            played.step()
+        if epoch < whole:
+            recorder.epoch_end()
+    recorder.finish()
+    steady = played.profile().steady
+    assert (steady.epochs, steady.steps) == (max(1, whole - 1), steady_steps)
+
+
 def test_our_own_cost_comes_out_of_compute(played):
-    played.recorder.transition_cost_ns = 1000.0
+    recorder = played.recorder
+    step_begin, spent = recorder.step_begin, []
+
+    def slow_to_tell(*arguments):
+        step_begin(*arguments)
+        played.spend(0.5)
+        spent.append(0.5)
+
+    recorder.step_begin = lambda *told: (recorder.own_cost.weigh if recorder.own_cost.weighs else call)(
+        slow_to_tell, told
+    )
     profile = play(played, Plan())
     own_ms = phases_ms(profile.ledger)["trainspeed"]
-    assert own_ms == pytest.approx(played.recorder.clock.transitions * 1e-3)
-    assert phases_ms(profile.ledger)["compute"] == pytest.approx(PLAIN_MS["compute"] - own_ms, rel=0.002)
+    assert len(spent) == EPOCHS * STEPS
+    assert own_ms == pytest.approx(sum(spent))
+    assert phases_ms(profile.ledger)["compute"] == pytest.approx(PLAIN_MS["compute"], rel=0.002)
     assert total(profile.ledger) == pytest.approx(profile.ledger.wall_s, rel=1e-9)
 
 
