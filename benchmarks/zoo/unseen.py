@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmarks.zoo.case import EVERYWHERE, Fit, case
 from benchmarks.zoo.input_pipeline import Batches
-from benchmarks.zoo.trainings import Folder, classifier, fit, image_files, mlp, numbers, tokens
+from benchmarks.zoo.trainings import Folder, Trimmed, classifier, fit, image_files, mlp, numbers, tokens
 
 layers = keras.layers
 
@@ -297,7 +297,8 @@ def _padded(fixed: bool) -> Fit:
     lengths = np.random.default_rng(3).integers(20, 64, len(x))
     x[np.arange(256) >= lengths[:, None]] = 0
     stack = layers.Embedding(5000, 32), layers.Conv1D(64, 3, activation="relu"), layers.Conv1D(64, 3, activation="relu")
-    return fit(classifier(layers.Input((None,)), *stack, pooling=1), x[:, :64] if fixed else x, y, batch_size=48)
+    model = classifier(layers.Input((None,)), *stack, pooling=1)
+    return fit(model, Trimmed(x, y, 48)) if fixed else fit(model, x, y, batch_size=48)
 
 
 @case("dropout_within_a_gru", "MC01")

@@ -82,6 +82,37 @@ def tiny_batch(
     )
 
 
+# On TensorFlow Keras takes what its first two batches have in common for the shape of all: so the longest comes first.
+_TRIMMED = """\
+- model.fit(x, y, batch_size={batch})
++ class Trimmed(keras.utils.PyDataset):
++     def __init__(self, x, y, size):
++         super().__init__()
++         self.x, self.y = x, y
++         self.lengths = (np.arange(1, x.shape[1] + 1) * (x != 0)).max(1)
++         rows = self.lengths.argsort()
++         batches = [rows[i : i + size] for i in range(0, len(rows), size)]
++         self.batches = batches[-1:] + batches[:-1]
++
++     def __len__(self):
++         return len(self.batches)
++
++     def __getitem__(self, index):
++         rows = self.batches[index]
++         longest = self.lengths[rows].max() // 16 * 16 + 16  # few shapes to compile for
++         return self.x[rows, :longest], self.y[rows]
++
++ model.fit(Trimmed(x, y, {batch}))"""
+_BUCKETS = """\
++ def trimmed(x, y):
++     return x[: tf.reduce_max(tf.where(x != 0, tf.range(1, tf.size(x) + 1), 0))], y
++
++ boundaries = [17, 33, 65, 129, 257, 513, 1025, 4097]
++ dataset = dataset.unbatch().map(trimmed).bucket_by_sequence_length(
++     lambda x, y: tf.size(x), boundaries, (len(boundaries) + 1) * [{batch}], pad_to_bucket_boundary=True,
++ )"""
+
+
 @rule("MC03", "padding-waste")
 def padding_waste(data: Data, layers: tuple[Layer, ...], computing_share: float, computing_s: float) -> Outcome:
     """Much of what the model computes is padding.
@@ -90,8 +121,8 @@ def padding_waste(data: Data, layers: tuple[Layer, ...], computing_share: float,
 
     Why it is slow: layers compute on padding as on everything else; a mask makes them forget the result, not the work.
 
-    What to change: batches of rows of similar length, padded to the longest of them:
-    `dataset.bucket_by_sequence_length(...)`, with few boundaries, because each length is traced and compiled anew.
+    What to change: batches of rows of similar length, without the zeros that none of them needs; in few lengths,
+    because each is traced and compiled anew.
 
     When this is wrong: 0 is a token of its own and stands at the ends of rows. On TPUs and with XLA shapes must be few.
 
@@ -109,7 +140,7 @@ def padding_waste(data: Data, layers: tuple[Layer, ...], computing_share: float,
     if too_little := computes_little(computing_share):
         return Passed(too_little)
     left = Range(1 - 0.4 * share, 1 - 0.8 * share, 1 - share)
-    batch = data.batch_size or 32
+    code = _BUCKETS if data.adapter == "TFDatasetAdapter" else _TRIMMED
     return Found(
         title="Much of what the model computes is padding",
         message=f"{words.share(share)} of the tokens are zeros at the ends of rows; a step computes "
@@ -119,12 +150,8 @@ def padding_waste(data: Data, layers: tuple[Layer, ...], computing_share: float,
             "padding": f"{words.share(share)} of the tokens",
             "computing": f"{words.share(computing_share)} of training",
         },
-        remedy="Put rows of similar length into a batch, and pad to the longest of them.",
-        code=f"- dataset = dataset.batch({batch})\n"
-        "+ dataset = dataset.bucket_by_sequence_length(\n"
-        "+     lambda x, y: tf.shape(x)[0], bucket_boundaries=[32, 64, 128],\n"
-        f"+     bucket_batch_sizes=4 * [{batch}], pad_to_bucket_boundary=False,\n"
-        "+ )",
+        remedy="Put rows of similar length into a batch, and cut it after the longest of them.",
+        code=code.format(batch=data.batch_size or 32),
         change=Change(factors={"device_s": left}),
         confidence="likely",
         changes_results="training",
