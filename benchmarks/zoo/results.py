@@ -198,7 +198,7 @@ def _answers(cases: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     compared = [values for _, values in pairs if "error" in values]
     of_input = [values for case, values in pairs if "error" in values and _is_of_input(case)]
     ranged = [values for values in compared if "inside" in values]
-    widths = [(values["high"] / values["low"] - 1) / 2 for values in ranged]
+    widths = [(values["high"] - values["low"]) / 2 / values["predicted"] for values in ranged]
     return {
         "true cause first": _of(values["first"] for _, values in pairs),
         "among the first three": _of(values["third"] for _, values in pairs),

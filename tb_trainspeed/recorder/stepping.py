@@ -42,7 +42,7 @@ class StepRecorder:
     ):
         self.clock = PhaseClock("startup", now, start_ns)
         self.later = Later(self.clock)
-        self.own_cost = OwnCost(self.clock)
+        self.own_cost = OwnCost(self.clock, thread_now)
         #: Whether what is told of usual steps may be added up later.
         self.may_wait = False
         self._cpu_now, self._thread_now = cpu_now, thread_now

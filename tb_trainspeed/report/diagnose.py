@@ -31,6 +31,8 @@ _BOUND = {
     "other": "Something that was not measured",
 }
 
+_FIX = {"no": "A fix", "rounding": "A fix that changes rounding", "training": "A fix that changes training"}
+
 # Phases with pauses that come by chance: tf.data's autotuner, and collections of garbage.
 _PAUSING = ("epoch_restart", "gc")
 
@@ -120,12 +122,12 @@ def _headline(profile: Profile, attainable: Range | None, findings: list[Finding
     if attainable and attainable.expected >= _WORTH:
         gain = Part(f"{words.times(attainable.expected)} faster", True)
         return (*bound, Part("Safe fixes would make it "), gain, Part("."))
-    if at_start_s and not any(finding.speedup for finding in findings):
-        return (*bound, *earlier)
-    if findings and findings[0].speedup:
-        gain = Part(f"{words.times(findings[0].speedup.expected)} faster", True)
-        return (*bound, Part("A fix that changes training would make it "), gain, Part("."))
-    return (*bound, Part("Nothing cheap to fix was found."))
+    recurring = next((finding for finding in findings if finding.speedup), None)
+    if recurring and recurring.speedup:
+        gain = Part(f"{words.times(recurring.speedup.expected)} faster", True)
+        told = (*bound, Part(f"{_FIX[recurring.changes_results]} would make it "), gain, Part("."))
+        return (*told, Part(" "), *earlier) if at_start_s else told
+    return (*bound, *earlier) if at_start_s else (*bound, Part("Nothing cheap to fix was found."))
 
 
 def _healthy(profile: Profile) -> str:

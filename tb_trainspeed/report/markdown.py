@@ -60,14 +60,22 @@ def _report(report: Report, run: str) -> Iterable[str]:
     yield f"Also checked: {counts['passed']} passed, {counts['not_measured']} not measured."
 
 
+def gain(finding: Finding) -> tuple[str, str] | None:
+    """What a finding gains, and how sure and at what price; `None` where that is not predicted."""
+    saves, effect = words.seconds(finding.saves_s), _EFFECT[finding.changes_results]
+    if finding.speedup:
+        faster, within = (
+            words.times(finding.speedup.expected),
+            words.times_range(finding.speedup.low, finding.speedup.high),
+        )
+        return f"{faster} faster", f" ({within}), saves {saves} of this fit; {effect}"
+    return (f"saves {saves}", f" of this fit, once; {effect}") if finding.saves_s > 0 else None
+
+
 def _finding(number: int, finding: Finding) -> Iterable[str]:
     yield f"### {number}. {_text(finding.title)} ({finding.code} {finding.name})\n"
-    if finding.speedup:
-        gain = finding.speedup
-        yield (
-            f"**{words.times(gain.expected)} faster** ({words.times_range(gain.low, gain.high)}), saves "
-            f"{words.seconds(finding.saves_s)} of this fit; {_EFFECT[finding.changes_results]}.\n"
-        )
+    if told := gain(finding):
+        yield f"**{told[0]}**{told[1]}.\n"
     yield f"{_prose(finding.message)}\n"
     yield f"{_prose(finding.remedy.text)}\n"
     yield from _code(finding.remedy.code)

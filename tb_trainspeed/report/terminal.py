@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tb_trainspeed.profile import PHASES
 from tb_trainspeed.report.compare import Comparison
-from tb_trainspeed.report.markdown import cells, outcome, predicted, verdict_on_predictions
+from tb_trainspeed.report.markdown import cells, gain, outcome, predicted, verdict_on_predictions
 from tb_trainspeed.report.report import Finding, Report
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import steady_of
@@ -150,14 +150,8 @@ def _ledger(report: Report) -> Iterable[Text]:
 def _finding(number: int, finding: Finding, brief: bool) -> Iterable[Text]:
     yield Text()
     yield Text.assemble((f"{number}. {finding.title}", "bold"), (f"  {finding.code}", "dim"))
-    if finding.speedup:
-        gain = finding.speedup
-        effect = {"no": "results unchanged", "rounding": "rounding changes", "training": "changes training"}
-        yield Text(
-            f"   {words.times(gain.expected)} faster ({words.times_range(gain.low, gain.high)}), "
-            f"saves {words.seconds(finding.saves_s)} of this fit; {effect[finding.changes_results]}",
-            style="green",
-        )
+    if told := gain(finding):
+        yield Text(f"   {told[0]}{told[1]}", style="green")
     if not brief:
         yield _indented(finding.message.replace("`", ""))
         yield _indented(finding.remedy.text.replace("`", ""))

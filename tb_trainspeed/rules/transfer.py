@@ -250,11 +250,11 @@ def arrays_copied(adapter: str, data: Data, startup_s: float, wall_s: float, bac
         f"{words.seconds(startup_s)}, {words.share(share)} of its time, there.",
         phase="startup",
         evidence={"arrays": words.size(given), "before the first step": words.seconds(startup_s)},
-        remedy="Read one batch at a time from the array.",
+        remedy="Read one batch at a time from the array. Shuffled are then the batches, not their samples.",
         code="- model.fit(x, y, ...)\n"
         "+ class Rows(keras.utils.PyDataset):\n"
         "+     def __len__(self):\n"
-        f"+         return len(x) // {data.batch_size or 32}\n"
+        f"+         return -(-len(x) // {data.batch_size or 32})\n"
         "+\n"
         "+     def __getitem__(self, index):\n"
         f"+         rows = slice(index * {data.batch_size or 32}, (index + 1) * {data.batch_size or 32})\n"
@@ -263,6 +263,7 @@ def arrays_copied(adapter: str, data: Data, startup_s: float, wall_s: float, bac
         "+ model.fit(Rows(), ...)",
         change=Change(factors={"startup_s": Range(0.3, 0.04, 0.01)}),
         confidence="likely",
+        changes_results="training",
     )
 
 

@@ -14,12 +14,17 @@ class PlayedFit:
     def __init__(self):
         self.now_ns = 0
         self.cpu_ns = 0
-        self.recorder = FitRecorder(0, now=lambda: self.now_ns, cpu_now=lambda: self.cpu_ns, thread_now=lambda: 0)
+        #: CPU time of the main thread, while `computes`.
+        self.thread_ns, self.computes = 0, False
+        self.recorder = FitRecorder(
+            0, now=lambda: self.now_ns, cpu_now=lambda: self.cpu_ns, thread_now=lambda: self.thread_ns
+        )
 
     def spend(self, ms, gc=0):
         """Lets time pass, the last `gc` of it in the garbage collector."""
         self.now_ns += round((ms - gc) * MS)
         self.cpu_ns += round(ms * MS)
+        self.thread_ns += round(ms * MS) if self.computes else 0
         if gc:
             self.recorder.clock.push("gc")
             self.now_ns += round(gc * MS)

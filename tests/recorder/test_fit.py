@@ -220,6 +220,8 @@ def call(method, arguments):
 def test_what_is_added_up_later_is_not_weighed_again(played):
     clock, cost = played.recorder.clock, played.recorder.own_cost
 
+    played.computes = True
+
     def tell():
         played.spend(1.0)
         clock.push("trainspeed")
@@ -268,7 +270,9 @@ def test_our_own_cost_comes_out_of_compute(played):
 
     def slow_to_tell(*arguments):
         step_begin(*arguments)
+        played.computes = True
         played.spend(0.5)
+        played.computes = False
         spent.append(0.5)
 
     recorder.step_begin = lambda *told: (recorder.own_cost.weigh if recorder.own_cost.weighs else call)(

@@ -81,6 +81,10 @@ FIRES = [
     fires(batches.slow_batch_callback, CB01),
     fires(model_calls.predict_in_callback, CB02, "every batch"),
     fires(
+        model_calls.predict_in_callback, CB02, "evaluate",
+        nested_calls=(NestedCall("Logger", "on_train_batch_end", "evaluate", 300, 1.4),),
+    ),
+    fires(
         model_calls.predict_in_callback, CB02, "every epoch",
         nested_calls=(NestedCall("Logger", "on_epoch_end", "evaluate", 3, 1.4),),
     ),
@@ -88,6 +92,11 @@ FIRES = [
     fires(
         model_calls.checkpoint_too_often, CB03, "every epoch",
         hooks=(dataclasses.replace(SAVES, hook="on_epoch_end", calls=3),),
+    ),
+    fires(
+        model_calls.checkpoint_too_often, CB03, "the best epoch",
+        hooks=(dataclasses.replace(SAVES, hook="on_epoch_end", calls=3),),
+        callbacks=(CallbackFacts("ModelCheckpoint", "Callback", {"save_freq": "epoch", "save_best_only": "True"}),),
     ),
     fires(batches.tensorboard_heavy, CB04, "histograms"),
     fires(
@@ -102,6 +111,9 @@ FIRES = [
         validation=Validation(runs=3, steps=300, step_s=0.002), epochs_planned=1,
     ),
     fires(validation.tiny_epochs, CB07, "arrays"),
+    fires(validation.tiny_epochs, CB07, "a generator", data=Data("GeneratorDataAdapter")),
+    fires(validation.tiny_epochs, CB07, "a PyDataset", data=Data("PyDatasetAdapter", kind="Train")),
+    fires(validation.tiny_epochs, CB07, "a DataLoader", data=Data("TorchDataLoaderAdapter")),
     fires(validation.tiny_epochs, CB07, "dataset", data=Data("TFDatasetAdapter"), callbacks=(SAVE_EACH,)),
     fires(batches.synchronous_callback, CB08),
     fires(batches.weights_each_batch, CB09),
@@ -123,6 +135,13 @@ SILENT = [
     ),
     silent(model_calls.checkpoint_too_often, CB03, Passed, "cheap", checkpoint_share=0.04),
     silent(model_calls.checkpoint_too_often, CB03, NotApplicable, "none", hooks=(BATCH_HOOK,)),
+    silent(
+        model_calls.checkpoint_too_often, CB03, Passed, "the weights of the best epoch",
+        hooks=(dataclasses.replace(SAVES, hook="on_epoch_end", calls=3),),
+        callbacks=(
+            CallbackFacts("ModelCheckpoint", "Callback", {"save_best_only": "True", "save_weights_only": "True"}),
+        ),
+    ),
     silent(batches.tensorboard_heavy, CB04, NotApplicable, "none", hooks=(BATCH_HOOK,)),
     silent(batches.tensorboard_heavy, CB04, Passed, "cheap", hooks=(dataclasses.replace(BOARD_HOOK, total_s=0.29),)),
     silent(

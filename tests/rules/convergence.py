@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tb_trainspeed.profile import CallbackFacts, Curve, Data, Layer, Model, Stage
+from tb_trainspeed.profile import CallbackFacts, Curve, Data, Layer, Model, Stage, Validation
 from tb_trainspeed.rules.convergence import course, setup
 from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, silent
@@ -29,7 +29,7 @@ CV05 = {
     "curves": (FALLING,),
     "steady": dataclasses.replace(STEADY, steps_per_epoch=20),
 }
-CV06 = {"curves": (OVERFIT,), "callbacks": (), "steady": STEADY}
+CV06 = {"curves": (OVERFIT,), "callbacks": (), "validation": Validation(runs=20), "steady": STEADY}
 CV07 = {"model": Model(optimizer_options={"momentum": "0.0"}), "optimizer": "SGD", "steady": STEADY}
 CV08 = {"model": Model(dtype_policy="mixed_float16"), "layers": (SOFTMAX,), "steady": STEADY}
 CV09 = {"layers": (DENSE,) * 12, "steady": STEADY}
@@ -41,6 +41,7 @@ FIRES = [
     fires(setup.short_shuffle, CV04),
     fires(course.big_batch_same_lr, CV05),
     fires(course.epochs_after_plateau, CV06),
+    fires(course.epochs_after_plateau, CV06, "every third epoch", validation=Validation(runs=20, frequency=3)),
     fires(setup.sgd_no_momentum, CV07),
     fires(setup.softmax_in_float16, CV08),
     fires(setup.deep_without_normalisation, CV09),

@@ -120,7 +120,6 @@ FW11 = {
 FW12 = {
     "backend": "tensorflow",
     "settings": {"tf.debugging.enable_check_numerics": "True"},
-    "layers": (CONV,),
     "stages": (Stage("Map", operations=("RandomUniform",)),),
     "accelerators": (),
     "input_share": 0.0,
@@ -164,6 +163,16 @@ FIRES = [
             events=tuple(dataclasses.replace(ODD, batch=f"float32({size}, 32), int64({size},)") for size in (7, 9)),
         ),
     ),
+    fires(
+        compiling.recompile_per_shape, FW02, "lengths, and a last batch that is not full",
+        compilation=Compilation(
+            retraces=3,
+            events=tuple(
+                dataclasses.replace(ODD, batch=f"float32({size}, {length}), int64({size},)")
+                for size, length in ((32, 40), (32, 50), (7, 60))
+            ),
+        ),
+    ),
     fires(compiling.retracing, FW02B),
     fires(compiling.last_partial_batch, FW03, "arrays"),
     fires(
@@ -189,7 +198,6 @@ FIRES = [
         debugging.debug_flags, FW12, "determinism",
         settings={"tf.config.experimental.enable_op_determinism": "True"}, input_share=0.5,
     ),
-    fires(debugging.debug_flags, FW12, "oneDNN off", settings={"TF_ENABLE_ONEDNN_OPTS": "0"}),
     fires(
         debugging.debug_flags, FW12, "anomaly detection",
         backend="torch", settings={"torch.autograd.set_detect_anomaly": "True"},
@@ -277,10 +285,7 @@ SILENT = [
         debugging.debug_flags, FW12, Passed, "trap: determinism on busy cores",
         settings={"tf.config.experimental.enable_op_determinism": "True"}, input_share=0.5, idle_cores=0.4,
     ),
-    silent(
-        debugging.debug_flags, FW12, Passed, "oneDNN without convolutions",
-        settings={"TF_ENABLE_ONEDNN_OPTS": "0"}, layers=(DENSE,),
-    ),
+    silent(debugging.debug_flags, FW12, Passed, "oneDNN, which is HW11", settings={"TF_ENABLE_ONEDNN_OPTS": "0"}),
     silent(debugging.debug_flags, FW12, Passed, "kernels of a CPU", settings={"CUDA_LAUNCH_BLOCKING": "1"}),
     silent(debugging.debug_flags, FW12, Passed, "another backend's", settings={"jax_debug_nans": "True"}),
     silent(eager.torch_small_operations, FW14, NotApplicable, "JAX", backend="jax"),

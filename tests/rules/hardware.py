@@ -52,6 +52,7 @@ HW05 = {
 }
 HW06 = {
     "backend": "tensorflow",
+    "environment": Environment(backend="tensorflow"),
     **COMPUTES,
     "resources": using(machine_cores=4.0, process_cores=2.0),
     "accelerators": (),
@@ -115,6 +116,14 @@ FIRES = [
     ),
     fires(host.threads_misconfigured, HW05, "too many", environment=threads(64), resources=using()),
     fires(host.competing_processes, HW06),
+    fires(
+        host.competing_processes,
+        HW06,
+        "a full host",
+        environment=Environment(machine_cores=64),
+        resources=using(machine_cores=60.0, process_cores=2.0),
+        cores=2.0,
+    ),
     fires(host.memory_pressure, HW07),
     fires(accelerator.metal_plugin, HW08),
     fires(accelerator.batch_headroom, HW10),
@@ -149,6 +158,15 @@ SILENT = [
     silent(host.competing_processes, HW06, Passed, "few others", resources=using(machine_cores=4.0, process_cores=3.1)),
     silent(
         host.competing_processes, HW06, Passed, "cores are free", resources=using(machine_cores=3.3, process_cores=2.0)
+    ),
+    silent(
+        host.competing_processes,
+        HW06,
+        Passed,
+        "trap: neighbours of a container",
+        environment=Environment(machine_cores=64),
+        resources=using(machine_cores=30.0, process_cores=2.0),
+        cores=2.0,
     ),
     silent(
         host.competing_processes,

@@ -156,7 +156,8 @@ FIRES = [
     fires(recurrent.rnn_not_cudnn, MC01, "recurrent dropout on a CPU", accelerators=()),
     fires(recurrent.rnn_not_cudnn, MC01, "GRU", layers=(EMBEDDING, GRU), layer_s=taking("gru")),
     fires(recurrent.rnn_serial, MC02),
-    fires(batch.padding_waste, MC03),
+    fires(batch.padding_waste, MC03, "arrays"),
+    fires(batch.padding_waste, MC03, "a dataset", data=Data("TFDatasetAdapter", padding_share=0.7, batch_size=32)),
     fires(precision.float32_on_tensor_cores, MC04),
     fires(precision.low_precision_on_wrong_hardware, MC05),
     fires(
@@ -170,6 +171,7 @@ FIRES = [
     fires(architecture.flatten_dense, MC07),
     fires(architecture.input_resolution, MC08),
     fires(frozen.frozen_backbone, MC09),
+    fires(frozen.frozen_backbone, MC09, "scaled before", layers=(layer("Rescaling", "scale"), BASE, BASE_CONV, OUTPUT)),
     fires(frozen.training_whole_backbone, MC10),
     fires(architecture.depthwise_on_gpu, MC11),
     fires(recurrent.dropout_rng, MC13),

@@ -45,6 +45,12 @@ def predict_in_callback(nested_calls: tuple[NestedCall, ...], steps: int, epochs
     else:
         change = Change(removes={"epoch_callbacks_s": Range(*(per_epoch * end for end in ends(saved)))})
         when = f"if epoch % {EVERY_EPOCHS} == 0:"
+    if worst.function == "evaluate":
+        remedy = "Call `test_on_batch`, which sets up no loop, and not every time."
+        code = f"- self.model.evaluate(x, y)\n+ {when}\n+     self.model.test_on_batch(x, y, return_dict=True)"
+    else:
+        remedy = "Call the model itself, which sets up nothing, and not every time."
+        code = f"- y = self.model.predict(x)\n+ {when}\n+     y = self.model(x, training=False)"
     return Found(
         title=f"A callback calls `{worst.function}`",
         message=f"`{worst.callback}.{worst.hook}` called `{worst.function}` {words.number(worst.calls)} times, "
@@ -55,11 +61,15 @@ def predict_in_callback(nested_calls: tuple[NestedCall, ...], steps: int, epochs
             "time a call": words.seconds(each),
             "share of training": words.share(share),
         },
-        remedy="Call the model itself, which sets up nothing, and not every time.",
-        code=f"- y = self.model.{worst.function}(x)\n+ {when}\n+     y = self.model(x, training=False)",
+        remedy=remedy,
+        code=code,
         change=change,
         bars={f"{worst.function} an epoch": per_epoch, "the rest of an epoch": steady.epoch_s - per_epoch},
     )
+
+
+# An assumption: of the numbers that are saved with Adam, and with plain gradient descent.
+_WEIGHTS_ONLY = 1 / 3
 
 
 @rule("CB03", "checkpoint-too-often", silences=("CB01",))
@@ -79,10 +89,11 @@ def checkpoint_too_often(
 
     What to change: save once an epoch, or every few epochs, and only the weights where that is enough.
 
-    When this is wrong: epochs are long and losing one would cost more than the checkpoints do.
+    When this is wrong: epochs are long and losing one would cost more than the checkpoints do. Those that keep the best
+    epoch go on looking at every epoch.
 
     Sources: Keras, ModelCheckpoint; https://github.com/deepchem/deepchem/issues/458. The prediction scales the measured
-    time of the saving hooks by the number of saves.
+    time of the saving hooks by the number of saves; of a model with the two moments of Adam the weights are a third.
     """
     rows = [row for row in hooks if row.phase == "checkpointing"]
     if not rows:
@@ -101,10 +112,21 @@ def checkpoint_too_often(
         saves = steps / int(frequency)
     else:
         warmer = {}
-        every = round(steady.steps_per_epoch * EVERY_EPOCHS)
-        text, saves, left = "after every epoch", float(epochs), 1 / EVERY_EPOCHS
-        code = f"- {slowest.callback}(...)\n+ {slowest.callback}(..., save_freq={every})"
-        remedy = f"Save every {EVERY_EPOCHS} epochs."
+        text, saves = "after every epoch", float(epochs)
+        code = f"- {slowest.callback}(...)\n+ "
+        if options.get("save_best_only") == "True":
+            # By batches Keras would know no metric of a validation, and save whatever there is.
+            if options.get("save_weights_only") == "True":
+                return Passed("only the weights of the best epoch so far are saved")
+            left, remedy = (
+                _WEIGHTS_ONLY,
+                "Save only the weights. To go on with this training, the state of the optimizer would be needed too.",
+            )
+            code += f'{slowest.callback}("best.weights.h5", save_weights_only=True, save_best_only=True, ...)'
+        else:
+            left, remedy = 1 / EVERY_EPOCHS, f"Save every {EVERY_EPOCHS} epochs."
+            code += f"{slowest.callback}(..., save_freq={round(steady.steps_per_epoch * EVERY_EPOCHS)})"
+            remedy += " The path must then name no metric of the validation."
     each = slowest.total_s / max(1.0, saves)
     return Found(
         title="Checkpoints are written too often",

@@ -36,9 +36,9 @@ def on_batches(row: Hook) -> bool:
     return row.hook in BATCH_HOOKS
 
 
-def watching(callbacks: tuple[CallbackFacts, ...]) -> list[str]:
+def watching(callbacks: tuple[CallbackFacts, ...], names: tuple[str, ...] = WATCHERS) -> list[str]:
     """The callbacks that count or compare epochs."""
-    return [facts.name for facts in callbacks if facts.name in WATCHERS]
+    return [facts.name for facts in callbacks if facts.name in names]
 
 
 def ends(values: Range) -> tuple[float, float, float]:

@@ -2,8 +2,9 @@
 
 from tb_trainspeed.profile import CallbackFacts, Data, Layer, Validation
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.callbacks.shared import EVERY_EPOCHS, watching
+from tb_trainspeed.rules.callbacks.shared import EVERY_EPOCHS, WATCHERS, watching
 from tb_trainspeed.rules.facts import Steady
+from tb_trainspeed.rules.input_pipeline.shared import batches_of_arrays
 from tb_trainspeed.rules.rule import Change, ChangesResults, Found, NotApplicable, Outcome, Passed, Range, rule
 
 _VALIDATION_FROM = 0.25
@@ -116,6 +117,33 @@ def _larger_batches(
     return (size * _LARGER, Range(*left)) if left[1] < _HALF else None
 
 
+def _in_fewer_epochs(data: Data, passes: int, steps: int, before: int, after: int) -> str:
+    """Code that passes so many times over the data in one epoch."""
+    if data.adapter == "GeneratorDataAdapter":
+        return (
+            f"- model.fit(generator, steps_per_epoch={steps}, epochs={before})\n"
+            f"+ model.fit(generator, steps_per_epoch={passes * steps}, epochs={after})"
+        )
+    if data.adapter == "PyDatasetAdapter":
+        return (
+            f"- model.fit(train, epochs={before})\n+ model.fit(train, epochs={after})\n"
+            f"  class {data.kind or 'Batches'}(keras.utils.PyDataset):\n      def __len__(self):\n-         return n\n"
+            f"+         return {passes} * n\n\n      def __getitem__(self, index):\n+         index %= n"
+        )
+    if data.adapter == "ArrayDataAdapter":
+        return (
+            f"- model.fit(x, y, epochs={before})\n{batches_of_arrays(data.batch_size)}\n"
+            f"+ model.fit(dataset.repeat({passes}), epochs={after})"
+        )
+    if data.adapter == "TFDatasetAdapter":
+        return f"- model.fit(dataset, epochs={before})\n+ model.fit(dataset.repeat({passes}), epochs={after})"
+    return (
+        f"- model.fit(loader, epochs={before})\n+ def forever(batches):\n+     while True:\n"
+        "+         yield from batches\n+\n"
+        f"+ model.fit(forever(loader), steps_per_epoch={passes * steps}, epochs={after})"
+    )
+
+
 @rule("CB07", "tiny-epochs", silences=("CB06",))
 def tiny_epochs(
     steady: Steady,
@@ -150,19 +178,8 @@ def tiny_epochs(
     if share < _RESTART_FROM:
         return Passed(f"the boundary between epochs takes {words.share(share)} of training")
     passes = int(min(epochs_planned // 2, -(-_ENOUGH_STEPS // per_epoch)))
-    watchers = watching(callbacks)
+    watchers = watching(callbacks, (*WATCHERS, "LearningRateScheduler"))
     epochs_left = -(-epochs_planned // passes)
-    if data.adapter == "TFDatasetAdapter":
-        code = (
-            f"- model.fit(dataset, epochs={epochs_planned})\n"
-            f"+ model.fit(dataset.repeat({passes}), epochs={epochs_left})"
-        )
-    else:
-        code = (
-            f"- model.fit(x, y, epochs={epochs_planned})\n"
-            f"+ dataset = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch({data.batch_size or 32})\n"
-            f"+ model.fit(dataset.repeat({passes}), epochs={epochs_left})"
-        )
     left = Range(min(1.0, 2 / passes), 1.1 / passes, 1 / passes)
     warm = Range(1.0, 1 - 0.6 / per_epoch, 1 - 0.7 / per_epoch)
     return Found(
@@ -176,7 +193,7 @@ def tiny_epochs(
         },
         remedy=f"Pass {passes} times over the data in one epoch, and plan {epochs_left} epochs."
         + (f" `{watchers[0]}` counts epochs: divide what it counts." if watchers else ""),
-        code=code,
+        code=_in_fewer_epochs(data, passes, round(per_epoch), epochs_planned, epochs_left),
         change=Change(factors={"restart_s": left, "epoch_callbacks_s": left, "validation_s": left, "device_s": warm}),
         changes_results="training" if watchers else "no",
     )

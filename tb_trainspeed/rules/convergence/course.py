@@ -1,6 +1,6 @@
 """The course of the loss over the epochs."""
 
-from tb_trainspeed.profile import CallbackFacts, Curve
+from tb_trainspeed.profile import CallbackFacts, Curve, Validation
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.convergence.shared import fewer
 from tb_trainspeed.rules.facts import Steady
@@ -154,7 +154,9 @@ def big_batch_same_lr(
 
 
 @rule("CV06", "epochs-after-plateau")
-def epochs_after_plateau(curves: tuple[Curve, ...], callbacks: tuple[CallbackFacts, ...], steady: Steady) -> Outcome:
+def epochs_after_plateau(
+    curves: tuple[Curve, ...], callbacks: tuple[CallbackFacts, ...], validation: Validation, steady: Steady
+) -> Outcome:
     """The validation loss was best many epochs ago.
 
     What it means: since then the model only got better on what it has seen.
@@ -175,18 +177,21 @@ def epochs_after_plateau(curves: tuple[Curve, ...], callbacks: tuple[CallbackFac
         return Passed("EarlyStopping watches it")
     patience = max(_PATIENCE, round(_PATIENCE_SHARE * loss.epochs))
     wasted = loss.epochs - 1 - loss.lowest_epoch - patience
+    # The patience counts validations, of which not every epoch may have one.
+    every = validation.frequency or 1
+    best, of = (loss.lowest_epoch + 1) * every, loss.epochs * every
     if wasted < 1 or loss.lowest is None or loss.last is None:
-        return Passed(f"it was best in epoch {loss.lowest_epoch + 1} of {loss.epochs}")
+        return Passed(f"it was best in epoch {best} of {of}")
     return Found(
         title="The validation loss was best many epochs ago",
-        message=f"The validation loss was best in epoch {loss.lowest_epoch + 1} of {loss.epochs}, {loss.lowest:.4g}; "
-        f"now it is {loss.last:.4g}. Stopping {patience} epochs later would have saved {wasted} epochs of "
+        message=f"The validation loss was best in epoch {best} of {of}, {loss.lowest:.4g}; now it is "
+        f"{loss.last:.4g}. Stopping {patience * every} epochs later would have saved {wasted * every} epochs of "
         f"{words.seconds(steady.epoch_s)}.",
         phase="compute",
-        evidence={"best epoch": f"{loss.lowest_epoch + 1} of {loss.epochs}", "not needed": f"{wasted} epochs"},
+        evidence={"best epoch": f"{best} of {of}", "not needed": f"{wasted * every} epochs"},
         remedy="Stop when it no longer gets better, and keep the best weights.",
         code=f"+ callbacks=[keras.callbacks.EarlyStopping(patience={patience}, restore_best_weights=True)]",
-        change=Change(removes={"epochs": exactly(float(wasted))}),
+        change=Change(removes={"epochs": exactly(float(wasted * every))}),
         confidence="hint",
         changes_results="training",
     )

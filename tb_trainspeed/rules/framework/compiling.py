@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from tb_trainspeed.profile import Compilation, CompilationEvent, Data, Layer
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
-from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
+from tb_trainspeed.rules.rule import Change, ChangesResults, Found, NotApplicable, Outcome, Passed, Range, rule
 
 # Shapes that a compiled step may meet without anything being wrong: the usual, and a smaller last batch.
 _USUAL_SHAPES = 2
@@ -93,12 +93,15 @@ def recompile_per_shape(
         return Passed(f"compiling again took {words.share(spent_s / wall_s)} of the fit")
     retraces = max(len(shapes), compilation.retraces or 0)
     columns = list(zip(*(_sizes(batch) for batch in sorted(shapes)), strict=False))
-    vary = [index for index, column in enumerate(columns) if len(set(column)) > 1]
-    seen = columns[vary[-1]] if vary else (0,)
+    # The first dimension of all that a batch holds is its samples. If others vary too, those are what to pad.
+    lengths_seen = [column for column in columns if len(set(column)) > 1 and column != columns[0]]
+    seen = lengths_seen[-1] if lengths_seen else columns[0] if columns else (0,)
     longest = max(seen)
-    if vary[:1] == [0]:
+    changes_results: ChangesResults = "rounding"
+    if not lengths_seen:
+        changes_results = "training"  # the samples that are left over are dropped
         remedy = "Make all batches the same size."
-        code = f"+ dataset = dataset.unbatch().batch({longest}, drop_remainder=True)"
+        code = f"+ dataset = dataset.unbatch().batch({data.batch_size or longest}, drop_remainder=True)"
         change = _without(spent_s, compilation_s, 0.7, 0.95, 1.0)
     elif backend == "tensorflow":
         remedy = "Without XLA the step takes any shape; or pad to a few lengths."
@@ -112,7 +115,7 @@ def recompile_per_shape(
         code = (
             f"+ lengths = {lengths}\n"
             "+ length = next(length for length in lengths if length >= x.shape[1])\n"
-            "+ x = np.pad(x, ((0, 0), (0, length - x.shape[1])))"
+            "+ x = np.pad(x, [(0, 0), (0, length - x.shape[1])] + [(0, 0)] * (x.ndim - 2))"
         )
         needed = {min(length for length in lengths if length >= size) for size in seen}
         fewer = 1 - (len(needed) - 1) / retraces  # one of them is compiled in the first step
@@ -131,7 +134,7 @@ def recompile_per_shape(
         code=code,
         change=change,
         confidence="likely",
-        changes_results="rounding",
+        changes_results=changes_results,
     )
 
 
@@ -248,7 +251,7 @@ def compile_dominates(
 ) -> Outcome:
     """A short training compiles for a good part of its time.
 
-    What it means: compiling took more than ten seconds, and more than a fifth of the fit.
+    What it means: compiling took more than five seconds, and more than a fifth of the fit.
 
     Why it is slow: the same program is compiled anew in every process that is started.
 

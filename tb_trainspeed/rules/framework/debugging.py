@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from tb_trainspeed.profile import Layer, Stage
+from tb_trainspeed.profile import Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.input_pipeline.shared import PYTHON, RANDOM, SPEAK_FROM, does, maps
 from tb_trainspeed.rules.rule import Change, Found, Outcome, Passed, Range, rule
@@ -40,10 +40,6 @@ _SWITCHES = (
         "tf.config.experimental.enable_op_determinism", ("True",), _SOURCE, Range(1.0, 0.5, 0.4),
         "- tf.config.experimental.enable_op_determinism()", "random source",
     ),
-    _Switch(
-        "TF_ENABLE_ONEDNN_OPTS", ("0",), ("device_s",), Range(1.0, 0.5, 0.4),
-        "- export TF_ENABLE_ONEDNN_OPTS=0", "convolutions",
-    ),
     _Switch("jax_debug_nans", ("True",), _STEP, Range(1.0, 0.5, 0.42), '- jax.config.update("jax_debug_nans", True)'),
     _Switch(
         "torch.autograd.set_detect_anomaly", ("True",), _STEP, Range(0.6, 0.34, 0.25),
@@ -57,7 +53,7 @@ _SWITCHES = (
 )  # fmt: skip
 # What determinism serialises can only run in parallel where half a core is idle.
 _IDLE_FROM = 0.5
-_BACKENDS = {"tf.": "tensorflow", "TF_": "tensorflow", "jax": "jax", "torch": "torch"}
+_BACKENDS = {"tf.": "tensorflow", "jax": "jax", "torch": "torch"}
 # Debuggers and coverage run under these, and are usually wanted.
 _OFTEN_WANTED = ("sys.settrace", "sys.setprofile")
 
@@ -66,7 +62,6 @@ _OFTEN_WANTED = ("sys.settrace", "sys.setprofile")
 def debug_flags(
     backend: str,
     settings: Mapping[str, str],
-    layers: tuple[Layer, ...],
     stages: tuple[Stage, ...],
     accelerators: tuple[str, ...],
     input_share: float,
@@ -83,14 +78,13 @@ def debug_flags(
     What to change: drop the switch once the bug is found.
 
     When this is wrong: the switch is wanted: determinism for a published result, a debugger that is stepping through
-    the code, the coverage of tests. Switches of the pipeline count only where the step waits for its input, that of
-    oneDNN only on CPUs and with convolutions.
+    the code, the coverage of tests. Switches of the pipeline count only where the step waits for its input.
 
     Sources: TensorFlow, `tf.debugging`, `tf.data.experimental.enable_debug_mode`,
     `tf.config.experimental.enable_op_determinism`; PyTorch, `torch.autograd.set_detect_anomaly`; JAX, `jax_debug_nans`.
     Measured on two cores, without the switch: numeric checks 2.8 times faster, tf.data's debug mode 5.7, determinism
-    2.5 where a random map was serialised, oneDNN 2.0, anomaly detection 2.9, NaN checks of JAX 1.2 to 2.2. Not
-    verified on hardware: `CUDA_LAUNCH_BLOCKING`.
+    2.5 where a random map was serialised, anomaly detection 2.9, NaN checks of JAX 1.2 to 2.2. Not verified on
+    hardware: `CUDA_LAUNCH_BLOCKING`.
     """
 
     def matters(switch: _Switch) -> bool:
@@ -99,8 +93,6 @@ def debug_flags(
             return False
         if switch.wanted == "accelerator":
             return bool(accelerators)
-        if switch.wanted == "convolutions":
-            return not accelerators and any("Conv" in layer.kind for layer in layers)
         if not switch.wanted:
             return True
         if switch.wanted == "random source" and idle_cores < _IDLE_FROM:

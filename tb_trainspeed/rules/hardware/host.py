@@ -112,6 +112,7 @@ _WAITED_TOO = 0.1
 @rule("HW06", "competing-processes", silences=("FW14", "HW13"))
 def competing_processes(
     backend: str,
+    environment: Environment,
     resources: Resources,
     accelerators: tuple[str, ...],
     cores: float,
@@ -128,7 +129,9 @@ def competing_processes(
 
     What to change: end what was forgotten, or train elsewhere.
 
-    When this is wrong: the other processes belong to this training, and were started by something else.
+    When this is wrong: the other processes belong to this training, and were started by something else. Where a
+    container or an affinity leaves this process a part of the machine, the rule speaks only if all of the machine is
+    busy: who computes on which core is not seen.
 
     Sources: measured on two cores: four busy loops make a training 2.4 times slower, two 1.5 to 2 times, but 7 to 12
     times on torch, whose threads wait for one another at the end of every operation. The prediction gives nine
@@ -145,14 +148,16 @@ def competing_processes(
     others = used - own - (mean(usage, "worker_cores") or 0.0)
     stolen = mean(usage, "steal_cores") or 0.0
     others += stolen
-    if others < _OTHERS_FROM * cores or used + stolen < _FULL_FROM * cores:
-        return Passed(f"other processes use {max(0.0, others):.1f} of {cores:g} cores")
-    left = max(0.2, 1 - min(others, cores) / cores)
+    # What others use is of the whole machine, of which this process may be allowed a part.
+    machine = max(cores, environment.machine_cores or 0)
+    if others < _OTHERS_FROM * machine or used + stolen < _FULL_FROM * machine:
+        return Passed(f"other processes use {max(0.0, others):.1f} of {machine:g} cores")
+    left = max(0.2, 1 - min(others, machine) / machine)
     ends = _SPINNING if backend == "torch" else Range(1.0, _WAITED_TOO + (1 - _WAITED_TOO) * left, left)
     return Found(
         title="Other processes use the cores",
-        message=f"Other processes use {others:.1f} of {cores:g} cores, this training {busy_cores:.1f}; a step computes "
-        f"for {words.seconds(computing_s)}.",
+        message=f"Other processes use {others:.1f} of {machine:g} cores, this training {busy_cores:.1f}; a step "
+        f"computes for {words.seconds(computing_s)}.",
         phase="compute",
         evidence={"used by others": f"{others:.1f} cores", "by this training": f"{busy_cores:.1f} cores"},
         remedy="End what was forgotten, or train elsewhere.",

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from tb_trainspeed.profile import Data, Quantiles, Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
-from tb_trainspeed.rules.input_pipeline.shared import DECODING, HEAVY, TAKEN_FROM_CACHE, does, from_memory, maps, waits
+from tb_trainspeed.rules.input_pipeline.shared import (
+    DECODING,
+    HEAVY,
+    TAKEN_FROM_CACHE,
+    batches_of_arrays,
+    does,
+    from_memory,
+    maps,
+    waits,
+)
 from tb_trainspeed.rules.input_pipeline.side_by_side import POOL_S
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
@@ -222,10 +231,8 @@ def autotuner_holds_up_epochs(
         f"+ dataset = dataset.prefetch({_AHEAD}).with_options(options)"
     )
     if adapter == "ArrayDataAdapter":
-        code = (
-            "+ dataset = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x))"
-            f".batch({data.batch_size or 32})\n{code}\n- model.fit(x, y, ...)\n+ model.fit(dataset, ...)"
-        )
+        # As Keras does it: whole batches by their indices.
+        code = f"{batches_of_arrays(data.batch_size)}\n{code}\n- model.fit(x, y, ...)\n+ model.fit(dataset, ...)"
     elif wrapped:
         remedy = f"Give it two workers: Keras then switches the autotuner off. `{data.kind}.__init__` must hand "
         remedy += "`**kwargs` on to `super().__init__`."

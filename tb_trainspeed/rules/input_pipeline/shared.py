@@ -51,6 +51,18 @@ def faster_source(factors: Range) -> Change:
     return Change(factors={"supply_s": factors, "source_cpu_s": factors})
 
 
+def batches_of_arrays(size: int | None) -> str:
+    """Code that makes a pipeline of the arrays `x` and `y` as Keras does: whole batches, by the indices of their rows.
+
+    One that slices arrays hands every element through every stage, which is what IP23 is about.
+    """
+    return (
+        "+ x, y = tf.constant(x), tf.constant(y)\n"
+        f"+ rows = tf.data.Dataset.range(len(x)).shuffle(len(x)).batch({size or 32})\n"
+        "+ dataset = rows.map(lambda rows: (tf.gather(x, rows), tf.gather(y, rows)))"
+    )
+
+
 def lock_held(source: Source) -> float | None:
     """Returns for what share of a batch its code holds Python's lock, 0 to 1, or `None` where that is not known.
 

@@ -275,7 +275,7 @@ def plain_generator(
         "+     def __getitem__(self, index):\n"
         "+         return ...  # what the generator yields for this batch\n"
         "+\n"
-        f"+ model.fit(Batches(workers={found.count}, max_queue_size={2 * found.count}), ...)",
+        f"+ model.fit(Batches(workers={found.count}, max_queue_size={2 * found.count}), shuffle=False, ...)",
         change=found.change,
         confidence="certain" if found.waiting >= 0.5 else "likely",
     )

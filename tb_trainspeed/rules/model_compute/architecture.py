@@ -270,7 +270,7 @@ def heavy_metrics(model: Model, metrics_s: float, computing_s: float) -> Outcome
         remedy="Compute it once an epoch, on the validation data.",
         code=f"- metrics=[keras.metrics.{heavy[0]}()]\n"
         f"+ metric = keras.metrics.{heavy[0]}()  # in on_epoch_end of a callback\n"
-        "+ metric.update_state(y_val, self.model.predict(x_val, verbose=0))",
+        "+ metric.update_state(y_val, self.model(x_val, training=False))",
         change=less(metrics_s, 0.3, 0.8, 1.0),
         confidence="likely",
     )

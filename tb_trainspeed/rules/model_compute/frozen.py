@@ -12,6 +12,8 @@ _DOMINATES_FROM = 0.5
 _EPOCHS_FROM = 3
 # What the host takes to start a layer in TensorFlow's graph. Measured on two cores: 1.9 ms for the 155 of MobileNetV2.
 _START_LAYER_S = 12e-6
+_VARIES = ("Dropout", "Noise")
+_MODELS = ("Functional", "Sequential", "Model")
 _PRETRAINED = (
     "convnext", "densenet", "efficientnet", "inception", "mobilenet", "nasnet", "resnet", "vgg16", "vgg19", "xception",
 )  # fmt: skip
@@ -21,6 +23,18 @@ def _leading(layers: tuple[Layer, ...]) -> list[Layer]:
     """The layers before the first that is trained."""
     first = next((index for index, layer in enumerate(layers) if layer.trainable_parameters), len(layers))
     return list(layers[:first])
+
+
+def _head(layers: tuple[Layer, ...], last_frozen: Layer) -> str | None:
+    """The layer of the model itself at which the part that changes from epoch to epoch begins.
+
+    The input of a nested model is its own: `None` where it is one.
+    """
+    behind = layers[layers.index(last_frozen) + 1 :]
+    for layer in behind:
+        if "/" not in layer.path and (layer.trainable_parameters or layer.kind.endswith(_VARIES)):
+            return None if layer.kind in _MODELS else layer.name
+    return None
 
 
 @rule("MC09", "frozen-backbone-recomputed", silences=("MC08",))
@@ -66,13 +80,9 @@ def frozen_backbone(
     own_s = seconds_of(leading, layer_s)
     if own_s < _DOMINATES_FROM * computing_s:
         return Passed(f"frozen layers take {words.share(own_s / computing_s)} of what a step computes")
-    base = next((layer for layer in leading if layer.kind in ("Functional", "Sequential", "Model")), frozen[-1])
-    nested = base.kind in ("Functional", "Sequential", "Model")
-    backbone = (
-        f'model.get_layer("{base.name}")'
-        if nested
-        else f'keras.Model(model.inputs, model.get_layer("{base.name}").output)'
-    )
+    head = _head(layers, frozen[-1])
+    # From the model's inputs on: what scales or crops them in front of a backbone belongs to the features.
+    features = f'keras.Model(model.inputs, model.get_layer("{head}").input)' if head else "backbone"
     fewer = len(leading) * _START_LAYER_S if backend == "tensorflow" else 0.0
     started = {"dispatch_s": Range(0.0, fewer, 1.5 * fewer)} if fewer else {}
     hidden = data.adapter in ("GeneratorDataAdapter", "PyDatasetAdapter", "TorchDataLoaderAdapter")
@@ -87,7 +97,7 @@ def frozen_backbone(
             "epochs": str(epochs_planned),
         },
         remedy="Compute the features once, and train the rest of the model on them.",
-        code=f"+ features = {backbone}.predict(x, batch_size={data.batch_size or 32})\n"
+        code=f"+ features = {features}.predict(x, batch_size={data.batch_size or 32})\n"
         "- model.fit(x, y, ...)\n+ head.fit(features, y, ...)   # the layers after it",
         change=Change(removes={**less(own_s, 0.85, 0.99, 1.0).removes, **started}, first_epoch=False),
         confidence="hint" if hidden else "likely",
