@@ -19,7 +19,7 @@ MEASURING = ("probes", "recorder", "summary", "session")
 OF_TRACES = ("profiler", "trace", "op_names", "hlo", "intervals", "tf_data_trace", "xspace")
 ONLY_HERE = {
     "tensorflow": {"tensorflow", "tf_data", "session", "sampling", "deep", *OF_TRACES},
-    "jax": {"jax", "fetches", "device", "session"},
+    "jax": {"jax", "fetches", "device"},
 }
 ELSEWHERE = {"tensorflow", "jax", "tf_data", *OF_TRACES}
 # These stand in for the user's own code and hold nothing but guarded calls; the rest puts things back, or is the guard.

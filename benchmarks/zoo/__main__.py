@@ -63,7 +63,6 @@ class Records:
             "family": chosen.family,
             "backend": self._backend,
             "causes": chosen.causes,
-            "note": chosen.note,
             "repeats": repeats,
         }
 

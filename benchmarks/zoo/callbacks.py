@@ -28,7 +28,6 @@ class _Norms(keras.callbacks.Callback):  # type: ignore[misc]
     "weights_after_every_batch",
     "CB09",
     quick=True,
-    note="computing got faster without it, in one of two runs from 6.0 to 3.9 ms",
 )
 def _slow_callback(fixed: bool) -> Fit:
     model = mlp(32, 1024, 3, "sgd")  # with Adam, half of a step would be its update: a second cause
@@ -53,7 +52,6 @@ class _Counts(keras.callbacks.Callback):  # type: ignore[misc]
     "CB01",
     quick=True,
     on=EVERYWHERE,
-    note="how far what is left of a step gets faster differs: 1.9 to 2.3 times on torch, 5.3 to 13 on JAX",
 )
 def _table(fixed: bool) -> Fit:
     return fit(mlp(32), *numbers(64 * 60), batch_size=64, epochs=8, callbacks=[_Counts(50 if fixed else 1)])
@@ -76,7 +74,6 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]
     "CB10",
     quick=True,
     on=EVERYWHERE,
-    note="gains of a tenth are within what runs differ by",
 )
 def _report(fixed: bool) -> Fit:
     model = mlp(32, 1024, 3, "sgd")
@@ -129,7 +126,7 @@ class _Predicts(keras.callbacks.Callback):  # type: ignore[misc]
             self.seen = self.model(self.x, training=False)
 
 
-@case("predict_in_callback", "CB02", quick=True, note="what is left is a step of 2 ms, which gets faster as well")
+@case("predict_in_callback", "CB02", quick=True)
 def _predict(fixed: bool) -> Fit:
     x, y = numbers(64 * 40)
     return fit(mlp(32), x, y, batch_size=64, callbacks=[_Predicts(x[:8], fixed)])
@@ -156,7 +153,6 @@ def _validation(fixed: bool) -> Fit:
     "validation_in_tiny_batches",
     "CB06",
     total=False,
-    note="in these runs the pause after a validation was not yet told from the boundary",
 )
 def _validation_batches(fixed: bool) -> Fit:
     x, y = numbers(64 * 40)

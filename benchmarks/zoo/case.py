@@ -36,7 +36,6 @@ class Case:
             them; for what is decided when a backend starts. `None` where it runs in this process.
         total: whether it is the wall time of the whole fit that the fix shortens, startup and compilation included;
             else it is the time of a steady epoch.
-        note: why its prediction misses, where that is known.
     """
 
     name: str
@@ -48,7 +47,6 @@ class Case:
     quick: bool = False
     total: bool = False
     environment: Mapping[str, str] | None = None
-    note: str = ""
 
     def right(self, codes: list[str]) -> bool:
         """Whether these findings, in this order, name a cause first and all causes among the first three."""
@@ -71,14 +69,13 @@ def case(
     total: bool = False,
     timed: bool = True,
     environment: Mapping[str, str] | None = None,
-    note: str = "",
 ) -> Callable[[Callable[[bool], Fit]], Callable[[bool], Fit]]:
     """Registers `make(fixed)` as a case; one without a cause, or that is not `timed`, is only run slow."""
 
     def register(make: Callable[[bool], Fit]) -> Callable[[bool], Fit]:
         family = make.__module__.rpartition(".")[2]
         fixed = (lambda: make(True)) if causes and timed else None
-        CASES.append(Case(name, family, causes, on, lambda: make(False), fixed, quick, total, environment, note))
+        CASES.append(Case(name, family, causes, on, lambda: make(False), fixed, quick, total, environment))
         return make
 
     return register

@@ -8,7 +8,6 @@ from benchmarks.zoo.trainings import fit, mlp, numbers
     "small_batch_on_two_devices",
     "DS01",
     environment={},
-    note="what a strategy costs on logical devices differs from run to run; a hint",
 )
 def _two_devices(fixed: bool) -> Fit:
     import tensorflow as tf

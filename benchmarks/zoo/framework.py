@@ -18,7 +18,6 @@ def _eager(fixed: bool) -> Fit:
     "jit_off",
     "FW01",
     on=("jax",),
-    note="what is left is a step of a third of a millisecond; how short is not known from one that is not compiled",
 )
 def _jit_off(fixed: bool) -> Fit:
     options: dict[str, Any] = {} if fixed else {"jit_compile": False}
@@ -133,7 +132,7 @@ def _augmentation(fixed: bool) -> Fit:
     return fit(model, x, numbers(32 * 20)[1], batch_size=32)
 
 
-@case("steps_per_execution", "FW07", quick=True, note="1.5 to 2.6 times in five runs")
+@case("steps_per_execution", "FW07", quick=True)
 def _steps_per_execution(fixed: bool) -> Fit:
     return fit(mlp(32, 16, steps_per_execution=16 if fixed else 1), *numbers(32 * 320), batch_size=32)
 

@@ -21,7 +21,6 @@ _LOOP = "import os, sys\nwhile os.kill(int(sys.argv[1]), 0) is None:\n    for _ 
     "competing_processes",
     "HW06",
     on=EVERYWHERE,
-    note="on torch 3.1 to 8 times on five machines: how long its threads wait for one another is not measured",
 )
 def _competing(fixed: bool) -> Fit:
     """Other processes compute, as many as the machine has cores; they are not started by this one."""
@@ -43,7 +42,6 @@ def _competing(fixed: bool) -> Fit:
     "vector_instructions_off",
     "HW11",
     environment={"TF_ENABLE_ONEDNN_OPTS": "0"},
-    note="nothing on this processor, 1.1 to 1.3 times on another",
 )
 def _no_vectors(fixed: bool) -> Fit:
     return fit(mlp(512, 1024, 3), *numbers(256 * 20, 512), batch_size=256)

@@ -154,7 +154,6 @@ def _load(path: str) -> Any:
     "python_decodes_every_epoch",
     "IP09",
     on=EVERYWHERE,
-    note="fits of JAX differ: 3.1 to 4.5 times in three runs",
 )
 def _python_decodes(fixed: bool) -> Fit:
     paths, y = image_files(32 * 40, 96, "png")
@@ -205,7 +204,6 @@ def _text_file() -> tuple[Folder, str]:
     "text_file_read_for_every_batch",
     "IP18",
     on=EVERYWHERE,
-    note="what is left is a step of a third of a millisecond, whose host time shrinks as well",
 )
 def _text(fixed: bool) -> Fit:
     return fit(mlp(256), _Tables(_text_file()[1], numbers(_BATCH * 15, 1)[1], fixed), epochs=10)
@@ -241,7 +239,6 @@ def _stored() -> tuple[Folder, str, str]:
     "archive_opened_for_every_batch",
     "IP18",
     on=EVERYWHERE,
-    note="what is left is a step of a third of a millisecond, whose host time shrinks as well",
 )
 def _archive(fixed: bool) -> Fit:
     _, archive, array = _stored()
@@ -272,7 +269,6 @@ class _Rows(keras.utils.PyDataset):  # type: ignore[misc]
     "rows_one_by_one",
     "IP19",
     on=EVERYWHERE,
-    note="the host's part of a step and the boundary fell further than foreseen, once nothing held Python's lock",
 )
 def _rows(fixed: bool) -> Fit:
     return fit(mlp(1024), _Rows(*numbers(256 * 15, 1024), at_once=fixed))
@@ -306,7 +302,6 @@ def _hdf5() -> tuple[Folder, Any]:
     "hdf5_random_rows",
     "IP26",
     on=EVERYWHERE,
-    note="what is left is a step of a third of a millisecond, whose host time shrinks as well",
 )
 def _hdf5_rows(fixed: bool) -> Fit:
     x, y = numbers(_BATCH * 20, 512)

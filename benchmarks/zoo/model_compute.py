@@ -16,9 +16,7 @@ def _tiny_batch(fixed: bool) -> Fit:
     return fit(mlp(32, 32), *numbers(8 * 400), batch_size=64 if fixed else 8)
 
 
-@case(
-    "recurrent_dropout", "MC01", note="2.3 to 2.8 times for this LSTM on five machines, 1.3 to 1.6 for the unseen GRU"
-)
+@case("recurrent_dropout", "MC01")
 def _recurrent_dropout(fixed: bool) -> Fit:
     dropout = {"dropout": 0.2} if fixed else {"recurrent_dropout": 0.2}
     model = classifier(layers.Input((80,)), layers.Embedding(5000, 64), layers.LSTM(128, **dropout))
@@ -50,7 +48,6 @@ def _bfloat16(fixed: bool) -> Fit:
     "flatten_dense",
     "MC07",
     on=EVERYWHERE,
-    note="on JAX 12 ms of a step of 39 were foreseen to be left, and 8 were",
 )
 def _flatten_dense(fixed: bool) -> Fit:
     flat = layers.GlobalAveragePooling2D() if fixed else layers.Flatten()
@@ -73,7 +70,6 @@ def _frozen(fixed: bool) -> Fit:
 @case(
     "float64",
     "MC14",
-    note="computing fell to a quarter on this processor, where two fifths were foreseen",
 )
 def _float64(fixed: bool) -> Fit:
     kind = "float32" if fixed else "float64"
@@ -92,7 +88,6 @@ def _float64(fixed: bool) -> Fit:
 @case(
     "convolutions_at_full_resolution",
     "MC08",
-    note="computing fell from 139 to 24 ms in one run, where 47 were foreseen",
 )
 def _large_images(fixed: bool) -> Fit:
     size = 64 if fixed else 128

@@ -14,7 +14,6 @@ layers = keras.layers
     "adam_on_a_huge_embedding",
     "OP01",
     on=EVERYWHERE,
-    note="on torch the update of the table gained 5 to 21 times in five runs",
 )
 def _adam_on_embedding(fixed: bool) -> Fit:
     optimizer: Any = "adam"

@@ -29,7 +29,7 @@ def _py_function(fixed: bool) -> Fit:
     return fit(mlp(256), dataset)
 
 
-@case("map_before_batch", "IP08", quick=True, note="computing gained more than its least disturbed calls show")
+@case("map_before_batch", "IP08", quick=True)
 def _map_before_batch(fixed: bool) -> Fit:
     import tensorflow as tf
 

@@ -13,7 +13,6 @@ from benchmarks.zoo.trainings import Folder, convnet, fit, mlp, numbers
     "float64_arrays",
     "TR01",
     on=("jax", "torch"),
-    note="fits of JAX differ: 1.4 to 2.1 times in three runs",
 )
 def _float64(fixed: bool) -> Fit:
     x, y = numbers(1024 * 20, 1600)
@@ -33,7 +32,7 @@ def _wide_softmax(classes: int, loss: str) -> Any:
     return model
 
 
-@case("one_hot_targets", "TR02", on=("torch",), note="how fast the loss reads wide targets is not measured")
+@case("one_hot_targets", "TR02", on=("torch",))
 def _one_hot(fixed: bool) -> Fit:
     classes, samples = 8000, 128 * 40
     x = numbers(samples, 16)[0]

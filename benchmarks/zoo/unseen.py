@@ -46,7 +46,6 @@ def _photo(path: str) -> Any:
     "photos_opened_by_python",
     "IP09",
     on=("tensorflow", "torch"),
-    note="on torch computing did not get faster without the loader",
 )
 def _photos(fixed: bool) -> Fit:
     paths, y = image_files(24 * 25, 160, "jpeg")
@@ -69,7 +68,6 @@ def _hidden_photos(fixed: bool) -> Fit:
     "differences_one_by_one",
     "IP19",
     on=EVERYWHERE,
-    note="the host's part of a step and the boundary fell further than foreseen, once nothing held Python's lock",
 )
 def _differences(fixed: bool) -> Fit:
     x, y = numbers(48 * 30, 3000)
@@ -112,7 +110,6 @@ def _read(fixed: bool) -> Fit:
     "rows_from_a_distant_store",
     "IP01",
     on=EVERYWHERE,
-    note="on JAX, what ending the workers takes is hidden behind steps that are still computed",
 )
 def _store(fixed: bool) -> Fit:
     """The distance is a sleep."""
@@ -129,7 +126,6 @@ def _store(fixed: bool) -> Fit:
     "samples_from_a_generator",
     "IP05",
     on=EVERYWHERE,
-    note="on JAX 6.7 to 9.7 times on five machines: what the generator's thread takes from steps is not measured there",
 )
 def _samples(fixed: bool) -> Fit:
     import tensorflow as tf
@@ -155,7 +151,6 @@ def _samples(fixed: bool) -> Fit:
     "standardised_in_python",
     "IP06",
     on=EVERYWHERE,
-    note="on torch computing got faster than its least disturbed calls show",
 )
 def _standardised(fixed: bool) -> Fit:
     import tensorflow as tf
@@ -202,7 +197,6 @@ class _Log(keras.callbacks.Callback):  # type: ignore[misc]
     "json_after_every_batch",
     "CB01",
     on=EVERYWHERE,
-    note="on JAX 1.2 to 1.8 times on five machines: what a callback takes from the device is reckoned, not measured",
 )
 def _json(fixed: bool) -> Fit:
     return fit(_network(32), *_pictures(32 * 40, 32), batch_size=32, epochs=5, callbacks=[_Log(50 if fixed else 1)])
@@ -232,7 +226,6 @@ def _validation(fixed: bool) -> Fit:
     "pictures_by_eights",
     "MC00",
     on=("tensorflow", "torch"),
-    note="3.6 to 5.1 times on five machines: larger batches gain convolutions more than the rule takes for all models",
 )
 def _eights(fixed: bool) -> Fit:
     return fit(_network(16, 8), *_pictures(8 * 160, 16), batch_size=64 if fixed else 8)
@@ -250,7 +243,6 @@ def _flattened(fixed: bool) -> Fit:
     "frozen_convolutions",
     "MC09",
     on=EVERYWHERE,
-    note="what is left is a step of a millisecond, whose host time shrinks as well",
 )
 def _frozen(fixed: bool) -> Fit:
     base = keras.Sequential(
@@ -272,7 +264,6 @@ def _frozen(fixed: bool) -> Fit:
     "adam_on_many_items",
     "OP01",
     on=EVERYWHERE,
-    note="fits of JAX differ: 1.8 to 3.2 times in three runs",
 )
 def _items(fixed: bool) -> Fit:
     optimizer: Any = "adam"
