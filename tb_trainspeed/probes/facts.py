@@ -42,7 +42,7 @@ def settings(readers: Mapping[str, Callable[[], Any]]) -> dict[str, str]:
     common: dict[str, Callable[[], Any]] = {
         "keras.config.floatx": keras.config.floatx,
         "keras.config.image_data_format": keras.config.image_data_format,
-        "keras.config.is_flash_attention_enabled": lambda: bool(keras.config.is_flash_attention_enabled()),
+        "keras.config.is_flash_attention_enabled": lambda: str(keras.config.is_flash_attention_enabled()),
         "sys.settrace": lambda: sys.gettrace() is not None,
         "sys.setprofile": lambda: sys.getprofile() is not None,
     }

@@ -151,7 +151,7 @@ def one_hot_huge_classes(
     classes = data.one_hot_classes
     if classes is None:
         return NotApplicable("targets are not one-hot")
-    if "sparse" in loss or "categorical" not in loss:
+    if loss != "categorical_crossentropy":  # of others there is none for whole numbers
         return NotApplicable(f"the loss is {loss}")
     if classes < _CLASSES_FROM:
         return Passed(f"{classes} classes")
@@ -168,9 +168,10 @@ def one_hot_huge_classes(
             "classes": words.number(classes),
             "of a batch": words.share(share),
         },
-        remedy="Hand over whole numbers, and use the sparse loss; it is the same loss.",
-        code='+ y = y.argmax(-1)\n- model.compile(..., loss="categorical_crossentropy")\n'
-        '+ model.compile(..., loss="sparse_categorical_crossentropy")',
+        remedy="Hand over whole numbers, and use the sparse loss, with the same `from_logits`: it is the same loss. "
+        "With `label_smoothing` there is none.",
+        code="+ y = y.argmax(-1)\n- model.compile(..., loss=keras.losses.CategoricalCrossentropy(...))\n"
+        "+ model.compile(..., loss=keras.losses.SparseCategoricalCrossentropy(...))",
         change=faster_source(Range(0.95, 1 - share * 0.7, 1 - share)),
         confidence="likely",
         changes_results="rounding",
@@ -380,15 +381,15 @@ def no_device_prefetch(
         "+ def ahead(batches):\n"
         "+     layout = keras.distribution.distribution().get_data_layout\n"
         "+     waiting = None\n"
-        "+     for batch in batches:\n"
-        "+         put = lambda x: jax.device_put(x, layout(x.shape).backend_layout)\n"
-        "+         following = jax.tree.map(put, batch)   # returns at once\n"
-        "+         if waiting is not None:\n"
-        "+             yield waiting\n"
-        "+         waiting = following\n"
-        "+     yield waiting\n"
+        "+     while True:\n"
+        "+         for batch in batches:\n"
+        "+             put = lambda x: jax.device_put(x, layout(x.shape).backend_layout)\n"
+        "+             following = jax.tree.map(put, batch)   # returns at once\n"
+        "+             if waiting is not None:\n"
+        "+                 yield waiting\n"
+        "+             waiting = following\n"
         "+\n"
-        "+ model.fit(ahead(batches), ...)",
+        "+ model.fit(ahead(batches), steps_per_epoch=n, ...)",
         change=Change(removes={"device_s": Range(0.0, copied_s / 2, copied_s)}),
         confidence="hint",
     )

@@ -108,6 +108,7 @@ RESTARTED = Data(workers=2, persistent_workers=False, batches_per_epoch=10)
 IP05 = {"stages": (GENERATOR, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.1}
 IP06 = {"stages": (PYTHON_MAP, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
 IP07 = {"stages": (RANDOM_MAP, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "busy_cores": 1.1, "cores": 4.0}
+MIXED, REPEATED = Stage("Shuffle", buffer=100), Stage("Repeat", count=-1)
 IP08 = {"stages": (MAP, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
 IP09 = {
     "backend": "tensorflow",
@@ -386,6 +387,13 @@ SILENT = [
     silent(mapping.map_before_batch, IP08, Passed, "decodes", stages=(JPEGS, BATCH)),
     silent(mapping.map_before_batch, IP08, Passed, "real work an element", step_s=0.2),
     silent(mapping.map_before_batch, IP08, Passed, "hardly waits", held_up_share=0.14),
+    silent(
+        mapping.map_before_batch,
+        IP08,
+        Passed,
+        "draws for each element",
+        stages=(dataclasses.replace(MAP, operations=(*MAP.operations, "RandomUniform")), BATCH),
+    ),
     silent(mapping.per_record_parse, IP20, NotApplicable, "arrays", stages=()),
     silent(mapping.per_record_parse, IP20, Passed, "parses batches", stages=(SLICES, BATCH, PARSE)),
     silent(mapping.per_record_parse, IP20, Passed, "cached", stages=(SLICES, PARSE, CACHE, BATCH)),
@@ -401,6 +409,8 @@ SILENT = [
         stages=(dataclasses.replace(SLICES, output_bytes=64_000), BATCH),
     ),
     silent(mapping.slices_of_small_rows, IP23, Passed, "hardly waits", held_up_share=0.14),
+    silent(mapping.slices_of_small_rows, IP23, Passed, "held out", stages=(SLICES, SKIP, BATCH)),
+    silent(files.redecode_each_epoch, IP09_TF, Passed, "repeats without end", stages=(PATHS, REPEATED, JPEGS, BATCH32)),
     silent(files.redecode_each_epoch, IP09, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(files.redecode_each_epoch, IP09, NotApplicable, "one epoch", epochs_planned=1),
     silent(files.redecode_each_epoch, IP09, Passed, "too large", epoch_bytes=6 * 10**8),
@@ -516,6 +526,7 @@ SILENT = [
     silent(epoch.skip_after_heavy_work, IP15, Passed, "skips paths", stages=(PATHS, SKIP, JPEGS, BATCH32)),
     silent(epoch.skip_after_heavy_work, IP15, Passed, "cached", stages=(PATHS, JPEGS, CACHE, SKIP, BATCH32)),
     silent(epoch.skip_after_heavy_work, IP15, Passed, "starts quickly", restart_s=0.19),
+    silent(epoch.skip_after_heavy_work, IP15, Passed, "mixed before", stages=(PATHS, JPEGS, MIXED, SKIP, BATCH32)),
     silent(epoch.cache_never_filled, IP16, NotApplicable, "arrays", stages=()),
     silent(epoch.cache_never_filled, IP16, Passed, "takes first", stages=(PATHS, JPEGS, TAKE, CACHE, BATCH32)),
     silent(
@@ -527,6 +538,7 @@ SILENT = [
     ),
     silent(epoch.cache_never_filled, IP16, Passed, "nothing lost", stages=(PATHS, MAP, CACHE, TAKE, BATCH32)),
     silent(epoch.cache_never_filled, IP16, Passed, "hardly waits", input_share=0.14),
+    silent(epoch.cache_never_filled, IP16, Passed, "read whole", stages=(PATHS, JPEGS, CACHE, MIXED, TAKE, BATCH32)),
     silent(options.automatic_prefetch_off, IP17, NotApplicable, "arrays", stages=()),
     silent(options.automatic_prefetch_off, IP17, Passed, "trap: no prefetch", data=Data()),
     silent(

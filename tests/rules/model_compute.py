@@ -279,6 +279,13 @@ SILENT = [
         environment=Environment(backend="tensorflow"),
     ),
     silent(precision.attention_no_flash, MC15, NotApplicable, "CPU", accelerators=()),
+    silent(
+        precision.attention_no_flash,
+        MC15,
+        Passed,
+        "as Keras comes",
+        environment=Environment(backend="jax", settings={"keras.config.is_flash_attention_enabled": "None"}),
+    ),
     silent(precision.attention_no_flash, MC15, Passed, "cheap", layer_s=taking("attention", 0.005, 0.014)),
     silent(precision.channels_first, MC16, Passed, "channels last", layers=(CONV,)),
     silent(precision.channels_first, MC16, NotApplicable, "torch", backend="torch"),

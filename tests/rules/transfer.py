@@ -102,6 +102,7 @@ SILENT = [
     silent(transfer.one_hot_huge_classes, TR02, Passed, "few classes", data=Data(one_hot_classes=999)),
     silent(transfer.one_hot_huge_classes, TR02, NotApplicable, "sparse", loss="sparse_categorical_crossentropy"),
     silent(transfer.one_hot_huge_classes, TR02, NotApplicable, "another loss", loss="mean_squared_error"),
+    silent(transfer.one_hot_huge_classes, TR02, NotApplicable, "focal", loss="categorical_focal_crossentropy"),
     silent(transfer.one_hot_huge_classes, TR02, Passed, "hardly waits", input_share=0.04),
     silent(transfer.float32_images, TR03, NotApplicable, "CPU", accelerators=()),
     silent(transfer.float32_images, TR03, Passed, "not bytes", data=Data(holds_bytes=False)),

@@ -138,8 +138,7 @@ def softmax_in_float16(model: Model, layers: tuple[Layer, ...], steady: Steady) 
 
     Why it is slow: exponentials overflow in 16 bits; the loss scale then falls, and the step is skipped.
 
-    What to change: `Activation("softmax", dtype="float32")` as the last layer; or `mixed_bfloat16`, which needs no loss
-    scale.
+    What to change: `dtype="float32"` for that layer; or `mixed_bfloat16`, which needs no loss scale.
 
     When this is wrong: the logits are small throughout. It is a hint.
 
@@ -163,7 +162,7 @@ def softmax_in_float16(model: Model, layers: tuple[Layer, ...], steady: Steady) 
             "an epoch": words.seconds(steady.epoch_s),
         },
         remedy="Compute it in float32.",
-        code='+ keras.layers.Activation("softmax", dtype="float32")   # as the last layer',
+        code=f'- keras.layers.{last.kind}(...)\n+ keras.layers.{last.kind}(..., dtype="float32")',
         change=fewer(1.0, 0.9, 0.8),
         confidence="hint",
         changes_results="rounding",

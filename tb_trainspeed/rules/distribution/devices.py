@@ -112,11 +112,13 @@ def distribution_disables_xla(
 
     Why it is slow: without XLA every operation is a kernel of its own, with its way through memory.
 
-    What to change: ask for it, `jit_compile=True`, and compare; or use JAX with `keras.distribution.DataParallel`.
+    What to change: JAX with `keras.distribution.DataParallel`, whose step is compiled as a whole. `jit_compile=True`
+    under a strategy fails, as what is compiled reaches for the variables of all replicas.
 
-    When this is wrong: shapes vary, so that XLA would compile again and again, or layers do not support it.
+    When this is wrong: shapes vary, so that XLA would compile again and again, or the model needs TensorFlow.
 
-    Sources: Keras, `model_supports_jit`. Not verified on hardware: the prediction says 1 to 1.5 times.
+    Sources: Keras, `model_supports_jit`; https://github.com/keras-team/keras/issues/19005. Not verified on
+    hardware: the prediction says 1 to 1.5 times.
     """
     if backend != "tensorflow" or not distribution:
         return NotApplicable("no strategy on TensorFlow")
@@ -129,8 +131,8 @@ def distribution_disables_xla(
         message=f"Under `{distribution}` Keras does not compile the step, which takes {words.seconds(compute_s)}.",
         phase="compute",
         evidence={"strategy": distribution, "compute a step": words.seconds(compute_s)},
-        remedy="Ask for XLA, and compare.",
-        code="- model.compile(...)\n+ model.compile(..., jit_compile=True)",
+        remedy="Try it on JAX, which compiles the step of all devices.",
+        code="+ export KERAS_BACKEND=jax\n+ keras.distribution.set_distribution(keras.distribution.DataParallel())",
         change=Change(factors={"device_s": Range(1.0, 0.85, 0.67)}),
         confidence="hint",
         changes_results="rounding",

@@ -172,8 +172,7 @@ def all_reduce_bound(replicas: int, collectives_share: float, trainable_paramete
 
     Why it is slow: every step sends all gradients once around, however few samples they come from.
 
-    What to change: more samples a replica, so that there are fewer exchanges; or accumulate gradients over several
-    steps. NVLink or NCCL, if another way is in use.
+    What to change: more samples a replica, so that there are fewer exchanges. NVLink or NCCL, if another way is in use.
 
     When this is wrong: one replica is late, and the others wait for it in the exchange: that is DS08.
 
@@ -196,8 +195,8 @@ def all_reduce_bound(replicas: int, collectives_share: float, trainable_paramete
             "gradients": words.size(4 * trainable_parameters),
             "replicas": str(replicas),
         },
-        remedy=f"Exchange once for {_ACCUMULATED} batches, with a learning rate to match.",
-        code=f"- keras.optimizers.Adam(...)\n+ keras.optimizers.Adam(..., gradient_accumulation_steps={_ACCUMULATED})",
+        remedy=f"Give each replica {_ACCUMULATED} times the samples, with a learning rate to match.",
+        code=f"- dataset.batch(n)\n+ dataset.batch({_ACCUMULATED} * n)",
         change=Change(removes={"device_s": Range(0.3 * exchange_s, 0.9 * saved * exchange_s, saved * exchange_s)}),
         confidence="likely",
         changes_results="training",

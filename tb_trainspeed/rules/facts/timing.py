@@ -297,5 +297,6 @@ def curves(profile: Profile) -> tuple[Curve, ...]:
 
 @fact
 def learning_rate(profile: Profile) -> float | None:
-    """The learning rate of the last epoch, known where a callback of Keras that changes it reports it."""
-    return next((curve.last for curve in profile.curves if curve.name == "learning_rate"), None)
+    """The highest learning rate of an epoch, known where a callback of Keras that changes it reports it: one that has
+    fallen by plan says nothing of where the training began."""
+    return next((curve.highest for curve in profile.curves if curve.name == "learning_rate"), None)

@@ -8,6 +8,9 @@ from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Pass
 # A fit of fewer steps is as short as people write in loops; from this many fits on it is a loop.
 _FEW_STEPS, _MANY_FITS = 20, 5
 _ONCE_FROM = 0.5
+_STEP_BY_STEP = """\
++ for start in range(0, len(x), 32):
++     model.train_on_batch(x[start : start + 32], y[start : start + 32])"""
 _REMADE_FROM, _COMPILING_FROM = 2, 0.2
 # As for memory that is short for other reasons.
 _PRESSURE_FROM = 0.1
@@ -54,8 +57,10 @@ def fit_in_a_loop(
             "starting": f"{words.seconds(once_s)}, {words.share(once_s / wall_s)} of it",
         },
         remedy="Make single steps with `train_on_batch`, or one fit over all data.",
-        code="- model.fit(x, y, epochs=1, verbose=0)\n+ model.train_on_batch(x, y)",
+        code="- model.fit(x, y, epochs=1, verbose=0)\n"
+        + ("+ model.train_on_batch(x, y)" if steps == 1 else _STEP_BY_STEP),
         change=Change(factors={"startup_s": Range(0.3, 0.1, 0.02), "compilation_s": Range(0.5, 0.1, 0.02)}),
+        changes_results="no" if steps == 1 else "training",  # `fit` shuffles
     )
 
 

@@ -88,6 +88,17 @@ def shuffle_after_decode(stages: tuple[Stage, ...], restart_s: float, steady: St
     return Passed("no shuffle after expensive work")
 
 
+def _made_of(between: Sequence[Stage]) -> int | None:
+    """How many elements before these stages make one after them; `None` where one of them mixes, drops or repeats."""
+    many = 1
+    for stage in between:
+        if "Batch" in stage.kind and stage.batch_size:
+            many *= stage.batch_size
+        elif not (maps(stage) or stage.kind.startswith("Prefetch")):
+            return None
+    return many
+
+
 @rule("IP15", "skip-after-heavy-work", silences=("IP14",))
 def skip_after_heavy_work(stages: tuple[Stage, ...], restart_s: float, steady: Steady) -> Outcome:
     """Elements are decoded only to be skipped, in every epoch.
@@ -107,8 +118,11 @@ def skip_after_heavy_work(stages: tuple[Stage, ...], restart_s: float, steady: S
         return NotApplicable("no tf.data pipeline")
     for index, stage in enumerate(stages):
         work = _works(stages[:index]) if stage.kind == "Skip" else None
-        if work is None or not stage.count:
+        many = _made_of(stages[stages.index(work) + 1 : index]) if work else None
+        if work is None or many is None or not stage.count:
             continue
+        if "Batch" in work.kind and work.batch_size:  # MapAndBatch
+            many *= work.batch_size
         share = restart_s / steady.epoch_s
         if share < _SPEAK_FROM:
             return Passed(f"an epoch takes {words.share(share)} of its time to start")
@@ -124,7 +138,7 @@ def skip_after_heavy_work(stages: tuple[Stage, ...], restart_s: float, steady: S
                 "skipped": words.number(stage.count),
             },
             remedy=f"Skip before `map({name})`.",
-            code=f"- dataset.map({name}).skip({stage.count})\n+ dataset.skip({stage.count}).map({name}, "
+            code=f"- dataset.map({name}).skip({stage.count})\n+ dataset.skip({many * stage.count}).map({name}, "
             "num_parallel_calls=tf.data.AUTOTUNE)",
             change=Change(removes={"restart_s": Range(restart_s * 0.5, restart_s * 0.88, restart_s * 0.98)}),
             confidence="likely",
@@ -145,7 +159,8 @@ def cache_never_filled(
 
     What to change: `take` before `cache`.
 
-    When this is wrong: never; the warning in the log says the same.
+    When this is wrong: never; the warning in the log says the same. The rule is silent where something between the two
+    mixes, repeats or drops elements, as `shuffle` does: then what is taken is not the same in every epoch.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/45609. The prediction takes elements from memory, at 3 to
     25 microseconds each and 1.5 to 20 GB a second.
@@ -159,8 +174,10 @@ def cache_never_filled(
             continue
         below = [(stages[at - 1], stages[at]) for at in range(index + 1, len(stages)) if stages[at].kind == "Take"]
         for source, take in below:
-            available = source.elements
-            if take.count is None or take.count < 0 or (available is not None and take.count >= available):
+            available, many = source.elements, _made_of(stages[index + 1 : stages.index(take)])
+            if many is None or take.count is None or take.count < 0:
+                continue
+            if available is not None and take.count >= available:
                 continue
             work = next((other for other in reversed(stages[:index]) if maps(other)), None)
             if work is None or not does(work, (*HEAVY, *DECODING)):
@@ -176,7 +193,7 @@ def cache_never_filled(
                 phase="input_wait",
                 evidence={"waiting for data": f"{words.share(input_share)} of training", "taken": most},
                 remedy="Take first, then cache.",
-                code=f"- dataset.cache().take({take.count})\n+ dataset.take({take.count}).cache()",
+                code=f"- dataset.cache().take({take.count})\n+ dataset.take({many * take.count}).cache()",
                 change=Change(
                     sets={"supply_s": Range(step_s * 0.5, max(rest.expected, step_s * 0.05), rest.high)},
                     factors=TAKEN_FROM_CACHE,

@@ -148,7 +148,11 @@ def _uncached(
     last = heavy[-1]
     if any(stage.kind.startswith(("Cache", "MemoryCache", "FileCache")) for stage in stages[last:]):
         return Passed("what was decoded is cached")
+    if any("Repeat" in stage.kind for stage in stages[:last]):
+        return Passed("what repeats without end before it fills no cache")
     decoding, after = stages[last], stages[last + 1 :]
+    # A cache after it would keep the order of the first epoch.
+    shuffle = ".shuffle(n)" if any("Shuffle" in stage.kind for stage in stages[:last]) else ""
     elements = decoding.elements_per_batch or 1.0
     count = decoding.elements or elements * batches_per_epoch
     cached_bytes = count * (decoding.output_bytes or batch_bytes / elements)
@@ -177,7 +181,10 @@ def _uncached(
             "decoded": f"{words.size(cached_bytes)} of {words.size(memory_available_bytes)} free memory",
         },
         remedy=f"Keep what `{name}` returns, before anything random and before `shuffle`.{note}",
-        code=f"- dataset.map({name}, ...)\n+ dataset.map({name}, num_parallel_calls=tf.data.AUTOTUNE).cache()",
+        code=f"- dataset{shuffle}.map({name}, ...)\n+ dataset = dataset.map("
+        f"{'decode' if mixed else name}, num_parallel_calls=tf.data.AUTOTUNE).cache(){shuffle}"
+        + "\n+ dataset = dataset.map(augment, num_parallel_calls=tf.data.AUTOTUNE)"
+        * mixed,
         change=Change(sets={"supply_s": rest}, factors=TAKEN_FROM_CACHE, first_epoch=False),
         confidence="likely",
     )

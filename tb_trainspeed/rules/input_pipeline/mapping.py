@@ -1,6 +1,7 @@
 """What a tf.data pipeline does to each element: in Python, one after the other, or too early."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 
 from tb_trainspeed.profile import Stage
@@ -11,6 +12,7 @@ from tb_trainspeed.rules.input_pipeline.shared import (
     MEMORY_BYTES_PER_S,
     PARSING,
     PYTHON,
+    RANDOM,
     batches,
     does,
     faster_source,
@@ -84,6 +86,7 @@ def generator_per_sample(stages: tuple[Stage, ...], held_up_share: float, wait_s
     if element_s > _GENERATED_ELEMENT_S:
         return Passed(f"a sample takes {words.seconds(element_s)}, far more than handing it over")
     signature = stages[generated[-1]].output or ""
+    shuffled = any("Shuffle" in stage.kind for stage in stages[generated[-1] :])
     return Found(
         title="A generator yields single samples",
         message=f"`from_generator` hands {words.number(size)} samples over for every batch, {words.seconds(element_s)} "
@@ -95,11 +98,13 @@ def generator_per_sample(stages: tuple[Stage, ...], held_up_share: float, wait_s
             "time a sample": words.seconds(element_s),
             "a sample": signature,
         },
-        remedy="Yield whole batches: the shapes of the signature get a leading `None`.",
+        remedy="Yield whole batches: the shapes of the signature get a leading `None`."
+        + " Shuffle what the generator goes through: a buffer after it holds whole batches then." * shuffled,
         code=f"- yield x[i], y[i]\n+ yield x[i:i + {size}], y[i:i + {size}]      # for i in range(0, len(x), {size})\n"
         f"- tf.data.Dataset.from_generator(samples, ...).batch({size})\n"
         "+ tf.data.Dataset.from_generator(batches, ...)",
         change=faster_source(_left_of(element_s, _HAND_OVER_S)),
+        changes_results="training" if shuffled else "no",
     )
 
 
@@ -266,7 +271,8 @@ def map_before_batch(stages: tuple[Stage, ...], held_up_share: float, wait_s: fl
 
 def _is_light(stage: Stage) -> bool:
     small = stage.output_bytes is not None and stage.output_bytes <= _SMALL_ELEMENT_BYTES
-    return small and not does(stage, HEAVY)
+    # What draws at random draws for every element, and for whole batches would draw once.
+    return small and not does(stage, HEAVY) and not does(stage, RANDOM)
 
 
 @rule("IP20", "per-record-parse", silences=("IP08", "IP09"))
@@ -326,6 +332,10 @@ def per_record_parse(stages: tuple[Stage, ...], held_up_share: float, wait_s: fl
     return Passed("no records are parsed one by one")
 
 
+# What `fit` would do without: it takes all rows, once an epoch.
+_PICKS = re.compile("Cache|Skip|Take|Filter|Shard|Repeat|Interleave|Concatenate|Zip|Sample")
+
+
 @rule("IP23", "slices-of-small-rows")
 def slices_of_small_rows(
     stages: tuple[Stage, ...], held_up_share: float, wait_s: float, step_s: float, batch_bytes: int
@@ -345,13 +355,14 @@ def slices_of_small_rows(
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
-    if stages[0].kind != "TensorSlice" or any(maps(stage) or "Cache" in stage.kind for stage in stages):
+    if stages[0].kind != "TensorSlice" or any(maps(stage) or _PICKS.search(stage.kind) for stage in stages):
         return Passed("rows are not only cut and put together")
     size = _batched_after(stages, 0)
     if size is None or (stages[0].output_bytes or _SMALL_ELEMENT_BYTES) >= _SMALL_ELEMENT_BYTES:
         return Passed("rows are large, or batches small")
     if too_little := waits(held_up_share):
         return Passed(too_little)
+    shuffled = any("Shuffle" in stage.kind for stage in stages)
     gather = from_memory(1, 20, batch_bytes)  # the stages of Keras' own pipeline, on whole batches
     return Found(
         title="Arrays are cut into rows and put together again",
@@ -363,9 +374,10 @@ def slices_of_small_rows(
             "rows a batch": words.number(size),
             "time a row": words.seconds(step_s / size),
         },
-        remedy="Hand the arrays to `fit`: Keras then gathers whole batches, and shuffles all rows.",
-        code=f"- model.fit(tf.data.Dataset.from_tensor_slices((x, y)).shuffle(n).batch({size}), ...)\n"
-        f"+ model.fit(x, y, batch_size={size}, ...)",
+        remedy="Hand the arrays to `fit`: Keras then gathers whole batches"
+        + (", and shuffles all rows." * shuffled or "."),
+        code=f"- model.fit(tf.data.Dataset.from_tensor_slices((x, y)){'.shuffle(n)' * shuffled}.batch({size}), ...)\n"
+        f"+ model.fit(x, y, batch_size={size}{'' if shuffled else ', shuffle=False'}, ...)",
         change=Change(sets={"supply_s": gather}, factors={"source_cpu_s": Range(0.8, 0.4, 0.1)}),
         confidence="likely",
     )

@@ -141,7 +141,8 @@ def gil_bound_workers(
             "CPU time of a batch": words.seconds(cpu_s),
             "cores idle": f"{idle_cores:.1f} of {cores:g}",
         },
-        remedy=f"Make the workers processes, as many as there are cores. `{data_kind}` must be picklable.",
+        remedy=f"Make the workers processes, as many as there are cores. `{data_kind}` must be picklable. If it draws "
+        "random numbers, let `__getitem__` make its own `np.random.default_rng()`: all processes begin with one state.",
         code=f"- train = {data_kind}(..., workers={workers})\n"
         f"+ train = {data_kind}(..., workers={count}, use_multiprocessing=True)",
         change=Change(
@@ -149,6 +150,7 @@ def gil_bound_workers(
             sets={"supply_s": supply, "device_s": Range(3 * trains_s, 2 * trains_s, trains_s)},
         ),
         confidence="likely",
+        changes_results="training",
     )
 
 
@@ -306,8 +308,9 @@ def dataloader_defaults(
 
     What to change: `num_workers`, `persistent_workers=True`, and with a GPU `pin_memory=True`.
 
-    When this is wrong: the data lie in memory and a batch is a slice; then workers cost more than they give. The
-    program must be guarded by `if __name__ == "__main__"` where processes are spawned, as on Windows and macOS.
+    When this is wrong: the data lie in memory and a batch is a slice; then workers cost more than they give. An
+    `IterableDataset` has to share its samples out by `torch.utils.data.get_worker_info()`, or every worker yields all.
+    The program must be guarded by `if __name__ == "__main__"` where processes are spawned, as on Windows and macOS.
 
     Sources: PyTorch, torch.utils.data; https://github.com/metatensor/metatrain/pull/1273. Measured on two cores: 2.1
     times faster with two workers, 4.7 times with persistent ones in epochs of 10 steps. The prediction divides the

@@ -252,11 +252,11 @@ def attention_no_flash(
 ) -> Outcome:
     """Attention over long sequences does not use the kernel made for it.
 
-    What it means: `MultiHeadAttention` over 512 positions or more on a GPU, and flash attention is not enabled.
+    What it means: `MultiHeadAttention` over 512 positions or more on a GPU, and flash attention is switched off.
 
     Why it is slow: the matrix of all pairs of positions is written to memory and read again, three times over.
 
-    What to change: `keras.config.enable_flash_attention()`, with a 16-bit policy.
+    What to change: let Keras choose, as it does by itself, with a 16-bit policy.
 
     When this is wrong: dropout within attention, a mask of one's own, or `return_attention_scores` rule the kernel out.
     On TensorFlow it was measured to be slower (10.6 to 14.3 s), so the rule is for JAX and torch only.
@@ -276,8 +276,8 @@ def attention_no_flash(
         return NotApplicable("the kernel is for GPUs")
     if environment.backend == "tensorflow":
         return NotApplicable("TensorFlow is slower with it")
-    if environment.settings.get("keras.config.is_flash_attention_enabled") == "True":
-        return Passed("flash attention is enabled")
+    if environment.settings.get("keras.config.is_flash_attention_enabled") != "False":
+        return Passed("Keras takes the kernel where it can")
     if "16" not in (model.dtype_policy or ""):
         return Passed("the kernel is for 16-bit numbers")
     if any("dropout" in layer.options for layer in found):
@@ -293,8 +293,8 @@ def attention_no_flash(
         message=f"{names(found)} look at {length} positions: {cost(own_s, computing_s)} of computing.",
         phase="compute",
         evidence={"layers": names(found), "positions": str(length), "computing": cost(own_s, computing_s)},
-        remedy="Enable flash attention.",
-        code="+ keras.config.enable_flash_attention()   # before the model is built",
+        remedy="Let Keras choose.",
+        code="- keras.config.disable_flash_attention()",
         change=less(own_s, 0.05, 0.3, 0.5),
         confidence="likely",
         changes_results="rounding",
