@@ -12,7 +12,7 @@ import keras
 
 from tb_trainspeed.probes import fit_entry
 from tb_trainspeed.report import Report, diagnose
-from tb_trainspeed.report.terminal import render
+from tb_trainspeed.report.terminal import render, say
 from tb_trainspeed.session import BACKENDS, FitSession
 
 log = logging.getLogger("tb_trainspeed")
@@ -111,7 +111,7 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
 
     def _begin(self) -> None:
         for other in list(_measuring):
-            if other is not self and other.params is self.params:
+            if other is not self and self.params is not None and other.params is self.params:
                 log.warning("Another TrainSpeedCallback measures this fit already; this one does nothing.")
                 return
             if other._running and (other is self or other.model is self.model):
@@ -138,7 +138,7 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         _measuring.discard(self)
         session.stop(status)
         if self.verbose and status == "finished":
-            print(render(self.report, log_dir=self.log_dir))
+            say(render(self.report, log_dir=self.log_dir))
 
     def _tell(self, action: Callable[[FitSession], None]) -> None:
         session = self._running

@@ -99,7 +99,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _report(arguments: argparse.Namespace) -> int:
     from tb_trainspeed.report import diagnose, markdown, page, workers_of
-    from tb_trainspeed.report.terminal import render
+    from tb_trainspeed.report.terminal import render, say
 
     if arguments.format == "html" and arguments.all:
         return _fail("One page holds one fit: leave out --all, or give the directory of a run.", 2)
@@ -121,7 +121,7 @@ def _report(arguments: argparse.Namespace) -> int:
     else:
         for run, report in reports:
             print(f"\nrun {run}, fit {report.profile.fit_index}, {report.profile.status}")
-            print(render(report))
+            say(render(report))
     return 0
 
 
@@ -137,7 +137,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         print(json.dumps(comparison.to_dict(), allow_nan=False))
     else:
         renderer = markdown if arguments.format == "markdown" else terminal
-        print(renderer.render_comparison(comparison, *names))
+        terminal.say(renderer.render_comparison(comparison, *names))
     return 0
 
 

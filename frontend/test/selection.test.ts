@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { isRunning, livenessOf } from "../src/model/liveness";
+import type { Status } from "../src/model/wire";
 import { fitRow, latest, matching, newerThan, resolve } from "../src/model/selection";
 import { fit, run } from "./rows";
 
@@ -41,11 +42,16 @@ test("thousands of runs are searched in no time", () => {
 });
 
 test("silence turns live into a warning, and a warning into an end of polling", () => {
-  expect(livenessOf("running", 1000, 1004)).toEqual({ tone: "live", label: "live", detail: "4 s ago" });
-  expect(livenessOf("running", 1000, 1190)).toEqual({ tone: "warn", label: "last data 3 min ago", detail: "the process may have been killed" });
-  expect(livenessOf("running", 1000, 990).detail).toBe("just now");
-  expect(livenessOf("interrupted", 1000, 1060).label).toBe("interrupted");
-  expect(livenessOf("finished", 1000, 90_000).tone).toBe("done");
-  expect([1010, 5000].map((now_s) => isRunning("running", 1000, now_s))).toEqual([true, false]);
-  expect(isRunning("finished", 1000, 1001)).toBe(false);
+  const told = (status: Status, updated_at_s = 1000, started_at_s = 900) => ({ status, started_at_s, updated_at_s });
+  expect(livenessOf(told("running"), 1004)).toEqual({ tone: "live", label: "live", detail: "4 s ago" });
+  expect(livenessOf(told("running"), 1190)).toEqual({ tone: "warn", label: "last data 3 min ago", detail: "the process may have been killed" });
+  expect(livenessOf(told("running"), 990).detail).toBe("just now");
+  expect(livenessOf(told("interrupted"), 1060).label).toBe("interrupted");
+  expect(livenessOf(told("finished"), 90_000).tone).toBe("done");
+  expect([1010, 5000].map((now_s) => isRunning(told("running"), now_s))).toEqual([true, false]);
+  expect(isRunning(told("finished"), 1001)).toBe(false);
+  const long = told("running", 37_000, 1000); // ten hours: a record every 20 minutes
+  expect(livenessOf(long, 38_200).tone).toBe("live");
+  expect(livenessOf(long, 40_700).tone).toBe("warn");
+  expect(isRunning(long, 40_700)).toBe(true);
 });

@@ -118,13 +118,15 @@ class ResourceClock:
             counters["memory_pressure"] = stalled_s
         if throttled_s is not None:
             counters["throttled"] = throttled_s
-        disks, network = psutil.disk_io_counters(), psutil.net_io_counters()
-        if disks:
-            counters["disk_read_bytes_per_s"] = disks.read_bytes
-            counters["disk_write_bytes_per_s"] = disks.write_bytes
-        if network:
-            counters["network_in_bytes_per_s"] = network.bytes_recv
-            counters["network_out_bytes_per_s"] = network.bytes_sent
+        # A sandboxed container may show neither.
+        with contextlib.suppress(OSError, RuntimeError):
+            if disks := psutil.disk_io_counters():
+                counters["disk_read_bytes_per_s"] = disks.read_bytes
+                counters["disk_write_bytes_per_s"] = disks.write_bytes
+        with contextlib.suppress(OSError, RuntimeError):
+            if network := psutil.net_io_counters():
+                counters["network_in_bytes_per_s"] = network.bytes_recv
+                counters["network_out_bytes_per_s"] = network.bytes_sent
         with contextlib.suppress(OSError, RuntimeError):
             swap = psutil.swap_memory()
             counters["swapped_bytes_per_s"] = swap.sin + swap.sout

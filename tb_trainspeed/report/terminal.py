@@ -147,6 +147,15 @@ def _ledger(report: Report) -> Iterable[Text]:
         yield Text()
 
 
+def say(text: str) -> None:
+    """Prints what `render` returned, with what the output cannot hold replaced, as of a file in an old encoding."""
+    try:
+        print(text)
+    except UnicodeEncodeError:
+        encoding = sys.stdout.encoding or "ascii"
+        print(text.encode(encoding, "replace").decode(encoding))
+
+
 def _finding(number: int, finding: Finding, brief: bool) -> Iterable[Text]:
     yield Text()
     yield Text.assemble((f"{number}. {finding.title}", "bold"), (f"  {finding.code}", "dim"))

@@ -223,11 +223,15 @@ class FitSession:
         if self._status != "running":
             return
         self._status = status
-        self._watch.run()
-        self._stop_measuring()
-        self._threads.end(self._decoder)  # it first, for the last record to hold what the last sample says
-        # They hold the data and, on TensorFlow, an iterator, which should not wait for the garbage collector.
-        self._facts.loop = self._timed_function = None
+        try:
+            self._watch.run()
+            self._stop_measuring()
+            self._threads.end(self._decoder)  # it first, for the last record to hold what the last sample says
+        finally:  # also after a second Ctrl-C, in the midst of this
+            self._threads.stop.set()
+            self._undo.run()
+            # They hold the data and, on TensorFlow, an iterator, which should not wait for the garbage collector.
+            self._facts.loop = self._timed_function = None
 
     def give_up(self, error: Exception) -> None:
         """Takes all clocks out after a failure of ours. What was recorded until now stays."""

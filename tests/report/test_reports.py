@@ -1,15 +1,17 @@
 """The report: what it says in words, in JSON and in the terminal."""
 
 import dataclasses
+import io
 import json
 import re
+import sys
 
 import pytest
 
 from tb_trainspeed.profile import PHASES as ALL_PHASES
 from tb_trainspeed.profile import Data, Environment, Epochs, Ledger, Model, Profile, Quantiles, Source, Steps
 from tb_trainspeed.report import diagnose
-from tb_trainspeed.report.terminal import render
+from tb_trainspeed.report.terminal import render, say
 from tb_trainspeed.rules import words
 
 PHASES = {
@@ -203,3 +205,11 @@ def test_the_typical_epoch_is_without_pauses():
     assert "200 ms an epoch" in note
     assert diagnose(HEALTHY).typical_epoch_s == pytest.approx(diagnose(HEALTHY).epoch_s)
     assert diagnose(HEALTHY).what_if([])["notes"] == []
+
+
+def test_an_output_in_an_old_encoding_gets_the_report_all_the_same(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    say("─ 4.4× faster")
+    sys.stdout.flush()
+    assert written.getvalue().decode("latin-1").splitlines() == ["? 4.4× faster"]

@@ -108,7 +108,7 @@ export function createSession(api: Api, now_ms: () => number = Date.now): Sessio
     const now_s = now_ms() / 1000 + state.clock_offset_s;
     const fits = state.runs?.runs.flatMap(({ fits }) => fits) ?? [];
     // An empty tab waits for its first run just as eagerly.
-    const busy = fits.length === 0 || fits.some((fit) => isRunning(fit.status, fit.updated_at_s, now_s));
+    const busy = fits.length === 0 || fits.some((fit) => isRunning(fit, now_s));
     return busy ? BUSY_MS : IDLE_MS;
   }
 

@@ -99,7 +99,7 @@ function Live({ fit, report, clock_offset_s }: { fit: FitRow; report: Report | n
     const timer = setInterval(() => { tick((n) => n + 1); }, 1_000);
     return () => { clearInterval(timer); };
   }, []);
-  const { tone, label, detail } = livenessOf(fit.status, fit.updated_at_s, Date.now() / 1000 + clock_offset_s);
+  const { tone, label, detail } = livenessOf(fit, Date.now() / 1000 + clock_offset_s);
   const epoch = report && tone === "live" && report.epochs_planned !== null ? epochOf(report) : "";
   return (
     <span class={`age ${tone}`} title={`last record: ${moment(fit.updated_at_s)}`}>
