@@ -68,7 +68,7 @@ def predict_in_callback(nested_calls: tuple[NestedCall, ...], steps: int, epochs
     )
 
 
-# An assumption: of the numbers that are saved with Adam, and with plain gradient descent.
+# An assumption: of what is saved with Adam, whose two moments are as large as the weights. Of others it is more.
 _WEIGHTS_ONLY = 1 / 3
 
 
