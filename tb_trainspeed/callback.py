@@ -79,13 +79,24 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         return diagnose(self._session.profile())
 
     def set_params(self, params: Any) -> None:
+        self._start_ns = 0
         self._safely(self._note_start)
         super().set_params(params)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Of a copy or a pickle, what is being measured is not a part.
+        return {**self.__dict__, "_session": None, "_running": None, "_start_ns": 0}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._safely(lambda: fit_entry.watch(self))
+
     def _note_start(self) -> None:
-        seen_ns = fit_entry.take_start()
-        self._start_seen = "callbacks" if seen_ns is None else "fit"
-        self._start_ns = seen_ns or time.perf_counter_ns()
+        """Notes when this fit began; in a list of callbacks that the user made, that is seen only when it begins."""
+        seen_ns = fit_entry.take_start(self.model)
+        if seen_ns or not self._start_ns:
+            self._start_seen = "callbacks" if seen_ns is None else "fit"
+            self._start_ns = seen_ns or time.perf_counter_ns()
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._safely(self._begin)
@@ -120,8 +131,7 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         if backend not in BACKENDS:
             log.warning("TrainSpeed measures %s; on %s it measures nothing.", ", ".join(BACKENDS), backend)
             return
-        if not self._start_ns:  # a callback around this one may pass on nothing but `on_train_begin`
-            self._note_start()
+        self._note_start()
         self._fits += 1
         start_ns, self._start_ns = self._start_ns, 0
         session = FitSession(

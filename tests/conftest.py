@@ -47,15 +47,21 @@ def nothing_left_behind(monkeypatch):
     if "keras" in sys.modules:
         from tb_trainspeed.probes.fit_loop import Undo
 
-        original = Undo.replace
+        replace, replace_item = Undo.replace, Undo.replace_item
 
-        def replace(self, owner, name, value):
-            replaced.append((vars(owner), name, value))
-            original(self, owner, name, value)
+        def seen(self, owner, name, value):
+            attributes = vars(owner)  # not the owner, for whose end we may wait
+            replaced.append((lambda: attributes.get(name), name, value))
+            replace(self, owner, name, value)
 
-        monkeypatch.setattr(Undo, "replace", replace)
+        def seen_item(self, items, item, value):
+            replaced.append((lambda: next((found for found in items if found is value), None), item, value))
+            replace_item(self, items, item, value)
+
+        monkeypatch.setattr(Undo, "replace", seen)
+        monkeypatch.setattr(Undo, "replace_item", seen_item)
     yield
-    assert [name for attributes, name, value in replaced if attributes.get(name) is value] == []
+    assert [name for current, name, value in replaced if current() is value] == []
     replaced.clear()
     assert _left_behind() == []
 

@@ -1,11 +1,13 @@
 """The callback in real fits: what it counts, and that it puts everything back however a fit ends."""
 
 import contextlib
+import copy
 import gc
 import itertools
 import logging
 import os
 import pathlib
+import pickle
 import signal
 import subprocess
 import sys
@@ -244,10 +246,53 @@ def test_inside_another_callback(fit, callback):
 
 
 def test_in_a_list_made_by_the_user(fit, callback, model):
+    fit([])  # without us, and the wall time is not from here on
     callbacks = keras.callbacks.CallbackList([callback, Busy()], add_history=True, model=model, epochs=2, steps=10)
+    time.sleep(0.2)
+    begin = time.perf_counter()
     fit(callbacks)
+    assert profile_of(callback).ledger.wall_s <= time.perf_counter() - begin
+    assert profile_of(callback).start_seen == "fit"
     assert profile_of(callback).steps.count == 20
     assert vars(callbacks).keys().isdisjoint({"on_train_end"})
+    assert [type(one).__name__ for one in callbacks.callbacks] == ["TrainSpeedCallback", "Busy", "History"]
+
+
+def test_a_fit_that_is_resumed_has_fewer_epochs_to_do(fit, callback):
+    fit([callback], initial_epoch=3, epochs=5)
+    assert (profile_of(callback).epochs_planned, profile_of(callback).ledger.epochs) == (2, 2)
+
+
+class Copier(keras.callbacks.Callback):
+    """Keeps copies of itself, as some do to go back to their best epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs = [*getattr(self, "epochs", []), epoch]
+        state = {name: value for name, value in vars(self).items() if name != "_model"}
+        COPIES.append((copy.deepcopy(self), pickle.loads(pickle.dumps(self)), pickle.loads(pickle.dumps(state))))
+
+
+COPIES = []
+
+
+def test_a_callback_may_copy_and_pickle_itself(fit, callback):
+    copier = Copier()
+    fit([callback, copier])
+    copied, pickled, state = COPIES[0]
+    COPIES.clear()
+    assert copied.epochs == pickled.epochs == state["epochs"] == [0]
+    assert vars(copied).keys() == vars(pickled).keys() == {*state, "_model"} == vars(copier).keys()
+    assert copier.epochs == [0, 1]
+
+
+def test_it_can_be_pickled_and_goes_on_measuring(fit, callback):
+    fit([callback])
+    for again in (pickle.loads(pickle.dumps(callback)), copy.deepcopy(callback)):
+        with pytest.raises(RuntimeError, match="No fit was measured"):
+            _ = again.report
+        fit([again])
+        assert (profile_of(again).steps.count, profile_of(again).start_seen) == (20, "fit")
+    assert pickle.loads(pickle.dumps(callback.report)).verdict == callback.report.verdict
 
 
 def test_a_fit_in_a_thread(fit, callback):
@@ -271,6 +316,29 @@ def test_a_fit_inside_a_fit(fit, callback, make_model, arrays, left_on):
     assert profile_of(callback).steps.count == 20
     assert profile_of(inner).fit_index == 2
     assert left_on(other) == set()
+
+
+def test_steps_of_the_same_model_in_a_hook_are_no_steps_of_the_fit(fit, callback, model, arrays):
+    x, y = arrays
+
+    def on_epoch_end(epoch, logs):
+        model.fit(x, y, batch_size=32, verbose=0)
+        model.train_on_batch(x[:16], y[:16])
+
+    fit([callback, Hooks(on_epoch_end=on_epoch_end)])
+    profile = profile_of(callback)
+    assert (profile.steps.count, profile.ledger.epochs) == (20, 2)
+    assert adds_up(profile)
+
+
+def test_whole_calls_of_several_steps_are_counted(callback, make_model, arrays):
+    model = make_model(steps_per_execution=1 if BACKEND == "torch" else 4)  # torch knows no more
+    data = tf.data.Dataset.from_tensor_slices(arrays).batch(16)
+    options = {"epochs": 2, "shuffle": False, "verbose": 0, "callbacks": [callback]}
+    model.fit(data.repeat(), steps_per_epoch=6, **options)
+    assert profile_of(callback).steps.count == int(model.optimizer.iterations) == (12 if BACKEND == "torch" else 16)
+    model.fit(data, **options)
+    assert profile_of(callback).steps.count == 20
 
 
 def test_two_of_us_in_one_fit(fit, callback, model, left_on, caplog):

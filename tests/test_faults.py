@@ -33,7 +33,8 @@ STAND_INS = {
     "TorchTool.run", "TorchTool._safely", "TorchTool._guarded", "TorchTool._before_layer", "TorchTool._after_layer",
     "TorchTool._before_node", "TorchTool.close",
     "FitSession.stop", "FitSession._stop_measuring", "Guard.guarded", "switch_off", "ignore", "Threads._counted",
-    "Threads.end", "join",
+    "Threads.end", "join", "_TimedCallback.__getattr__", "_TimedCallback.__setattr__", "_TimedCallback.__eq__",
+    "_TimedCallback.__hash__",
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def watch(user: Any) -> None:
     @functools.wraps(original)
     def stamped(self: Any, method_name: Any = None) -> Any:
         if method_name == "fit":
-            _last.start_ns = time.perf_counter_ns()
+            _last.start = time.perf_counter_ns(), weakref.ref(self)
         return original(self, method_name)
 
     stamped._trainspeed = True  # type: ignore[attr-defined]
@@ -50,7 +50,13 @@ def _unwatch(owner: Any, stamped: Any, original: Any) -> None:
     setattr(owner, _CHECK, original)
 
 
-def take_start() -> int | None:
-    """Returns when the fit that this thread is in began, `perf_counter_ns`, or `None` where that was not seen."""
-    start_ns, _last.start_ns = getattr(_last, "start_ns", None), None
+def take_start(model: Any) -> int | None:
+    """Returns when the fit of `model` that this thread is in began, `perf_counter_ns`, or `None` if that was not seen.
+
+    The stamp of a fit that nobody asked about stays until the next fit of this thread begins.
+    """
+    start_ns, of = getattr(_last, "start", (None, None))
+    if of is None or model is None or of() is not model:
+        return None
+    _last.start = None, None
     return start_ns

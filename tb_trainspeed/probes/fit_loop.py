@@ -7,20 +7,19 @@ matching facts are *not measured*.
 import contextlib
 import dataclasses
 import functools
+import operator
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
 from tb_trainspeed.recorder import FitRecorder, HookRow
 
 HOOKS = tuple(
-    f"on_{of}_{edge}"
-    for of in ("train", "train_batch", "epoch", "test", "test_batch", "batch")
-    for edge in ("begin", "end")
+    f"on_{of}_{edge}" for of in ("train", "train_batch", "epoch", "test", "test_batch") for edge in ("begin", "end")
 )
 _ARGUMENTS = (
     "validation_data", "validation_freq", "validation_steps", "validation_batch_size", "batch_size", "epochs",
@@ -37,13 +36,19 @@ class FitLoop:
     """
 
     callback_list: "weakref.ref[Any]"
-    callbacks: Iterable[Any]
+    callbacks: tuple[Any, ...]
     epoch_iterator: Any
     arguments: Mapping[str, Any]
 
     @property
     def adapter(self) -> Any:
         return getattr(self.epoch_iterator, "data_adapter", None)
+
+    def steps_beyond_data(self) -> int:
+        """How many steps of the last call of the train function had no data left: Keras counts whole calls."""
+        iterator = self.epoch_iterator
+        batches = getattr(iterator, "_num_batches", None)
+        return max(0, getattr(iterator, "_steps_seen", 0) - batches) if isinstance(batches, int) else 0
 
 
 class Undo:
@@ -71,6 +76,17 @@ class Undo:
         self.add(restore)
         attributes[name] = value
 
+    def replace_item(self, items: list[Any], item: Any, value: Any) -> None:
+        """Puts another object into the place of this one until `run`."""
+
+        def put(old: Any, new: Any) -> None:
+            for index, found in enumerate(items):
+                if found is old:
+                    items[index] = new
+
+        self.add(lambda: put(value, item))
+        put(item, value)
+
     def run(self) -> None:
         while self._actions:
             with contextlib.suppress(Exception):  # one that fails must not keep the others from being put back
@@ -89,7 +105,7 @@ def find_fit_loop() -> FitLoop | None:
             found = names["self"]
         elif {"callbacks", "epoch_iterator"} <= names.keys() and names["callbacks"] is found is not None:
             arguments = {name: names.get(name) for name in _ARGUMENTS}
-            return FitLoop(weakref.ref(found), found.callbacks, names["epoch_iterator"], arguments)
+            return FitLoop(weakref.ref(found), tuple(found.callbacks), names["epoch_iterator"], arguments)
         frame = frame.f_back
     return None
 
@@ -162,21 +178,68 @@ def watch_epochs(
     undo.replace(loop.epoch_iterator, "catch_stop_iteration", catch_stop_iteration)
 
 
-def time_callbacks(callbacks: Iterable[Any], recorder: FitRecorder, undo: Undo, failed: Callable[[], None]) -> None:
+class _TimedCallback:
+    """Stands in for a callback in Keras' list, with clocks in its hooks; in all else it is the callback.
+
+    The callback itself is left alone, for it may be copied, compared and pickled by whom it belongs to.
+    """
+
+    def __init__(self, callback: Any, hooks: Mapping[str, Callable[..., Any]]):
+        vars(self).update(hooks, _callback=callback)
+
+    @property  # type: ignore[misc]  # for `isinstance`
+    def __class__(self) -> Any:
+        return type(self._callback)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)["_callback"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._callback, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._callback == getattr(other, "_callback", other))
+
+    def __hash__(self) -> int:
+        return hash(self._callback)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return operator.itemgetter(0), ((self._callback,),)
+
+
+def time_callbacks(loop: FitLoop, recorder: FitRecorder, undo: Undo, failed: Callable[[], None]) -> None:
     """Puts a clock around every hook that the callbacks override, and gives each its row in the recorder.
 
     An exception in a hook that Keras calls ends the fit: `failed` is called.
     """
+    callback_list: Any = loop.callback_list()
     seen: dict[str, int] = {}
-    for callback in callbacks:
+    for callback in loop.callbacks:
+        if hasattr(callback, "_trainspeed"):
+            continue
         kind = type(callback).__name__
         seen[kind] = seen.get(kind, 0) + 1
         label = kind if seen[kind] == 1 else f"{kind} #{seen[kind]}"
+        hooks: dict[str, Callable[..., Any]] = {}
         for hook in HOOKS:
-            method = getattr(callback, hook, None)
-            if callable(method) and not getattr(method, "_is_default", False) and hasattr(callback, "__dict__"):
-                row = recorder.row(label, hook, _phase(callback, hook))
-                undo.replace(callback, hook, _timed_hook(method, row, recorder, failed))
+            overridden = _overridden(callback, hook)
+            if overridden:
+                row = recorder.row(label, overridden, _phase(callback, overridden))
+                hooks[hook] = _timed_hook(callback, hook, row, recorder, failed)
+        if hooks:
+            undo.replace_item(callback_list.callbacks, callback, _TimedCallback(callback, hooks))
+
+
+def _overridden(callback: Any, hook: str) -> str | None:
+    """The method behind a hook that Keras calls, if that is not the empty one of Keras."""
+    names = [hook]
+    if hook.startswith("on_train_batch"):  # which calls the older name, where it is not overridden itself
+        names.append(hook.replace("train_", ""))
+    for name in names:
+        method = getattr(callback, name, None)
+        if callable(method) and not getattr(method, "_is_default", False):
+            return name
+    return None
 
 
 def saves_state(callback: Any) -> bool:
@@ -192,12 +255,13 @@ def _phase(callback: Any, hook: str) -> str:
 
 
 def _timed_hook(
-    method: Callable[..., Any], row: HookRow, recorder: FitRecorder, failed: Callable[[], None]
+    callback: Any, name: str, row: HookRow, recorder: FitRecorder, failed: Callable[[], None]
 ) -> Callable[..., Any]:
     owner = threading.get_ident()
 
-    @functools.wraps(method)
+    @functools.wraps(getattr(callback, name))
     def hook(*args: Any, **kwargs: Any) -> Any:
+        method = getattr(callback, name)  # which may be replaced while the fit runs
         if threading.get_ident() != owner:
             return method(*args, **kwargs)
         outer, recorder.active_row = recorder.active_row, row

@@ -16,10 +16,12 @@ from typing import Any
 import torch
 
 from tb_trainspeed.probes.fit_loop import Undo
+from tb_trainspeed.probes.sampling import Unavailable
 from tb_trainspeed.recorder import Sample
 
 # Private names are used: both `backward` and `grad` call the engine by one of them.
 _autograd: Any = torch.autograd
+_autograd_is_ours = threading.Lock()
 PARTS = ("forward", "backward", "metrics", "optimizer", "transfer", "host_overhead")
 _OWN = "trainspeed"
 # Until a sample was taken: hooks on and off, three steps with two calls a layer and a pre-hook a layer.
@@ -180,6 +182,9 @@ class TorchTool:
 
     def _put_clocks(self) -> None:
         model, undo = self._model, self._undo
+        if not _autograd_is_ours.acquire(blocking=False):
+            raise Unavailable("a fit in another thread was looked into")
+        undo.add(_autograd_is_ours.release)  # when all that follows is out again
         for layer, path in self._paths.items():
             before = functools.partial(self._before_layer, path)
             undo.add(layer.register_forward_pre_hook(before, prepend=True).remove)

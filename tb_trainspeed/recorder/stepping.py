@@ -49,6 +49,7 @@ class StepRecorder:
         self._times = StepTimes(cpu_now)
         self._steps = self._first_steps = self._waits = 0
         self._batches_per_epoch: int | None = None
+        self._beyond: Callable[[], int] = int
         self._begin_ns = self._call_ns = self._slowest_ns = self._fetched_in_call = 0
         #: Learns how long a step takes on an asynchronous device; its `run` is for a thread of its own.
         self.watch = DeviceWatch(now)
@@ -285,7 +286,10 @@ class StepRecorder:
             traced = _always
         if usual:  # then nobody will ask, and what they hold can go
             traced, batch = _never, None
-        later.tell(self._end_call, now, traced, batch, dispatch_ns, over, running)
+        made = self._times.per_call
+        if made > 1:
+            made = max(1, made - self._beyond())
+        later.tell(self._end_call, now, traced, batch, dispatch_ns, over, running, made)
         later.step_told(usual)
         self.own_cost.step_over()
         if self.may_wait and not later.steps:
@@ -299,6 +303,7 @@ class StepRecorder:
         dispatch_ns: int | None,
         over: int,
         running: bool,
+        made: int,
     ) -> None:
         self.clock.switch(GAP, now)
         duration = now - self._call_ns - self._fetched_in_call
@@ -323,9 +328,6 @@ class StepRecorder:
                 times.computed_in_call += 1
                 self.clock.move(CALL, DEVICE, self.clock.totals[CALL] - self._totals_at_begin[CALL])
             self._device.dispatched(now, running)
-        made = times.per_call
-        if self._batches_per_epoch:  # the last call of an epoch may make fewer
-            made = max(1, min(made, self._batches_per_epoch - self._step_of_epoch))
         if not self._step_of_epoch:
             self._first_steps += 1
             self._times.cpu_begin(self._steps + made)
@@ -393,9 +395,13 @@ class StepRecorder:
 
     # --- what is expected
 
-    def expect(self, steps_per_call: int, batches_per_epoch: int | None) -> None:
-        """One call of the train function makes this many steps; an epoch has this many batches, if that is known."""
+    def expect(self, steps_per_call: int, batches_per_epoch: int | None, beyond: Callable[[], int] = int) -> None:
+        """One call of the train function makes this many steps; an epoch has this many batches, if that is known.
+
+        `beyond` says of the call that ends how many of its steps there were no data for.
+        """
         self._times.per_call, self._batches_per_epoch = max(1, steps_per_call), batches_per_epoch
+        self._beyond = beyond
 
     def new_function(self) -> None:
         """The next step is one of another train function, whose first calls trace however short they are."""

@@ -171,12 +171,13 @@ def epochs_s(profile: Profile) -> list[float]:
     Of long fits only every second, fourth, ... mark is kept; then each value is a mean over that many epochs.
     """
     begins = [(int(found[1]), mark.at_s) for mark in profile.markers if (found := _EPOCH.fullmatch(mark.label))]
-    if profile.status != "running" and begins and begins[-1][0] == profile.ledger.epochs:
-        begins.append((profile.ledger.epochs + 1, profile.ledger.wall_s))
+    first = begins[0][0] if begins else 1  # of a fit that was resumed a later one
+    if profile.status != "running" and begins and begins[-1][0] - first + 1 == profile.ledger.epochs:
+        begins.append((begins[-1][0] + 1, profile.ledger.wall_s))
     return [
         (end_s - begin_s) / (end - begin)
         for (begin, begin_s), (end, end_s) in itertools.pairwise(begins)
-        if begin > 1 and end > begin
+        if begin > first and end > begin
     ]
 
 

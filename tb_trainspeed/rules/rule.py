@@ -1,6 +1,7 @@
 """What a rule is: a function of facts, and the values it may return."""
 
 import dataclasses
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -101,6 +102,14 @@ class Rule:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Outcome:
         return self.function(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # For reports that another process asked for: the name of the function is the rule itself.
+        return _named, (self.function.__module__, self.function.__name__)
+
+
+def _named(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
 
 
 def rule(code: str, name: str, silences: tuple[str, ...] = ()) -> Callable[[Callable[..., Outcome]], Rule]:

@@ -98,7 +98,8 @@ class FitFacts:
             collect("data", lambda: backend.data_facts(loop))
             collect("validation", lambda: facts.validation_facts(loop.arguments))
             collect("callbacks", lambda: facts.callback_facts(loop.callbacks))
-            parts["epochs_planned"] = loop.arguments.get("epochs")
+            epochs = loop.arguments.get("epochs")  # as numbers; a fit that is resumed has fewer to do
+            parts["epochs_planned"] = epochs and max(0, epochs - (loop.arguments.get("initial_epoch") or 0))
         self.known = dataclasses.replace(self.known, **parts)
 
     def _read_graph(self) -> None:

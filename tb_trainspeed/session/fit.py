@@ -1,6 +1,7 @@
 """One fit under observation: its probes are put in place, and taken out again at the end."""
 
 import dataclasses
+import functools
 import importlib
 import itertools
 import os
@@ -94,12 +95,12 @@ class FitSession:
         loop = self._facts.loop
         if loop:
             batches = getattr(loop.epoch_iterator, "num_batches", None)
-            recorder.expect(model.steps_per_execution, batches if isinstance(batches, int) else None)
-            others = [callback for callback in loop.callbacks if not hasattr(callback, "_trainspeed")]
+            batches = batches if isinstance(batches, int) else None
+            recorder.expect(model.steps_per_execution, batches, self._steps_beyond_data)
             attempt("the end", lambda: self._watch_end(loop, ended))
             attempt("compute", lambda: fit_loop.watch_logs(loop, recorder, self._watch))
             attempt("interruptions", lambda: self._watch_epochs(loop, failed))
-            attempt("callbacks", lambda: fit_loop.time_callbacks(others, recorder, self._undo, failed))
+            attempt("callbacks", lambda: fit_loop.time_callbacks(loop, recorder, self._undo, failed))
             attempt("nested calls", lambda: fit_loop.time_nested_calls(model, recorder, self._undo, failed))
             attempt("source", lambda: self._time_source(loop))
             attempt("input_wait", lambda: self._time_fetches(loop))
@@ -125,6 +126,10 @@ class FitSession:
             self._threads.spawn("trainspeed-sampler", lambda: source.sample_source(clock, self._threads.stop))
         attempt("resources", self._sample_resources)
         recorder.clock.pop()
+
+    def _steps_beyond_data(self) -> int:
+        loop = self._facts.loop
+        return loop.steps_beyond_data() if loop else 0
 
     def _find_loop(self) -> None:
         self._facts.loop = fit_loop.find_fit_loop()
@@ -171,10 +176,16 @@ class FitSession:
             self._guard.not_measured["input_wait"] = "max_overhead=0 switches it off"
         elif reason := self._backend.fetches_can_be_timed(self._model):
             self._guard.not_measured["input_wait"] = reason
-        seen = self._guard.guarded(self._facts.see_batch)
-        timed = self._backend.time_steps(self._model, self.recorder, self._budget, self._deep, self._failed, seen)
-        self._undo.replace(self._model, "train_function", timed)
-        self._timed_function = timed
+        seen, recorder, plain = self._guard.guarded(self._facts.see_batch), self.recorder, self._model.train_function
+        timed = self._backend.time_steps(self._model, recorder, self._budget, self._deep, self._failed, seen)
+
+        @functools.wraps(timed)
+        def train_function(*args: Any) -> Any:
+            # In a hook it is a step of another fit of this model, or of its `train_on_batch`.
+            return (plain if recorder.active_row else timed)(*args)
+
+        self._undo.replace(self._model, "train_function", train_function)
+        self._timed_function = train_function
 
     def _time_fetches(self, loop: fit_loop.FitLoop) -> None:
         if self.max_overhead:

@@ -46,15 +46,16 @@ def test_it_goes_with_its_last_user(check):
 
 
 def test_it_sees_when_fit_begins(check, make_model, arrays):
-    user = User()
+    user, model = User(), make_model()
     fit_entry.watch(user)
-    assert fit_entry.take_start() is None
+    assert fit_entry.take_start(model) is None
     before = time.perf_counter_ns()
-    make_model().evaluate(*arrays, verbose=0)
-    assert fit_entry.take_start() is None
-    make_model()._assert_compile_called("fit")
-    assert before <= fit_entry.take_start() <= time.perf_counter_ns()
-    assert fit_entry.take_start() is None
+    model.evaluate(*arrays, verbose=0)
+    assert fit_entry.take_start(model) is None
+    model._assert_compile_called("fit")
+    assert fit_entry.take_start(make_model()) is None
+    assert before <= fit_entry.take_start(model) <= time.perf_counter_ns()
+    assert fit_entry.take_start(model) is None
 
 
 def test_each_thread_has_its_own(check, make_model):
@@ -64,7 +65,15 @@ def test_each_thread_has_its_own(check, make_model):
     thread = threading.Thread(target=model._assert_compile_called, args=("fit",))
     thread.start()
     thread.join()
-    assert fit_entry.take_start() is None
+    assert fit_entry.take_start(model) is None
+
+
+def test_no_model_is_kept_and_none_is_not_that_of_a_model_which_is_gone(check, make_model):
+    user = User()
+    fit_entry.watch(user)
+    make_model()._assert_compile_called("fit")
+    gc.collect()
+    assert fit_entry.take_start(None) is None
 
 
 def test_a_model_that_is_not_compiled_still_raises(check):

@@ -1,6 +1,9 @@
 """Everything that is replaced in a live object is put back as it was."""
 
+import copy
 import gc
+import pickle
+import weakref
 
 import keras
 
@@ -41,6 +44,15 @@ def test_undo_leaves_what_somebody_else_put_there_since():
     assert owner.hook is theirs
 
 
+def test_an_item_of_a_list_is_put_back_wherever_it_is_by_then():
+    items, undo = ["first", "second"], Undo()
+    undo.replace_item(items, items[1], ours := object())
+    assert items == ["first", ours]
+    items.insert(0, "another")
+    undo.run()
+    assert items == ["another", "first", "second"]
+
+
 def test_there_is_no_fit_loop_outside_a_fit():
     assert fit_loop.find_fit_loop() is None
 
@@ -53,20 +65,54 @@ class MyCheckpoint(keras.callbacks.Callback):
         pass
 
 
+class OldNames(keras.callbacks.Callback):
+    def on_batch_end(self, batch, logs=None):
+        self.seen = batch
+
+
+def in_a_list(callbacks, recorder, undo):
+    """Times the hooks of these callbacks in a list of Keras', and returns what that holds then."""
+    keras_list = keras.callbacks.CallbackList(callbacks)
+    loop = fit_loop.FitLoop(weakref.ref(keras_list), tuple(callbacks), None, {})
+    fit_loop.time_callbacks(loop, recorder, undo, lambda: None)
+    return keras_list.callbacks
+
+
 def test_hooks_and_their_phases():
     recorder, undo = FitRecorder(), Undo()
     callbacks = [
         MyCheckpoint(),
         keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None),
         keras.callbacks.Callback(),
+        old := OldNames(),
     ]
-    fit_loop.time_callbacks(callbacks, recorder, undo, lambda: None)
-    assert [(row.callback, row.hook, row.phase) for row in recorder.hooks.rows] == [
-        ("MyCheckpoint", "on_epoch_end", "checkpointing"),
-        ("MyCheckpoint", "on_test_end", "validation"),
-        ("LambdaCallback", "on_train_batch_end", "callbacks"),
+    listed = in_a_list(callbacks, recorder, undo)
+    listed[3].on_train_batch_end(5)
+    assert old.seen == 5
+    assert [(row.callback, row.hook, row.phase, row.calls) for row in recorder.hooks.rows] == [
+        ("MyCheckpoint", "on_epoch_end", "checkpointing", 0),
+        ("MyCheckpoint", "on_test_end", "validation", 0),
+        ("LambdaCallback", "on_train_batch_end", "callbacks", 0),
+        ("OldNames", "on_batch_end", "callbacks", 1),
     ]
     undo.run()
+    assert all(now is then for now, then in zip(listed, callbacks, strict=True))
+
+
+def test_what_stands_in_for_a_callback_is_like_it():
+    callback, undo = MyCheckpoint(), Undo()
+    callbacks = in_a_list([callback], FitRecorder(), undo)
+    (stand_in,) = callbacks
+    assert stand_in is not callback
+    assert vars(callback).keys() == vars(MyCheckpoint()).keys()
+    assert isinstance(stand_in, MyCheckpoint)
+    assert (stand_in == callback, callback in callbacks, hash(stand_in)) == (True, True, hash(callback))
+    stand_in.patience = 3
+    assert callback.patience == 3
+    assert type(copy.deepcopy(stand_in)) is type(pickle.loads(pickle.dumps(stand_in))) is MyCheckpoint
+    callbacks.remove(callback)
+    undo.run()
+    assert callbacks == []
 
 
 def test_what_saves_state(tmp_path):

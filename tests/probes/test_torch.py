@@ -434,6 +434,30 @@ def test_a_failure_in_a_hook_is_kept_for_later():
     assert hooks_on(model) == []
 
 
+def test_of_two_fits_at_a_time_one_is_looked_into():
+    before, tools = torch.autograd._engine_run_backward, []
+    for _ in range(2):
+        model = sequential()
+        model.compile("sgd", "mse")
+        model.make_train_function()
+        tools.append(torch_parts.TorchTool(model, False))
+        tools[-1].start()
+    first, second = tools
+    data = [[value[:8] for value in batches()]]
+
+    def step(_):
+        return second.run(second._model.train_function, data)
+
+    first.run(step, data)
+    assert torch.autograd._engine_run_backward is before
+    assert second._model.optimizer.iterations == 1
+    with pytest.raises(Unavailable, match="another thread"):
+        second.stop()
+    second.start()
+    step(None)
+    assert len(second.stop()) > 5
+
+
 class Moment:
     """Stands in for an event of a GPU whose clock moves by one millisecond an event."""
 
