@@ -58,7 +58,7 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             raise ValueError(f"`max_overhead` is a share of the run, between 0 and 1. Received: {max_overhead=}")
         if log_dir is not None and not isinstance(log_dir, (str, os.PathLike)):
             raise ValueError(f"`log_dir` must be a path or None. Received: {log_dir=}")
-        self.log_dir = None if log_dir is None else os.fspath(log_dir)
+        self.log_dir = None if log_dir is None else os.fspath(log_dir) or os.curdir
         self.max_overhead = max_overhead
         self.verbose = verbose
         self._trainspeed = True

@@ -2,7 +2,10 @@
 
 import argparse
 import json
+import math
+import os
 import pathlib
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -10,13 +13,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tb_trainspeed.report import Finding, Report
-    from tb_trainspeed.summary import Fit
+    from tb_trainspeed.summary import Fit, Problem
+
+_STARTED = re.compile(r"\d{8}-\d{6}")
 
 _CHECK = """\
 Fails when a fit has a known cause of slow training: for scripts and CI.
 
-Exit status: 0, nothing of the kind was found; 1, it was, and is named; 2, it cannot be told (no record, or a cause that
-was asked for by its code could not be looked for in this fit).
+Exit status: 0, nothing of the kind was found; 1, it was, and is named; 2, it cannot be told (no record, the latest one
+cannot be read, too few steps, or a cause that was asked for by its code could not be looked for in this fit).
 
   trainspeed check logs                         any finding, hints aside
   trainspeed check logs --min-speedup 1.2       a finding that would make training 1.2 times as fast or faster
@@ -49,14 +54,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     check.add_argument("logdir")
     check.add_argument("--codes", default="", help="only these causes: codes (IP01) or families (IP), with commas")
-    check.add_argument("--min-speedup", type=float, default=1.0, metavar="X", help="only findings worth X or more")
+    check.add_argument("--min-speedup", type=_ratio, default=1.0, metavar="X", help="only findings worth X or more")
     check.add_argument("--all", action="store_true", help="all fits instead of the latest")
     rules = commands.add_parser("rules", help="all rules, or the page of one")
     rules.add_argument("code", nargs="?")
     rules.add_argument("--write", metavar="DIR", help="write the pages as Markdown files")
     arguments = parser.parse_args(argv)
     run = {"demo": _demo, "report": _report, "compare": _compare, "check": _check, "rules": _rules}[arguments.command]
-    return run(arguments)
+    try:
+        status = run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # as of `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _ratio(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
 
 
 def _fail(message: str, status: int = 1) -> int:
@@ -64,23 +84,44 @@ def _fail(message: str, status: int = 1) -> int:
     return status
 
 
+def _shown(name: str) -> str:
+    """The name of a run or file, without what a terminal would obey or no encoding can hold."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+
+
 def _fits(logdir: str) -> "list[tuple[Fit, ...]]":
     """The fits in a directory, the oldest first, each with all its workers; none says on standard error why."""
+    return _read(logdir)[0]
+
+
+def _read(logdir: str) -> "tuple[list[tuple[Fit, ...]], list[Problem]]":
+    """The fits, and the problems with the latest or with one that may be later."""
     from tb_trainspeed.summary import join_workers, place_of, read_log
 
     try:
         log = read_log(logdir)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
-        return []
+        return [], []
     for problem in log.problems:
-        print(f"{problem.run}: {problem.message}", file=sys.stderr)
-    if not log.fits:
+        print(f"{_shown(problem.run)}: {_shown(problem.message)}", file=sys.stderr)
+    if not log.fits and not log.problems:
         print(
             f"No fit was recorded in {logdir}: add TrainSpeedCallback(log_dir={logdir!r}) to fit(callbacks=[...]).",
             file=sys.stderr,
         )
-    return join_workers(log.fits, lambda fit: place_of(fit.run, fit.profile))
+    fits = join_workers(log.fits, lambda fit: place_of(fit.run, fit.profile))
+    latest = max((_started(fit.profile.fit_id) for fit in fits[-1]), default="") if fits else ""
+    doubtful = [problem for problem in log.problems if _started(problem.fit) >= latest]
+    if fits and doubtful:
+        print("There may be a later fit than the one that is shown: its record cannot be read.", file=sys.stderr)
+    return fits, doubtful
+
+
+def _started(name: str) -> str:
+    """When the fit of this directory started, to be compared; of a name that does not tell, later than all others."""
+    found = _STARTED.match(name)
+    return found[0] if found else "9"
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -115,12 +156,13 @@ def _report(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(json.dumps(values if arguments.all else values[0], allow_nan=False))
     elif arguments.format == "html":
-        print(page.render(values[0]), end="")
+        html = page.render({**values[0], "run": _shown(values[0]["run"])})
+        sys.stdout.buffer.write(html.encode("utf-8"))  # as the page says of itself
     elif arguments.format == "markdown":
-        print("\n".join(markdown.render(report, run) for run, report in reports), end="")
+        say("\n".join(markdown.render(report, _shown(run)) for run, report in reports).rstrip("\n"))
     else:
         for run, report in reports:
-            print(f"\nrun {run}, fit {report.profile.fit_index}, {report.profile.status}")
+            say(f"\nrun {_shown(run)}, fit {report.profile.fit_index}, {report.profile.status}")
             say(render(report))
     return 0
 
@@ -149,10 +191,10 @@ def _check(arguments: argparse.Namespace) -> int:
     unknown = [code for code in codes if not any(rule.code.startswith(code) for rule in catalogue())]
     if unknown:
         return _fail(f"There is no rule {', '.join(unknown)}: `trainspeed rules` lists them.", 2)
-    fits = _fits(arguments.logdir)
-    if not fits:
+    fits, doubtful = _read(arguments.logdir)
+    if not fits or (doubtful and not arguments.all):
         return 2
-    status = 0
+    status = 2 if doubtful else 0
     for workers in fits if arguments.all else fits[-1:]:
         status = max(status, _checked(workers[0].run, diagnose(workers[0].profile), codes, arguments.min_speedup))
     return status
@@ -160,13 +202,20 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _checked(run: str, report: "Report", codes: tuple[str, ...], min_speedup: float) -> int:
     """Says what was found in one fit and returns the exit status for it."""
-    where = f"run {run}, fit {report.profile.fit_index}"
+    from tb_trainspeed.report.terminal import say
+    from tb_trainspeed.rules.facts import steady_of
+
+    where = f"run {_shown(run)}, fit {report.profile.fit_index}"
     counted = [finding for finding in report.findings if _counts(finding, codes, min_speedup)]
     for finding in counted:
         gain = f"{finding.speedup.expected:.2f}x faster without it" if finding.speedup else "gain unknown"
-        print(f"{where}: {finding.code} {finding.name}: {finding.title} ({gain})")
+        say(f"{where}: {finding.code} {finding.name}: {finding.title} ({gain})")
     if counted:
         return 1
+    if steady_of(report.profile) is None:
+        few = f"{where}: too few steps to tell ({report.profile.ledger.steps}): train for ten and more"
+        print(few, file=sys.stderr)
+        return 2
     untold = [done for done in report.checks if done.rule.code in codes and done.outcome in ("not_measured", "failed")]
     for done in untold:
         print(f"{where}: {done.rule.code} cannot be told: {done.reason}", file=sys.stderr)
@@ -183,19 +232,25 @@ def _counts(finding: "Finding", codes: tuple[str, ...], min_speedup: float) -> b
 
 
 def _rules(arguments: argparse.Namespace) -> int:
+    from tb_trainspeed.report.terminal import say
     from tb_trainspeed.rules import catalogue, index, page
 
-    if arguments.write:
-        (pathlib.Path(arguments.write) / "README.md").write_text(index(), encoding="utf-8")
-        for rule in catalogue():
-            (pathlib.Path(arguments.write) / f"{rule.code}.md").write_text(page(rule), encoding="utf-8")
+    if arguments.write is not None:
+        folder = pathlib.Path(arguments.write)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "README.md").write_text(index(), encoding="utf-8")
+            for rule in catalogue():
+                (folder / f"{rule.code}.md").write_text(page(rule), encoding="utf-8")
+        except OSError as error:
+            return _fail(f"{folder} cannot be written ({error.strerror}): give another directory.")
         return 0
     if arguments.code is None:
         for rule in catalogue():
-            print(f"{rule.code}  {rule.name:26} {rule.summary}")
+            say(f"{rule.code}  {rule.name:26} {rule.summary}")
         return 0
     for rule in catalogue():
         if arguments.code in (rule.code, rule.name):
-            print(page(rule), end="")
+            say(page(rule).rstrip("\n"))
             return 0
     return _fail(f"There is no rule {arguments.code!r}: `trainspeed rules` lists them.")

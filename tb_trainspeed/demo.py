@@ -18,6 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from tb_trainspeed.callback import TrainSpeedCallback
 from tb_trainspeed.report import Finding, Report
@@ -60,8 +61,6 @@ class DigitFiles(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 def _write_files(folder: str) -> tuple[list[str], Any]:
-    from sklearn.datasets import load_digits
-
     digits = load_digits()
     paths = []
     for number, pixels in enumerate(digits.images):

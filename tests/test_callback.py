@@ -23,6 +23,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tb_trainspeed import TrainSpeedCallback
 from tb_trainspeed.profile import Profile
+from tb_trainspeed.report.compare import epochs_s
 from tb_trainspeed.session import FitSession, guard, records, threads
 from tb_trainspeed.summary import EventFile, read_log
 
@@ -261,6 +262,7 @@ def test_in_a_list_made_by_the_user(fit, callback, model):
 def test_a_fit_that_is_resumed_has_fewer_epochs_to_do(fit, callback):
     fit([callback], initial_epoch=3, epochs=5)
     assert (profile_of(callback).epochs_planned, profile_of(callback).ledger.epochs) == (2, 2)
+    assert len(epochs_s(profile_of(callback))) == 1
 
 
 class Copier(keras.callbacks.Callback):

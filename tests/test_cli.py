@@ -1,6 +1,7 @@
 """The command line, on golden records: none of it needs Keras."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -87,6 +88,41 @@ def test_check_of_nothing(tmp_path, capsys):
     assert "TrainSpeedCallback" in capsys.readouterr().err
 
 
+def test_check_when_the_latest_record_cannot_be_read(tmp_path, capsys):
+    put(tmp_path, fit(wait_s=0.0001, fit_id="20260101-120000-1-1"))
+    (damaged,) = pathlib.Path(fit_directory(put(tmp_path, fit()), "fit-0")).iterdir()
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    for name, status in (("20260101-110000-1-1", 0), ("20260101-130000-1-1", 2), ("renamed", 2)):
+        damaged.parent.rename(tmp_path / "trainspeed" / name)
+        damaged = tmp_path / "trainspeed" / name / damaged.name
+        assert main(["check", str(tmp_path)]) == status
+        said = capsys.readouterr().err
+        assert "no whole record" in said
+        assert ("later fit" in said) == (status == 2)
+
+
+def test_check_of_a_fit_that_hardly_began(tmp_path, capsys):
+    assert main(["check", put(tmp_path, fit(epochs=1, steps=3))]) == 2
+    assert "too few steps to tell (3)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "fast"])
+def test_check_against_no_number(value, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["check", str(tmp_path), "--min-speedup", value])
+    assert "--min-speedup" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["text", "markdown", "html", "json"])
+def test_names_of_runs_that_no_terminal_should_see(kind, tmp_path, capsys):
+    put(tmp_path / os.fsdecode(b"caf\xe9\x1b[2J"), fit())
+    assert main(["report", str(tmp_path), "--format", kind]) == 0
+    said = capsys.readouterr().out
+    assert "caf" in said
+    assert "\x1b[2J" not in said
+    assert main(["check", str(tmp_path)]) == 1
+
+
 @pytest.mark.parametrize("folder", ["nowhere", "."])
 def test_report_on_nothing_says_what_to_do(folder, tmp_path, capsys):
     assert main(["report", str(tmp_path / folder)]) == 1
@@ -101,6 +137,19 @@ def test_rules(capsys):
     assert main(["rules", "IP01"]) == 0
     assert "## Why it is slow" in capsys.readouterr().out
     assert main(["rules", "XX99"]) == 1
+
+
+def test_pages_of_rules_as_files(tmp_path, capsys):
+    assert main(["rules", "--write", str(tmp_path / "new" / "folder")]) == 0
+    assert len(list((tmp_path / "new" / "folder").iterdir())) == len(catalogue()) + 1
+    assert main(["rules", "--write", str(tmp_path / "new" / "folder" / "README.md")]) == 1
+    assert "give another directory" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_traceback():
+    command = f"{sys.executable} -m tb_trainspeed rules | head -c 10; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr, len(done.stdout)) in [(141, "", 10), (0, "", 10)]
 
 
 def test_python_dash_m_is_the_same_and_imports_no_backend():

@@ -1,7 +1,6 @@
 """The routes of the plugin. Each parses its request and calls an `x_impl`, which knows nothing of HTTP."""
 
 import contextlib
-import dataclasses
 import json
 import logging
 import re
@@ -116,7 +115,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return {
             "version": tb_trainspeed.__version__,
             "runs": [{"run": run, "fits": fits} for run, fits in runs.items()],
-            "problems": [dataclasses.asdict(problem) for problem in listing.problems],
+            "problems": [{"run": problem.run, "message": problem.message} for problem in listing.problems],
         }
 
     def report_impl(self, ctx: Any, experiment_id: str, run: str, fit: str) -> dict[str, Any]:
@@ -243,7 +242,7 @@ def _settings(text: str) -> dict[str, float]:
     """A JSON object of numbers: codes of levers may hold any character."""
     try:
         settings = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         settings = None
     if not isinstance(settings, dict) or any(type(value) not in (int, float) for value in settings.values()):
         raise errors.InvalidArgumentError("the parameter 'levers' must be a JSON object of numbers")

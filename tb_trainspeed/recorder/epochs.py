@@ -11,10 +11,9 @@ class EpochTimes:
     def __init__(self) -> None:
         #: Epochs whose steps are over.
         self.count = 0
-        #: How often one was over, for the next to begin.
-        self._begun = 0
         self._first: Mark | None = None
-        self._last: Mark | None = None
+        #: The last mark, and how many there are; one attribute, for another thread reads it.
+        self._last: tuple[Mark, int] | None = None
         self._spent = {"epoch_restart": Sketch(), "gc": Sketch()}
         self._release, self._released_ns = Sketch(), 0
 
@@ -25,19 +24,19 @@ class EpochTimes:
 
     def over(self, mark: Mark) -> None:
         """A steady epoch ended with this mark, or the first of them begins."""
-        if self._last:
+        last, marks = self._last or (None, 0)
+        if last:
             for slot, sketch in self._spent.items():
-                sketch.add(mark.totals.get(slot, 0) - self._last.totals.get(slot, 0))
+                sketch.add(mark.totals.get(slot, 0) - last.totals.get(slot, 0))
             self._release.add(self._released_ns)
         self._released_ns = 0
-        self._begun += 1
         self._first = self._first or mark
-        self._last = mark
+        self._last = mark, marks + 1
 
     def finish(self, mark: Mark) -> None:
         """The fit ends with this mark. An epoch that was broken off is no steady one, unless there is no other."""
-        whole = self.count > self._begun
-        if self._first and (whole or self._last is self._first):
+        marks = self._last[1] if self._last else 0
+        if marks and (marks == 1 or self.count > marks):
             self.over(mark)
 
     def released(self, duration_ns: int) -> None:
@@ -46,9 +45,9 @@ class EpochTimes:
 
     def steady(self, scale: Scale) -> Ledger | None:
         """Returns the ledger of the steady epochs, or `None` before there is one."""
-        first, last = self._first, self._last
+        first, (last, marks) = self._first, self._last or (None, 0)
         if first and last and last.steps > first.steps:
-            return ledger_between(first, last, max(1, self.count - 1), scale)
+            return ledger_between(first, last, marks - 1, scale)
         return None
 
     def facts(self) -> Epochs:

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tb_trainspeed.profile import ONE_OFF_PHASES, PHASES, Profile
+from tb_trainspeed.profile import ONE_OFF_PHASES, PHASES, Marker, Profile
 from tb_trainspeed.report.report import Part, Report
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady, steady_of
@@ -160,8 +160,8 @@ def compare(a: Report, b: Report) -> Comparison:
     rows = tuple(_rows(a.profile, b.profile, *steady))
     changed = _changed(a.profile, b.profile)
     return Comparison(
-        _headline(gain, interval, per, missing), _explanation(rows), *sides, per, gain, interval, rows, changed,
-        predictions, together, missing,
+        _headline(gain, interval, per, missing), _explanation(rows, per, units, *sides), *sides, per, gain, interval,
+        rows, changed, predictions, together, missing,
     )  # fmt: skip
 
 
@@ -170,15 +170,23 @@ def epochs_s(profile: Profile) -> list[float]:
 
     Of long fits only every second, fourth, ... mark is kept; then each value is a mean over that many epochs.
     """
-    begins = [(int(found[1]), mark.at_s) for mark in profile.markers if (found := _EPOCH.fullmatch(mark.label))]
-    first = begins[0][0] if begins else 1  # of a fit that was resumed a later one
-    if profile.status != "running" and begins and begins[-1][0] - first + 1 == profile.ledger.epochs:
+    marks = _epoch_marks(profile)
+    if not marks:
+        return []
+    # The first epoch of a fit has no mark; its number is not 1 where the fit was resumed.
+    first = marks[0][0] - 1 if marks[0][1].step else marks[0][0]
+    begins = [(number, mark.at_s) for number, mark in marks]
+    if profile.status != "running" and begins[-1][0] - first + 1 == profile.ledger.epochs:
         begins.append((begins[-1][0] + 1, profile.ledger.wall_s))
     return [
         (end_s - begin_s) / (end - begin)
         for (begin, begin_s), (end, end_s) in itertools.pairwise(begins)
         if begin > first and end > begin
     ]
+
+
+def _epoch_marks(profile: Profile) -> list[tuple[int, Marker]]:
+    return [(int(found[1]), mark) for mark in profile.markers if (found := _EPOCH.fullmatch(mark.label))]
 
 
 def _side(report: Report) -> Side:
@@ -243,7 +251,9 @@ def _spread(profile: Profile, phase: str) -> list[float]:
     """Seconds a step in `phase` of each bucket of the time line after the first epoch."""
     line, steady = profile.timeline, profile.steady
     column = line.phases.get(phase, ())
-    first = profile.ledger.steps - steady.steps if steady else 0
+    marks = _epoch_marks(profile)
+    # Not all steps after the first epoch are steady ones: one epoch may be broken off, or still running.
+    first = next((mark.step for _, mark in marks if mark.step), profile.ledger.steps - steady.steps) if steady else 0
     return [
         value / steps
         for begin, steps, value in zip(line.first_step, line.steps, column, strict=False)
@@ -299,7 +309,9 @@ def _ratio_interval(ratio: float, a: Sequence[float], b: Sequence[float]) -> tup
 
 
 def _prediction(finding: Any, b: Report) -> Prediction:
-    outcome = next((done.outcome for done in b.checks if done.rule.code == finding.code), "not_measured")
+    done = next((done for done in b.checks if done.rule.code == finding.code), None)
+    # A symptom of another cause is still there.
+    outcome = "not_measured" if done is None else "found" if done.symptom_of else done.outcome
     return Prediction(finding.code, finding.name, finding.title, finding.speedup, outcome)
 
 
@@ -360,14 +372,25 @@ def _headline(
     return (Part("The second fit is "), Part(f"{size} {'faster' if faster else 'slower'}", True), Part(f"{scope}."))
 
 
-def _explanation(rows: Sequence[PhaseRow]) -> str:
-    """The phases that make up most of the difference, in words."""
-    moved = sorted((row for row in rows if row.difference_s), key=lambda row: -abs(row.difference_s or 0.0))
+def _explanation(rows: Sequence[PhaseRow], per: str, amounts: tuple[float, float], a: Side, b: Side) -> str:
+    """The phases that make up most of the difference, in words, for the same amount of work as the verdict."""
+    steps = a.steps_per_epoch or 1.0, b.steps_per_epoch or 1.0
+    if per == "sample":
+        unit, parts = "per 1,000 samples", (amounts[0] / 1000, amounts[1] / 1000)
+    elif per == "epoch" and abs(steps[0] / steps[1] - 1) > _SAME_WORK:
+        unit, parts = "an epoch", (1.0, 1.0)
+    else:
+        unit, parts = "a step", steps
     told = [
-        f"{row.phase.replace('_', ' ')} went from {words.seconds(row.step_s[0] or 0.0)} to "
-        f"{words.seconds(row.step_s[1] or 0.0)} a step"
-        for row in moved[:2]
-        if abs(row.difference_s or 0.0) >= 0.1 * abs(moved[0].difference_s or 0.0)
+        (row.phase.replace("_", " "), row.epoch_s[0] / parts[0], row.epoch_s[1] / parts[1])
+        for row in rows
+        if row.epoch_s[0] is not None and row.epoch_s[1] is not None
     ]
-    text = " and ".join(told)
+    told.sort(key=lambda one: -abs(one[2] - one[1]))
+    most = abs(told[0][2] - told[0][1]) if told else 0.0
+    text = " and ".join(
+        f"{phase} went from {words.seconds(before)} to {words.seconds(after)} {unit}"
+        for phase, before, after in told[:2]
+        if most and abs(after - before) >= 0.1 * most
+    )
     return f"{text[0].upper()}{text[1:]}." if text else ""

@@ -105,11 +105,16 @@ def _recurring_s(profile: Profile) -> float:
 def _headline(profile: Profile, attainable: Range | None, findings: list[Finding]) -> tuple[Part, ...]:
     ledger = profile.ledger
     if not ledger.steps:
-        return (Part("No step has finished yet: the fit is starting and compiling."),)
+        running = profile.status == "running"
+        starting = "No step has finished yet: the fit is starting and compiling."
+        return (Part(starting if running else "The fit ended before its first step."),)
     steady = steady_of(profile)
     once_s = sum(ledger.phases.get(name) or 0.0 for name in ONE_OFF_PHASES)
     at_start_s = sum(finding.saves_s for finding in findings if finding.speedup is None)
     earlier = (Part("The fit would be over "), Part(f"{words.seconds(at_start_s)} earlier", True), Part("."))
+    if steady is None and once_s < ledger.wall_s / 2:
+        steps = "1 step was" if ledger.steps == 1 else f"{ledger.steps} steps were"
+        return (Part(f"Only {steps} recorded: too few to say where their time goes."),)
     if steady is None or (once_s > ledger.wall_s / 2 and not any(finding.speedup for finding in findings)):
         once = words.share(once_s / ledger.wall_s) if ledger.wall_s else "all"
         short = (Part("Starting and compiling: "), Part(once, True))
@@ -131,8 +136,10 @@ def _headline(profile: Profile, attainable: Range | None, findings: list[Finding
 
 
 def _healthy(profile: Profile) -> str:
-    if not profile.ledger.steps:
+    if not profile.ledger.steps and profile.status == "running":
         return "The first numbers come with the first steps."
+    if not profile.ledger.steps:
+        return "What stopped it stands in the output of the program."
     largest = _costliest(profile) or _largest(profile)
     lever = "The pauses differ from fit to fit; without them the next" if _paused(profile) else "The next"
     return f"{lever} lever is the model itself, or faster hardware.{largest}"

@@ -47,7 +47,8 @@ def render_comparison(comparison: Comparison, a: str, b: str, colour: bool | Non
 
 
 def _print(lines: Iterable[Text], colour: bool | None) -> str:
-    colour = sys.stdout.isatty() if colour is None else colour
+    if colour is None:  # what stands in for standard output may have no `isatty`
+        colour = getattr(sys.stdout, "isatty", bool)()
     console = Console(
         file=io.StringIO(), width=WIDTH, force_terminal=colour, highlight=False, emoji=False, markup=False
     )
@@ -152,7 +153,7 @@ def say(text: str) -> None:
     try:
         print(text)
     except UnicodeEncodeError:
-        encoding = sys.stdout.encoding or "ascii"
+        encoding = getattr(sys.stdout, "encoding", None) or "ascii"
         print(text.encode(encoding, "replace").decode(encoding))
 
 

@@ -32,12 +32,13 @@ CheckOutcome = Literal["found", "passed", "not_applicable", "not_measured", "fai
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """What became of one rule."""
+    """What became of one rule. `symptom_of` is the code of the cause for which it was silenced, though found."""
 
     rule: Rule
     outcome: CheckOutcome
     reason: str
     found: Found | None = None
+    symptom_of: str = ""
 
 
 def catalogue() -> tuple[Rule, ...]:
@@ -78,8 +79,8 @@ def check(profile: Profile, rules: tuple[Rule, ...] | None = None) -> tuple[Chec
     checks = [_check(rule, profile) for rule in rules or catalogue()]
     silenced = {code: done.rule.code for done in checks if done.found for code in done.rule.silences}
     return tuple(
-        Check(done.rule, "not_applicable", f"a symptom of {silenced[done.rule.code]}, which was found")
-        if done.found and done.rule.code in silenced
+        Check(done.rule, "not_applicable", f"a symptom of {cause}, which was found", symptom_of=cause)
+        if done.found and (cause := silenced.get(done.rule.code))
         else done
         for done in checks
     )

@@ -5,6 +5,7 @@ import functools
 import importlib
 import itertools
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -63,7 +64,8 @@ class FitSession:
         # Workers on several machines may share the second and the number of their processes.
         worker = self._facts.known.worker
         suffix = f"-w{worker}" if worker else ""
-        self.fit_id = f"{stamp}-{os.getpid()}-{next(_fits_of_process)}{suffix}"
+        # In containers every process may have the same number.
+        self.fit_id = f"{stamp}-{os.getpid()}-{next(_fits_of_process)}-{secrets.token_hex(2)}{suffix}"
         self._facts.known = dataclasses.replace(
             self._facts.known,
             fit_id=self.fit_id,

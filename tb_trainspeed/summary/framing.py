@@ -55,10 +55,19 @@ def frames(file: BinaryIO) -> Iterator[int]:
 
 
 def read_frame(file: BinaryIO, offset: int) -> bytes | None:
-    """The data of the record at `offset`, or None if it is torn, damaged or absurdly long."""
+    """The data of the record at `offset`, or None if it is torn or absurdly long.
+
+    Raises:
+        ValueError: It is all there, and damaged.
+    """
     file.seek(offset)
-    (length,) = _LENGTH.unpack(file.read(_HEADER_BYTES)[: _LENGTH.size])
+    header = file.read(_HEADER_BYTES)
+    length = int(_LENGTH.unpack_from(header)[0]) if len(header) == _HEADER_BYTES else MAX_FRAME_BYTES + 1
     if length > MAX_FRAME_BYTES:
         return None
-    data = file.read(length)
-    return data if _checksum(data) == file.read(_CHECKSUM.size) else None
+    data, checksum = file.read(length), file.read(_CHECKSUM.size)
+    if len(checksum) < _CHECKSUM.size:
+        return None
+    if _checksum(data) != checksum:
+        raise ValueError(f"its record at byte {offset} is damaged")
+    return data

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from google.protobuf.message import DecodeError
 
@@ -24,10 +24,11 @@ class Fit:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """Something in a run that could not be read, as a sentence."""
+    """Something in a run that could not be read, as a sentence. `fit` is the directory of the fit, if it is of one."""
 
     run: str
     message: str
+    fit: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,23 +52,34 @@ def read_log(log_dir: str | os.PathLike[str]) -> Log:
         FileNotFoundError: There is no such directory.
     """
     root = os.fspath(log_dir)
+    if "://" in root:
+        raise FileNotFoundError(
+            f"{root} is not on this machine: copy it here, or see it with tensorboard --logdir {root}"
+        )
     if not os.path.isdir(root):
         raise FileNotFoundError(f"{root} is not a local directory: give the log_dir of TrainSpeedCallback.")
-    fits, problems = [], []
-    for directory, files in _fit_directories(root):
+    fits: list[Fit] = []
+    problems: list[Problem] = []
+
+    def unreadable(error: OSError) -> None:
+        problems.append(Problem(run_of(os.path.relpath(error.filename, root)), f"it cannot be read: {error.strerror}."))
+
+    for directory, files in _fit_directories(root, unreadable):
         run = run_of(os.path.relpath(directory, root))
         profile, messages = _last_profile(files)
-        problems += [Problem(run, message) for message in messages]
+        problems += [Problem(run, message, os.path.basename(os.path.abspath(directory))) for message in messages]
         if profile is not None:
             fits.append(Fit(run, profile))
     fits.sort(key=lambda fit: (fit.run, fit.profile.started_at_s, fit.profile.fit_index))
     return Log(tuple(fits), tuple(problems))
 
 
-def _fit_directories(root: str) -> Iterator[tuple[str, list[str]]]:
+def _fit_directories(root: str, unreadable: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
     """Directories of fits with their event files, the newest file first. Other event files are not ours to open."""
-    for directory, folders, names in os.walk(root):
-        folders.sort()
+    seen = set()
+    for directory, folders, names in os.walk(root, onerror=unreadable, followlinks=True):  # as TensorBoard does
+        seen.add(os.path.realpath(directory))
+        folders[:] = sorted(name for name in folders if os.path.realpath(os.path.join(directory, name)) not in seen)
         if os.path.basename(os.path.dirname(os.path.abspath(directory))) == PLUGIN_NAME:
             files = [os.path.join(directory, name) for name in sorted(names, reverse=True) if "tfevents" in name]
             if files:
@@ -102,9 +114,11 @@ def _last_profile_of(path: str) -> tuple[Profile | None, str]:
                         return decode(payload), message
                 except RecordError as error:
                     message = message or str(error)
+                except ValueError as error:
+                    message = message or f"{error}; the one before it counts."
     except OSError as error:
         message = f"it cannot be read: {error.strerror}."
-    return None, message
+    return None, message or "it holds no whole record: the program was stopped, or the disk full, before the first."
 
 
 def _payload(data: bytes | None) -> bytes | None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from tb_trainspeed.profile import Profile
 
@@ -38,18 +38,26 @@ def join_workers(fits: Iterable[T], place: Callable[[T], Place]) -> list[tuple[T
     Returns:
         Groups, in the order in which they started; in each the worker with the lowest number first.
     """
-    groups: list[list[T]] = []
+    groups: list[_Group[T]] = []
+    running: dict[tuple[str, int], list[_Group[T]]] = {}
     for fit in sorted(fits, key=lambda fit: (place(fit).started_at_s, place(fit).worker)):
-        home = next((group for group in reversed(groups) if _belongs(place(fit), [place(one) for one in group])), None)
+        at = place(fit)
+        # What ended before this one started ended before all that follow.
+        same = [group for group in running.get((at.run, at.fit_index), ()) if group.until_s >= at.started_at_s]
+        home = next((group for group in reversed(same) if at.worker not in group.workers), None)
         if home is None:
-            groups.append([fit])
-        else:
-            home.append(fit)
-    return [tuple(sorted(group, key=lambda fit: place(fit).worker)) for group in groups]
+            home = _Group()
+            groups.append(home)
+            same.append(home)
+        home.workers[at.worker] = fit
+        home.until_s = max(home.until_s, at.updated_at_s)
+        running[at.run, at.fit_index] = same
+    return [tuple(fit for _, fit in sorted(group.workers.items(), key=lambda item: item[0])) for group in groups]
 
 
-def _belongs(fit: Place, group: list[Place]) -> bool:
-    first = group[0]
-    same = (first.run, first.fit_index) == (fit.run, fit.fit_index)
-    overlap = fit.started_at_s <= max(other.updated_at_s for other in group)
-    return same and overlap and all(other.worker != fit.worker for other in group)
+@dataclasses.dataclass
+class _Group(Generic[T]):
+    """The records of one fit so far, by worker."""
+
+    workers: dict[int, T] = dataclasses.field(default_factory=dict)
+    until_s: float = float("-inf")

@@ -74,7 +74,7 @@ def test_whatif_with_levers_whose_names_may_hold_anything(server):
     assert (status, answer["settings"]) == (200, settings)
 
 
-@pytest.mark.parametrize("levers", ["", "{", "[1]", '{"a": "1"}', '{"a": true}', "null"])
+@pytest.mark.parametrize("levers", ["", "{", "[1]", '{"a": "1"}', '{"a": true}', "null", "[" * 3000])
 def test_whatif_with_levers_that_make_no_sense(server, levers):
     status, message = server.get(f"/whatif?run=baseline&fit=one&apply=&levers={urllib.parse.quote(levers)}")
     assert status == 400

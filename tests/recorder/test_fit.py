@@ -74,6 +74,20 @@ def test_what_the_steady_epochs_spent_between_two_of_them_is_known_for_each(play
     assert profile.epochs.gc.max_s == pytest.approx(0.03)
 
 
+def test_between_two_epochs_the_steady_ones_are_those_that_began_before(played):
+    recorder, seen = played.recorder, []
+    for epoch in range(4):
+        recorder.epoch_begin(epoch)
+        for _ in range(5):
+            played.step()
+        recorder.epoch_end()
+        seen.append(played.profile().steady)
+    recorder.finish()
+    seen.append(played.profile().steady)
+    assert seen[:2] == [None, None]
+    assert [(steady.epochs, steady.steps) for steady in seen[2:]] == [(1, 5), (2, 10), (3, 15)]
+
+
 def test_letting_the_last_iterator_go_is_what_passes_before_the_first_step_and_after_a_validation(played):
     recorder = played.recorder
     recorder.call_fetches = True
@@ -289,10 +303,12 @@ def test_our_own_cost_comes_out_of_compute(played):
 @pytest.mark.parametrize(("batches", "steps"), [(20, 20), (24, 24), (17, 17), (3, 3)])
 def test_several_steps_per_call(played, batches, steps):
     recorder = played.recorder
-    recorder.expect(8, batches)
+    asked = 0
+    recorder.expect(8, batches, lambda: max(0, asked - batches))
     for epoch in range(2):
         recorder.epoch_begin(epoch)
-        for _ in range(-(-batches // 8)):
+        for call in range(-(-batches // 8)):
+            asked = 8 * (call + 1)
             recorder.step_begin(False)
             played.spend(80.0)
             recorder.step_end(lambda: False)

@@ -34,7 +34,9 @@ def fit(step_s=0.04, wait_s=0.03, epochs=5, jitter=0.0, batch=32, steps=100, wor
         steady=ledger(rest, sum(lengths[1:]), epochs - 1) if epochs > 1 else None,
         steps=Steps(rest, samples, Quantiles(rest, *[step_s] * 6), sampled=rest, wait_s=wait_s, cpu_s=0.01),
         markers=tuple(
-            Marker("epoch", steps * epoch, begin_s, 0.0, f"epoch {epoch + 1}") for epoch, begin_s in enumerate(begins)
+            Marker("epoch", steps * epoch, begin_s, 0.0, f"epoch {epoch + 1}")
+            for epoch, begin_s in enumerate(begins)
+            if epoch  # the first has no mark
         ),
         timeline=Timeline(
             steps,

@@ -84,6 +84,14 @@ def test_epochs_of_different_size_are_compared_by_the_sample():
     assert comparison.speedup == pytest.approx(2.0)  # twice the time a step for four times the samples
     assert comparison.verdict.endswith("by the sample.")
     assert comparison.changed["batch size"] == ("32", "128")
+    assert comparison.explanation.startswith("Input wait went from 938 ms to 156 ms per 1,000 samples")
+
+
+def test_epochs_of_fewer_and_larger_batches_are_explained_by_the_epoch():
+    comparison = compared(SLOW, fit(steps=50, batch=64, step_s=0.05, wait_s=0.03, jitter=0.05))
+    assert comparison.per == "epoch"
+    assert comparison.verdict == "The second fit is 1.6× faster."
+    assert comparison.explanation == "Input wait went from 3 s to 1.5 s an epoch."
 
 
 def test_unknown_batches_are_compared_by_the_step():
@@ -103,6 +111,17 @@ def test_predicted_against_measured_for_what_is_gone():
     assert f"Measured: {comparison.speedup:.1f}×" in as_text(comparison, "a", "b")
 
 
+def test_a_symptom_of_another_cause_is_not_gone():
+    before, after = diagnose(SLOW), diagnose(fit(step_s=0.0105, wait_s=0.0002, jitter=0.05))
+    checks = tuple(
+        dataclasses.replace(done, outcome="not_applicable", symptom_of="IP02") if done.rule.code == "IP01" else done
+        for done in after.checks
+    )
+    comparison = compare(before, dataclasses.replace(after, checks=checks))
+    assert [one.outcome for one in comparison.predictions if one.code == "IP01"] == ["found"]
+    assert comparison.together is None
+
+
 def test_what_is_still_there_predicts_nothing():
     comparison = compared(SLOW, SLOW)
     assert [one.outcome for one in comparison.predictions] == ["found"]
@@ -120,7 +139,22 @@ def test_epochs_of_a_long_fit_keep_every_other_mark_and_count_double():
     profile = fit(epochs=9, jitter=0.5)
     thinned = dataclasses.replace(profile, markers=profile.markers[::2])
     assert epochs_s(profile) == pytest.approx([6.0, 4.0] * 4)
-    assert epochs_s(thinned) == pytest.approx([5.0, 5.0, 5.0, 4.0])
+    assert epochs_s(thinned) == pytest.approx([5.0, 5.0, 5.0])
+
+
+def test_a_fit_that_was_resumed_begins_with_a_later_number():
+    profile = fit(epochs=4, jitter=0.5)
+    markers = tuple(
+        dataclasses.replace(mark, label=f"epoch {number}") for number, mark in enumerate(profile.markers, start=12)
+    )
+    assert epochs_s(dataclasses.replace(profile, markers=markers)) == pytest.approx([6.0, 4.0, 6.0])
+
+
+def test_an_epoch_that_was_broken_off_is_no_epoch():
+    profile = fit(epochs=4)
+    ledger = dataclasses.replace(profile.ledger, epochs=3, wall_s=profile.ledger.wall_s - 3.0)
+    interrupted = dataclasses.replace(profile, status="interrupted", ledger=ledger)
+    assert epochs_s(interrupted) == pytest.approx([4.0, 4.0])
 
 
 def test_a_running_epoch_is_not_an_epoch():

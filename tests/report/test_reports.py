@@ -47,6 +47,34 @@ def test_a_healthy_fit_gets_a_verdict_too():
     assert report.verdict == "Computing: 94 % of training. Nothing cheap to fix was found."
 
 
+@pytest.mark.parametrize(
+    ("status", "steps", "said"),
+    [
+        ("running", 0, "No step has finished yet: the fit is starting and compiling."),
+        ("interrupted", 0, "The fit ended before its first step."),
+        ("finished", 1, "Only 1 step was recorded: too few to say where their time goes."),
+        ("running", 9, "Only 9 steps were recorded: too few to say where their time goes."),
+    ],
+)
+def test_a_fit_of_few_steps_is_not_called_more_than_it_is(status, steps, said):
+    ledger = Ledger(600.0, steps, 0, {"startup": 5.0, "compute": 595.0})
+    assert diagnose(dataclasses.replace(STARVED, status=status, ledger=ledger, steady=None)).verdict == said
+
+
+@pytest.mark.parametrize(
+    ("first", "steady", "steps", "seconds"),
+    [(60, None, 60, 60.0), (150, None, 150, 150.0), (230, 30, 30, 30.0), (300, 200, 200, 200.0)],
+    ids=["in the first epoch", "in the second", "broken off in the second", "in the fourth"],
+)
+def test_an_epoch_that_is_not_over_is_not_taken_for_one(first, steady, steps, seconds):
+    ledger = Ledger(float(first), first, first // 100, {"compute": float(first)})
+    recurring = steady and Ledger(float(steady), steady, max(1, steady // 100), {"compute": float(steady)})
+    data = dataclasses.replace(STARVED.data, batches_per_epoch=100)
+    report = diagnose(dataclasses.replace(STARVED, data=data, ledger=ledger, steady=recurring))
+    assert report.epoch_s == pytest.approx(100.0)
+    assert report.steps_per_s == pytest.approx(1.0)
+
+
 def test_what_is_mostly_pauses_by_chance_is_called_so():
     ledger = Ledger(10.0, 200, 2, {**PHASES, "input_wait": 0.0, "compute": 4.0, "epoch_restart": 5.0})
     paused = Epochs(release=Quantiles(2, mean_s=2.4, p05_s=0.05, p50_s=2.4, p95_s=4.7, p99_s=4.7, max_s=4.7))

@@ -97,6 +97,9 @@ def test_a_record_with_a_bad_checksum_is_skipped(tmp_path):
     whole[-2] ^= 255
     path.write_bytes(whole)
     assert found(tmp_path) == [(".", "one", "first")]
+    (problem,) = read_log(tmp_path).problems
+    assert (problem.run, problem.fit) == (".", "one")
+    assert "is damaged; the one before it counts" in problem.message
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"garbage " * 100], ids=["empty", "short", "garbage"])
@@ -104,6 +107,20 @@ def test_garbage_files(tmp_path, content):
     path = write(tmp_path, "one", "finished")
     path.write_bytes(content)
     assert found(tmp_path) == []
+    assert len(read_log(tmp_path).problems) == 1
+
+
+def test_runs_behind_links_are_found_as_by_tensorboard(tmp_path):
+    write(tmp_path / "elsewhere" / "run", "one", "finished")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "run").symlink_to(tmp_path / "elsewhere" / "run")
+    (tmp_path / "elsewhere" / "run" / "loop").symlink_to(tmp_path / "elsewhere")
+    assert found(tmp_path / "logs") == [("run", "one", "finished")]
+
+
+def test_a_directory_of_another_machine():
+    with pytest.raises(FileNotFoundError, match="copy it here"):
+        read_log("gs://bucket/logs")
 
 
 def test_an_undecodable_record_is_a_problem(tmp_path):

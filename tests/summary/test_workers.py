@@ -29,6 +29,11 @@ def test_what_is_not_one_fit(other):
     assert sorted(joined(CHIEF, other)) == sorted([[CHIEF.worker], [other.worker]])
 
 
+def test_many_fits_of_one_directory():
+    places = [Place("tuner", 1, 0, float(start), start + 0.5) for start in range(20_000)]
+    assert join_workers(places, lambda place: place) == [(place,) for place in places]
+
+
 def test_a_fit_that_was_started_again_joins_its_own_workers():
     again = [Place("r", 1, worker, 300.0 + worker, 400.0) for worker in (0, 1)]
     assert joined(CHIEF, Place("r", 1, 1, 101.0, 200.0), *again) == [[0, 1], [0, 1]]

@@ -72,7 +72,7 @@ def predict_in_callback(nested_calls: tuple[NestedCall, ...], steps: int, epochs
 _WEIGHTS_ONLY = 1 / 3
 
 
-@rule("CB03", "checkpoint-too-often", silences=("CB01",))
+@rule("CB03", "checkpoint-too-often")
 def checkpoint_too_often(
     hooks: tuple[Hook, ...],
     callbacks: tuple[CallbackFacts, ...],

@@ -29,7 +29,10 @@ def steady_of(profile: Profile) -> Steady | None:
     ledger: Ledger = profile.steady or profile.ledger
     phases = {name: value for name, value in ledger.phases.items() if value is not None}
     one_off = sum(phases.pop(name, 0.0) for name in ONE_OFF_PHASES)
-    epochs = max(1, ledger.epochs)
+    epochs = float(max(1, ledger.epochs))
+    size = profile.data.steps_per_epoch or profile.data.batches_per_epoch
+    if size and (profile.steady is None or ledger.steps < epochs * size):
+        epochs = ledger.steps / size  # one was broken off, or still runs
     if ledger.steps < MIN_STEPS or ledger.wall_s <= one_off:
         return None
     return Steady((ledger.wall_s - one_off) / epochs, epochs, ledger.steps / epochs, phases)
