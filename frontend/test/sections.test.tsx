@@ -122,6 +122,24 @@ test("ticking findings and turning levers asks the server, and the last question
   vi.useRealTimers();
 });
 
+test("what could not be simulated shows no numbers of another question, and is asked again", async () => {
+  vi.useFakeTimers();
+  const simulate = vi.fn((codes: readonly string[]) => Promise.resolve(answer({ apply: [...codes] })));
+  await draw(<Findings report={golden()} simulate={simulate} />);
+  const settle = () => act(async () => { await vi.advanceTimersByTimeAsync(500); });
+  await settle();
+  expect(root.querySelector(".whatif")?.textContent).toContain("3.0× faster");
+  simulate.mockImplementationOnce(() => Promise.reject(new Error("The server is gone.")));
+  await act(() => { root.querySelectorAll<HTMLInputElement>(".tick input")[1]?.click(); });
+  await settle();
+  expect(root.querySelector(".whatif")?.textContent).toContain("Not simulated: The server is gone.");
+  expect(root.querySelector(".whatif")?.textContent).not.toContain("faster");
+  await act(async () => { await vi.advanceTimersByTimeAsync(6_000); });
+  expect(root.querySelector(".whatif")?.textContent).toContain("3.0× faster");
+  expect(root.querySelector(".whatif")?.textContent).not.toContain("Not simulated");
+  vi.useRealTimers();
+});
+
 test("without a server, and without a model of the step, there is no what-if", async () => {
   vi.useFakeTimers();
   await draw(<Findings report={golden()} />);

@@ -109,6 +109,16 @@ test("a run of the URL that is not there yet is said so, and shown once it turns
   expect(session.state()).toMatchObject({ missing: null, selection: { run: "late" }, report: { run: "late" } });
 });
 
+test("a fit of the URL that is not there yet is said so, and shown once it turns up", async () => {
+  const { world, session } = server([run("a", fit("1", 10)), run("b", fit("1", 20))]);
+  await session.choose({ run: "a", fit: "2" });
+  await session.update();
+  expect(session.state()).toMatchObject({ missing: "a", selection: { run: "a", fit: "1" } });
+  world.runs = [run("a", fit("1", 10), fit("2", 5)), run("b", fit("1", 20))];
+  await session.update();
+  expect(session.state()).toMatchObject({ missing: null, selection: { run: "a", fit: "2" } });
+});
+
 test("an unreachable server leaves the data on screen, and the next success clears the trouble", async () => {
   const { world, session } = server([run("a", fit("1", 10))]);
   await session.update();

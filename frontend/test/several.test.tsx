@@ -59,6 +59,28 @@ test("a comparison that the server refuses says why, and how to get back", async
   expect(text()).toContain("back to the report");
 });
 
+test("a server that does not answer is asked again, and what it said stays", async () => {
+  vi.useFakeTimers();
+  const gone = () => Promise.reject(new ApiError("unreachable", "TensorBoard does not answer."));
+  const ask = vi.fn<() => Promise<Comparison>>(gone);
+  const shown = (runs: typeof RUNS) => draw(<Compare ask={ask} runs={runs} selection={FIXED} against={BASELINE} close={vi.fn()} />);
+  const later = () => act(async () => { await vi.advanceTimersByTimeAsync(6_000); });
+  await shown(RUNS);
+  expect(text()).toContain("TensorBoard does not answer.");
+  ask.mockResolvedValueOnce(goldenComparison());
+  await later();
+  expect(root.querySelector("h1")?.textContent).toBe(goldenComparison().verdict);
+  await shown([run("baseline", fit("1", 10)), run("fixed", fit("1", 600))]);
+  await later();
+  expect(ask.mock.calls.length).toBeGreaterThan(3);
+  expect(root.querySelector("h1")?.textContent).toBe(goldenComparison().verdict);
+  render(null, root);
+  const asked = ask.mock.calls.length;
+  await later();
+  expect(ask.mock.calls.length).toBe(asked);
+  vi.useRealTimers();
+});
+
 test("a late comparison of other fits is dropped", async () => {
   const answers: ((verdict: string) => void)[] = [];
   const ask = () => new Promise<Comparison>((resolve) => {

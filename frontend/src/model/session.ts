@@ -12,7 +12,7 @@ export interface State {
   /** The last report that arrived, and what it is of: may still be the previous selection. */
   report: Report | null;
   shown: Selection | null;
-  /** A run that was asked for (in the URL) and is not there. */
+  /** The run of what was asked for (in the URL) and is not there: the run itself, or a fit of it. */
   missing: string | null;
   mode: Mode;
   /** What the selection is compared with. */
@@ -76,8 +76,10 @@ export function createSession(api: Api, now_ms: () => number = Date.now): Sessio
 
   /** The selection stays while it exists, however many runs are newer; a choice waits until its run turns up. */
   function select({ runs }: Runs): void {
-    const found = wanted !== null && latest(runs, wanted.run) !== null;
-    const selection = resolve(runs, found ? wanted : state.selection);
+    const { run, fit } = wanted ?? {};
+    const found = wanted !== null && (run !== undefined && fit !== undefined ? fitRow(runs, { run, fit }) : latest(runs, run)) !== null;
+    const elsewhere = wanted !== null && state.selection?.run !== run && latest(runs, run) !== null;
+    const selection = resolve(runs, found || elsewhere ? wanted : state.selection);
     if (found) wanted = null;
     set({ selection: same(selection, state.selection) ? state.selection : selection, missing: wanted?.run ?? null });
   }

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useErrorBoundary, useMemo, useState } from "preact/hooks";
-import { fitRow, newerThan, same, type Selection } from "../model/selection";
+import { fitRow, latest, newerThan, same, type Selection } from "../model/selection";
 import type { Session, State } from "../model/session";
 import type { Mode } from "../model/ledger";
 import type { Report, Rule } from "../model/wire";
@@ -76,7 +76,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
       >
         {report && current && <ShareMenu report={report} mode={state.mode} selection={selection} saved={saved} />}
       </TopBar>
-      {state.missing !== null && <Notice text={`The run “${state.missing}” of this link is not here (yet). This is the newest one instead.`} />}
+      {state.missing !== null && <Notice text={`${latest(runs.runs, state.missing) ? "The fit" : `The run “${state.missing}”`} of this link is not here (yet). This is the newest one instead.`} />}
       {problem && current && <Banner trouble={problem} confirmed_ms={state.confirmed_ms} retry={actions.retry} />}
       {problem && !current && <Unavailable trouble={problem} retry={actions.retry} />}
       {!problem && !report && <Loading what="the report" />}

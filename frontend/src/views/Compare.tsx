@@ -18,6 +18,9 @@ interface Props {
   close: () => void;
 }
 
+/** After so long a server that did not answer is asked once more. */
+const AGAIN_MS = 5_000;
+
 /** What changed from the older of two fits to the newer one. */
 export function Compare({ ask, runs, selection, against, close }: Props) {
   const [a, b] = inTime(runs, selection, against);
@@ -26,9 +29,20 @@ export function Compare({ ask, runs, selection, against, close }: Props) {
   const pair = JSON.stringify([a, b]);
   useEffect(() => {
     let wanted = true;
-    const keep = (value: Comparison | ApiError) => { if (wanted) setAnswer({ of: pair, value }); };
-    ask(a, b).then(keep, (error: unknown) => { keep(error instanceof ApiError ? error : new ApiError("unreachable", String(error))); });
-    return () => { wanted = false; };
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const failed = (error: unknown) => {
+      if (!wanted) return;
+      const trouble = error instanceof ApiError ? error : new ApiError("unreachable", String(error));
+      // An answer outlives the server's absence; a refusal is an answer.
+      setAnswer((last) => (last?.of === pair && trouble.kind === "unreachable" && !(last.value instanceof ApiError) ? last : { of: pair, value: trouble }));
+      if (trouble.kind === "unreachable") timer = setTimeout(attempt, AGAIN_MS);
+    };
+    const attempt = () => { ask(a, b).then((value) => { if (wanted) setAnswer({ of: pair, value }); }, failed); };
+    attempt();
+    return () => {
+      wanted = false;
+      clearTimeout(timer);
+    };
   }, [stamp]);
   const back = <button type="button" class="quiet" onClick={close}>back to the report</button>;
   if (answer?.of !== pair) return <Loading what="the comparison" />;

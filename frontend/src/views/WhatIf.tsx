@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { ApiError } from "../model/api";
 import { duration, rate, times, timesRange } from "../model/format";
 import { phaseColour, phaseLabel } from "../model/phases";
 import { barsOf, groupsOf, isNow, turnedTo, type Bars, type Piece, type Question } from "../model/whatif";
@@ -15,6 +16,8 @@ interface Props {
 }
 
 const PAUSE_MS = 120;
+/** After so long what failed is asked once more. */
+const AGAIN_MS = 5_000;
 
 /** The server's answer to a question; the last one asked, however late others come back. */
 function useAnswer(report: Report, { codes, levers }: Question, simulate: Simulate) {
@@ -24,7 +27,7 @@ function useAnswer(report: Report, { codes, levers }: Question, simulate: Simula
   const asked = JSON.stringify([codes, levers]);
   useEffect(() => {
     let stale = false;
-    const timer = setTimeout(() => {
+    const attempt = () => {
       simulate(codes, levers).then(
         (value) => {
           if (stale) return;
@@ -32,15 +35,21 @@ function useAnswer(report: Report, { codes, levers }: Question, simulate: Simula
           setAnswered(asked);
           setTrouble("");
         },
-        (error: unknown) => { if (!stale) setTrouble(error instanceof Error ? error.message : String(error)); },
+        (error: unknown) => {
+          if (stale) return;
+          setTrouble(error instanceof Error ? error.message : String(error));
+          if (!(error instanceof ApiError && error.kind === "refused")) timer = setTimeout(attempt, AGAIN_MS);
+        },
       );
-    }, PAUSE_MS);
+    };
+    let timer = setTimeout(attempt, PAUSE_MS);
     return () => {
       stale = true;
       clearTimeout(timer);
     };
   }, [asked, report, simulate]);
-  return { answer, pending: answered !== asked && trouble === "", trouble };
+  // While the answer is on its way the last one stays; after a failure it would be that of another question.
+  return { answer: trouble !== "" && answered !== asked ? null : answer, pending: answered !== asked && trouble === "", trouble };
 }
 
 /** An epoch now and with what is ticked and turned, simulated by the server. */
