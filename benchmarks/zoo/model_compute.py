@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from benchmarks.zoo.case import EVERYWHERE, Fit, case
-from benchmarks.zoo.trainings import Trimmed, classifier, convnet, fit, mlp, numbers, tokens
+from benchmarks.zoo.trainings import classifier, convnet, fit, mlp, numbers, tokens, trimmed
 
 layers = keras.layers
 
@@ -29,7 +29,7 @@ def _padding(fixed: bool) -> Fit:
     lengths = np.random.default_rng(1).integers(10, 40, len(x))
     x[np.arange(200) >= lengths[:, None]] = 0
     model = classifier(layers.Input((None,)), layers.Embedding(5000, 64), layers.Conv1D(128, 5), pooling=1)
-    return fit(model, Trimmed(x, y, 64)) if fixed else fit(model, x, y, batch_size=64)
+    return fit(model, trimmed(x, y, 64)) if fixed else fit(model, x, y, batch_size=64)
 
 
 @case("bfloat16_on_a_cpu", "MC05", on=("jax",))

@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmarks.zoo.case import EVERYWHERE, Fit, case
 from benchmarks.zoo.input_pipeline import Batches
-from benchmarks.zoo.trainings import Folder, Trimmed, classifier, fit, image_files, mlp, numbers, tokens
+from benchmarks.zoo.trainings import Folder, classifier, fit, image_files, mlp, numbers, tokens, trimmed
 
 layers = keras.layers
 
@@ -289,7 +289,7 @@ def _padded(fixed: bool) -> Fit:
     x[np.arange(256) >= lengths[:, None]] = 0
     stack = layers.Embedding(5000, 32), layers.Conv1D(64, 3, activation="relu"), layers.Conv1D(64, 3, activation="relu")
     model = classifier(layers.Input((None,)), *stack, pooling=1)
-    return fit(model, Trimmed(x, y, 48)) if fixed else fit(model, x, y, batch_size=48)
+    return fit(model, trimmed(x, y, 48)) if fixed else fit(model, x, y, batch_size=48)
 
 
 @case("dropout_within_a_gru", "MC01")

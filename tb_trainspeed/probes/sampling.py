@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from tb_trainspeed.recorder import DeepSamples, FitRecorder, Sample
 from tb_trainspeed.recorder.deep import STEPS
 
-# Steps that looking slowed down by more than this are no longer like the others, whose parts they are to tell. Most of a
-# millisecond and more took 1.1 to 1.9 times as long. Of 2.2 to 2.8 times (recurrent layers and an embedding's update on
-# a slower machine) what they told still foresaw what their fixes gave: 1.75 for 1.64 times, and 2.8 for 3.6, within its
-# range. Those of thousands of tiny operations took six times as long.
+# Steps that looking slowed down by more than this are no longer like the others, whose parts they are to tell. Most of
+# those that are a millisecond and longer took 1.1 to 1.9 times as long. At 2.2 to 2.8 times (recurrent layers and the
+# update of an embedding, on a slower machine) what they told still foresaw what fixes gave: 1.75 for 1.64 times, and
+# 2.8 for 3.6, within its range. Those of thousands of tiny operations took six times as long.
 _MOST_SLOWDOWN = 3.0
 
 

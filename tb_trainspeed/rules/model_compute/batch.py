@@ -83,7 +83,7 @@ def tiny_batch(
 
 
 # On TensorFlow Keras takes what its first two batches have in common for the shape of all: so the longest comes first.
-_TRIMMED = """\
+TRIMMED = """\
 - model.fit(x, y, batch_size={batch})
 + class Trimmed(keras.utils.PyDataset):
 +     def __init__(self, x, y, size):
@@ -140,7 +140,7 @@ def padding_waste(data: Data, layers: tuple[Layer, ...], computing_share: float,
     if too_little := computes_little(computing_share):
         return Passed(too_little)
     left = Range(1 - 0.4 * share, 1 - 0.8 * share, 1 - share)
-    code = _BUCKETS if data.adapter == "TFDatasetAdapter" else _TRIMMED
+    code = _BUCKETS if data.adapter == "TFDatasetAdapter" else TRIMMED
     return Found(
         title="Much of what the model computes is padding",
         message=f"{words.share(share)} of the tokens are zeros at the ends of rows; a step computes "
