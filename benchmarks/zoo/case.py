@@ -20,7 +20,7 @@ EVERYWHERE = ("tensorflow", "jax", "torch")
 
 CASES: list["Case"] = []
 # What else the machine does, and by chance tf.data's autotuner (IP27), is true of a run, and no property of a case.
-_OF_THE_MACHINE = frozenset({"HW06", "HW07", "IP27"})
+OF_THE_MACHINE = frozenset({"HW06", "HW07", "IP27"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Case:
 
 def of_the_case(causes: Collection[str], codes: Iterable[str]) -> list[str]:
     """The codes found, without those that are of the machine or the run, unless they are the cause."""
-    return [code for code in codes if code in causes or code not in _OF_THE_MACHINE]
+    return [code for code in codes if code in causes or code not in OF_THE_MACHINE]
 
 
 def case(
