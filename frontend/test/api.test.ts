@@ -35,6 +35,7 @@ test("an unchanged answer is the same object", async () => {
 
 test.each([
   ["a refusal", () => new Response("No such run.\n", { status: 404 }), "refused", "No such run."],
+  ["a page of somebody else", () => new Response("<!DOCTYPE html>", { status: 403, headers: { "Content-Type": "text/html" } }), "unreachable", "Something other than TensorBoard answered, with error 403 (a proxy or a login page?)."],
   ["a refusal without words", () => new Response("", { status: 400 }), "refused", "TensorBoard answered 400."],
   ["a server error", () => new Response("<html>", { status: 500 }), "unreachable", "TensorBoard answered with error 500; its log says why."],
   ["a login page", () => new Response("<html>"), "unreachable", "Something other than TensorBoard answered (a proxy or a login page?)."],

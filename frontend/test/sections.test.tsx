@@ -83,6 +83,13 @@ test("compilations come with their cause", async () => {
   expect(root.textContent).toContain("The compiler's own account of the fit: compile 1.2 s, trace 100 ms.");
 });
 
+test("a fit too short to judge is not called fine", async () => {
+  await draw(<Findings report={{ ...golden(), findings: [], status: "finished", epoch_s: null, steps: 1 }} />);
+  expect(root.textContent).toContain("Too few steps to find causes in");
+  expect(root.textContent).toContain("This fit had 1 step;");
+  expect(root.querySelector(".card.fine")).toBeNull();
+});
+
 test("what was used is drawn below the steps, at most and at the pointer", async () => {
   const lines = [{ name: "this process", values: [1, 1.5], most: 1.5 }];
   await draw(<Timeline report={{ ...golden(), usage: [{ title: "CPU", unit: "cores", limit: 2, bucket_s: 12, lines }] }} theme="1" />);

@@ -165,3 +165,17 @@ test("what to compare with is kept, and the same choice again is no change", () 
   session.compareWith(null);
   expect([heard, session.state().against]).toEqual([2, null]);
 });
+
+test("what is on screen may be away for a moment, and comes back", async () => {
+  const a = run("a", fit("1", 10));
+  const b = run("b", fit("1", 20));
+  const { world, session } = server([a, b]);
+  await session.choose({ run: "a", fit: "1" });
+  await session.update();
+  world.runs = [b];
+  await session.update();
+  expect(session.state()).toMatchObject({ missing: "a", selection: { run: "b" } });
+  world.runs = [a, b];
+  await session.update();
+  expect(session.state()).toMatchObject({ missing: null, selection: { run: "a", fit: "1" } });
+});

@@ -70,7 +70,7 @@ test.each([
   ["a server that is gone", { trouble: new ApiError("unreachable", "TensorBoard does not answer.") }, "No answer from TensorBoard"],
   ["old data", { ...showing(golden()), trouble: new ApiError("unreachable", "gone."), confirmed_ms: 1e12 }, "What you see is from"],
   ["a refusal", { ...showing(golden()), shown: null, report: null, reportTrouble: new ApiError("refused", "No such fit.") }, "No such fit."],
-  ["a run that is not there", { ...showing(golden()), missing: "gone" }, "The run “gone” of this link is not here"],
+  ["a run that is not there", { ...showing(golden()), missing: "gone" }, "The run “gone” that was chosen is not here"],
 ])("%s reads well", async (_, state, expected) => {
   await show(state);
   expect(text()).toContain(expected);

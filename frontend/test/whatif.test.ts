@@ -17,6 +17,15 @@ test("at first everything is ticked that leaves results as they are", () => {
   const [first] = report.findings;
   if (first) first.changes_results = "training";
   expect(firstQuestion(report)).toEqual({ codes: ["IP01"], levers: {} });
+  for (const finding of report.findings) finding.confidence = "hint";
+  expect(firstQuestion(report)).toEqual({ codes: [], levers: {} });
+});
+
+test("what saves something once, and has no box to tick, is not asked", () => {
+  const report = golden();
+  const once = { ...report, findings: report.findings.map((finding) => ({ ...finding, speedup: null })) };
+  expect(firstQuestion(once).codes).toEqual([]);
+  expect(stillValid({ codes: ["IP01"], levers: {} }, once).codes).toEqual([]);
 });
 
 test("what the next report no longer has is no longer asked", () => {

@@ -140,6 +140,8 @@ def _healthy(profile: Profile) -> str:
         return "The first numbers come with the first steps."
     if not profile.ledger.steps:
         return "What stopped it stands in the output of the program."
+    if steady_of(profile) is None:
+        return "What it is bound by shows after ten steps and more."
     largest = _costliest(profile) or _largest(profile)
     lever = "The pauses differ from fit to fit; without them the next" if _paused(profile) else "The next"
     return f"{lever} lever is the model itself, or faster hardware.{largest}"

@@ -106,7 +106,7 @@ def test_a_broken_record_is_told_and_harms_no_other(show):
     tab = show("fast", run="slow")
     expect(tab.find("h1")).to_be_visible()
     problems = tab.find(".problems")
-    expect(problems.locator("summary")).to_have_text("1 run could not be read")
+    expect(problems.locator("summary")).to_have_text("1 record could not be read")
     problems.locator("summary").click()
     expect(problems.locator("li")).to_contain_text("broken")
 

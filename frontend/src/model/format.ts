@@ -54,6 +54,8 @@ export function count(value: Maybe): string {
 /** 1,290 or 1.2 M or 3.7: samples a second span many orders of magnitude. */
 export function rate(value: Maybe): string {
   if (!known(value)) return NOTHING;
+  if (value >= 1e12) return `${threeDigits(value / 1e12)} T`;
+  if (value >= 1e9) return `${threeDigits(value / 1e9)} G`;
   if (value >= 1e6) return `${threeDigits(value / 1e6)} M`;
   return value >= 99.95 ? count(value) : threeDigits(value);
 }

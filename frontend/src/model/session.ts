@@ -76,6 +76,8 @@ export function createSession(api: Api, now_ms: () => number = Date.now): Sessio
 
   /** The selection stays while it exists, however many runs are newer; a choice waits until its run turns up. */
   function select({ runs }: Runs): void {
+    // What is on screen may be away for a moment, as when TensorBoard starts again and lists its runs one by one.
+    if (wanted === null && state.selection && fitRow(runs, state.selection) === null) wanted = state.selection;
     const { run, fit } = wanted ?? {};
     const found = wanted !== null && (run !== undefined && fit !== undefined ? fitRow(runs, { run, fit }) : latest(runs, run)) !== null;
     const elsewhere = wanted !== null && state.selection?.run !== run && latest(runs, run) !== null;
@@ -137,7 +139,7 @@ export function createSession(api: Api, now_ms: () => number = Date.now): Sessio
         set({ runs: reply.value, trouble: null, clock_offset_s: reply.clock_offset_s });
         select(reply.value);
         if (!(await refreshReport())) return null;
-        set({ confirmed_ms: now_ms() });
+        if (state.reportTrouble === null) set({ confirmed_ms: now_ms() });
         return pause();
       } catch (error) {
         set({ trouble: asApiError(error) });

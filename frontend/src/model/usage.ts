@@ -62,5 +62,5 @@ export function amount(value: number | null, unit: UsageChart["unit"]): string {
   if (unit === "bytes") return bytes(value);
   if (unit === "bytes_per_s") return value === null ? bytes(value) : `${bytes(value)}/s`;
   if (unit === "share") return percent(value);
-  return value === null ? count(value) : Number(value.toPrecision(2)).toString();
+  return value === null ? count(value) : Number(value.toPrecision(value >= 100 ? 3 : 2)).toString();
 }

@@ -10,14 +10,15 @@ export interface Question {
 
 /** At first everything that leaves results as they are: what the headline promises. */
 export function firstQuestion({ findings }: Report): Question {
-  return { codes: findings.filter(({ changes_results }) => changes_results === "no").map(({ code }) => code), levers: {} };
+  const promised = findings.filter(({ changes_results, confidence, speedup }) => changes_results === "no" && confidence !== "hint" && speedup);
+  return { codes: promised.map(({ code }) => code), levers: {} };
 }
 
 /** A new report may have lost findings and levers that are still ticked or turned. */
 export function stillValid({ codes, levers }: Question, report: Report): Question {
   const known = new Map(report.levers.map((lever) => [lever.code, lever]));
   return {
-    codes: codes.filter((code) => report.findings.some((finding) => finding.code === code)),
+    codes: codes.filter((code) => report.findings.some((finding) => finding.code === code && finding.speedup)),
     levers: Object.fromEntries(Object.entries(levers).filter(([code, value]) => known.get(code)?.values.includes(value))),
   };
 }

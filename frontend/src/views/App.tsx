@@ -55,7 +55,14 @@ export function App({ session, actions, theme, saved = false }: Props) {
 function page(state: State, actions: Actions, theme: string, saved: boolean) {
   const { runs, selection, report, shown, trouble, reportTrouble } = state;
   if (!runs) return trouble ? <Unavailable trouble={trouble} retry={actions.retry} /> : <Loading what="runs" />;
-  if (!selection) return <NoRuns problems={runs.problems} />;
+  if (!selection) {
+    return (
+      <>
+        {trouble && <Banner trouble={trouble} confirmed_ms={state.confirmed_ms} retry={actions.retry} />}
+        <NoRuns problems={runs.problems} />
+      </>
+    );
+  }
   const current = same(selection, shown);
   const problem = trouble ?? reportTrouble;
   const against = actions.compare && !same(state.against, selection) ? state.against : null;
@@ -76,7 +83,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
       >
         {report && current && <ShareMenu report={report} mode={state.mode} selection={selection} saved={saved} />}
       </TopBar>
-      {state.missing !== null && <Notice text={`${latest(runs.runs, state.missing) ? "The fit" : `The run “${state.missing}”`} of this link is not here (yet). This is the newest one instead.`} />}
+      {state.missing !== null && <Notice text={`${latest(runs.runs, state.missing) ? "The fit" : `The run “${state.missing}”`} that was chosen is not here (yet). This is another one.`} />}
       {problem && current && <Banner trouble={problem} confirmed_ms={state.confirmed_ms} retry={actions.retry} />}
       {problem && !current && <Unavailable trouble={problem} retry={actions.retry} />}
       {!problem && !report && <Loading what="the report" />}

@@ -47,12 +47,14 @@ function Group({ title, checks, rules }: { title: string; checks: Check[]; rules
 function Row({ check: { code, name, reason }, rules }: { check: Check; rules: AskRules }) {
   const [open, setOpen] = useState(false);
   const [page, setPage] = useState<string | null>(null);
+  const [trouble, setTrouble] = useState("");
   const toggle = () => {
     setOpen(!open);
     if (open || page !== null) return;
+    setTrouble("");
     rules().then(
       (all) => { setPage(all.find((rule) => rule.code === code)?.doc ?? `There is no page of ${code}.`); },
-      (error: unknown) => { setPage(error instanceof Error ? error.message : String(error)); },
+      (error: unknown) => { setTrouble(error instanceof Error ? error.message : String(error)); },
     );
   };
   const id = `page-${code}`;
@@ -65,7 +67,7 @@ function Row({ check: { code, name, reason }, rules }: { check: Check; rules: As
       </tr>
       {open && (
         <tr id={id}>
-          <td colSpan={3} class="page">{page === null ? <p class="dim">Reading …</p> : <RulePage text={page} />}</td>
+          <td colSpan={3} class="page">{page === null ? <p class="dim">{trouble || "Reading …"}</p> : <RulePage text={page} />}</td>
         </tr>
       )}
     </>
@@ -78,14 +80,15 @@ export function Problems({ problems, open = false }: { problems: Runs["problems"
   return (
     <details class="problems" open={open}>
       <summary>
-        <b>{`${plural(problems.length, "run")} could not be read`}</b>
+        <b>{`${plural(problems.length, "record")} could not be read`}</b>
       </summary>
       <ul>
         {problems.slice(0, 100).map(({ run, message }) => (
-          <li key={run}>
+          <li key={message}>
             <b><Name name={run} /></b> {message}
           </li>
         ))}
+        {problems.length > 100 && <li>{`… and ${problems.length - 100} more`}</li>}
       </ul>
     </details>
   );

@@ -18,8 +18,9 @@ interface Props {
   close: () => void;
 }
 
-/** After so long a server that did not answer is asked once more. */
+/** After so long a server that did not answer, or that could not, is asked once more. */
 const AGAIN_MS = 5_000;
+const REFUSED_MS = 30_000;
 
 /** What changed from the older of two fits to the newer one. */
 export function Compare({ ask, runs, selection, against, close }: Props) {
@@ -35,7 +36,7 @@ export function Compare({ ask, runs, selection, against, close }: Props) {
       const trouble = error instanceof ApiError ? error : new ApiError("unreachable", String(error));
       // An answer outlives the server's absence; a refusal is an answer.
       setAnswer((last) => (last?.of === pair && trouble.kind === "unreachable" && !(last.value instanceof ApiError) ? last : { of: pair, value: trouble }));
-      if (trouble.kind === "unreachable") timer = setTimeout(attempt, AGAIN_MS);
+      timer = setTimeout(attempt, trouble.kind === "unreachable" ? AGAIN_MS : REFUSED_MS);
     };
     const attempt = () => { ask(a, b).then((value) => { if (wanted) setAnswer({ of: pair, value }); }, failed); };
     attempt();
@@ -49,7 +50,7 @@ export function Compare({ ask, runs, selection, against, close }: Props) {
   if (answer.value instanceof ApiError) {
     return (
       <div class="empty" role="alert">
-        <h1>These fits cannot be compared</h1>
+        <h1>{answer.value.kind === "refused" ? "These fits cannot be compared" : "There is no comparison yet"}</h1>
         <p class="sub">{answer.value.message}</p>
         <p>{back}</p>
       </div>

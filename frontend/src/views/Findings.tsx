@@ -50,6 +50,14 @@ function scaleOf(findings: readonly Finding[]): number {
 function Nothing({ report }: { report: Report }) {
   const passed = report.checks.filter(({ outcome }) => outcome === "passed").length;
   const running = report.status === "running";
+  if (!running && report.epoch_s === null) {
+    return (
+      <div class="card waiting">
+        <h3>Too few steps to find causes in</h3>
+        <p>{`This fit had ${plural(report.steps, "step")}; most checks need ten and more.`}</p>
+      </div>
+    );
+  }
   return (
     <div class={running ? "card waiting" : "card fine"}>
       <h3>{running ? "Nothing to change so far" : "Nothing cheap to change was found"}</h3>

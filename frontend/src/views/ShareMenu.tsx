@@ -69,7 +69,7 @@ export function ShareMenu({ report, mode, selection, saved }: Props) {
   return (
     <div class="chooser share" ref={root}>
       <button type="button" class="pick" ref={button} aria-expanded={open} aria-controls="share" onClick={() => { setSaid(""); setOpen(!open); }}>Share <Arrow /></button>
-      <span class="unseen" role="status">{said}</span>
+      <span class="dim" role="status">{said}</span>
       {open && (
         <ul id="share" class="popover" onKeyDown={onKeyDown}>
           {choices.map(([title, what, act]) => (

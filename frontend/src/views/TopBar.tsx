@@ -37,7 +37,7 @@ export function TopBar({ runs, selection, fit, report, current, newer, clock_off
         </button>
       )}
       {selection && !saved && <Against runs={runs} selection={selection} against={against} compareWith={compareWith} />}
-      {report && <span class="dim">{machine(report)}</span>}
+      {report && current && <span class="dim">{machine(report)}</span>}
       {fit && saved && <span class="age">{`as of ${moment(fit.updated_at_s)}`}</span>}
       {fit && !saved && <Live fit={fit} report={current ? report : null} clock_offset_s={clock_offset_s} />}
       {children}

@@ -50,7 +50,7 @@ function Small({ chart, place, view: { min, max }, at }: SmallProps) {
             </span>
           );
         })}
-        {chart.limit !== null && chart.unit !== "share" && <span class="dim">{`of ${amount(chart.limit, chart.unit)}${chart.unit === "cores" ? " cores" : ""}`}</span>}
+        {chart.limit !== null && chart.unit !== "share" && <span class="dim">{`of ${amount(chart.limit, chart.unit)}${chart.unit !== "cores" ? "" : chart.limit === 1 ? " core" : " cores"}`}</span>}
       </figcaption>
       <span class="scale dim" aria-hidden="true"><span>{amount(top, chart.unit)}</span><span>0</span></span>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={inWords(chart)}>

@@ -21,23 +21,20 @@ const AGAIN_MS = 5_000;
 
 /** The server's answer to a question; the last one asked, however late others come back. */
 function useAnswer(report: Report, { codes, levers }: Question, simulate: Simulate) {
-  const [answer, setAnswer] = useState<Answer | null>(null);
-  const [answered, setAnswered] = useState("");
-  const [trouble, setTrouble] = useState("");
+  const [got, setGot] = useState<{ of: string; value: Answer | null; trouble: string }>({ of: "", value: null, trouble: "" });
   const asked = JSON.stringify([codes, levers]);
   useEffect(() => {
     let stale = false;
     const attempt = () => {
       simulate(codes, levers).then(
         (value) => {
-          if (stale) return;
-          setAnswer(value);
-          setAnswered(asked);
-          setTrouble("");
+          if (!stale) setGot({ of: asked, value, trouble: "" });
         },
         (error: unknown) => {
           if (stale) return;
-          setTrouble(error instanceof Error ? error.message : String(error));
+          const trouble = error instanceof Error ? error.message : String(error);
+          // An answer to another question is none to this one.
+          setGot((last) => ({ of: asked, value: last.of === asked ? last.value : null, trouble }));
           if (!(error instanceof ApiError && error.kind === "refused")) timer = setTimeout(attempt, AGAIN_MS);
         },
       );
@@ -48,8 +45,9 @@ function useAnswer(report: Report, { codes, levers }: Question, simulate: Simula
       clearTimeout(timer);
     };
   }, [asked, report, simulate]);
-  // While the answer is on its way the last one stays; after a failure it would be that of another question.
-  return { answer: trouble !== "" && answered !== asked ? null : answer, pending: answered !== asked && trouble === "", trouble };
+  // While the answer is on its way the last one stays.
+  const pending = got.of !== asked;
+  return { answer: got.value, pending, trouble: pending ? "" : got.trouble };
 }
 
 /** An epoch now and with what is ticked and turned, simulated by the server. */
@@ -101,7 +99,7 @@ function Bar({ label, pieces = [], bars }: { label: string; pieces?: readonly Pi
 function Outcome({ answer, now }: { answer: Answer; now: boolean }) {
   if (now || !answer.after_s || !answer.speedup) return <>the same</>;
   const { expected } = answer.speedup;
-  const word = expected >= 1 ? "faster" : "as fast";
+  const word = expected >= 1.005 ? "faster" : "as fast";
   return (
     <>
       <b>{duration(answer.after_s.expected)}</b> · <b class="gained">{times(expected)}</b> {word} <span class="dim">({timesRange(answer.speedup)})</span>

@@ -1,6 +1,6 @@
 /** The answer as a picture, for an issue or a chat: verdict, ledger and, where it is on screen, the time line. */
 
-import { duration, percent, rate } from "../model/format";
+import { duration, percent, plural, rate } from "../model/format";
 import { ledgerOf, rowsOf, type Mode, type Row } from "../model/ledger";
 import { phaseColour, phaseLabel } from "../model/phases";
 import type { Report } from "../model/wire";
@@ -82,7 +82,7 @@ function factsOf({ samples_per_s, step_s, epoch_s, wall_s, steps }: Report): str
     samples_per_s !== null && `${rate(samples_per_s)} samples/s`,
     step_s && `step ${duration(step_s.p50)} (p95 ${duration(step_s.p95)})`,
     epoch_s !== null && `epoch ${duration(epoch_s)}`,
-    `fit ${duration(wall_s)}, ${rate(steps)} steps`,
+    `fit ${duration(wall_s)}, ${plural(steps, "step")}`,
   ];
   return facts.filter((fact) => typeof fact === "string").join("   ·   ");
 }
