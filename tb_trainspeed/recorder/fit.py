@@ -85,6 +85,7 @@ class FitRecorder(StepRecorder):
             self._epochs.finish(mark)
             self._buckets.close(mark)
             self.finished_ns = mark.at_ns
+            self._beyond = int  # what it asks holds the data
 
     # --- callbacks
 
