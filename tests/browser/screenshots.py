@@ -9,6 +9,7 @@ causes, one that was stopped by hand, one that has only begun, and one that goes
 
 import argparse
 import contextlib
+import gc
 import os
 import pathlib
 import shutil
@@ -83,6 +84,9 @@ def train(kind: str, log_dir: str) -> None:
     epochs = {"begun": 1, "live": 1000}.get(kind, 5)
     with contextlib.suppress(KeyboardInterrupt):
         model.fit(data, shuffle=False, validation_data=validation, epochs=epochs, verbose=0, callbacks=callbacks)
+    # A broken-off fit leaves Keras' iterator in a cycle. When Python frees it only at exit, TensorFlow waits for the
+    # thread in `normalise`, which may not run Python any more: one of eight such processes never ends, also without us.
+    gc.collect()
 
 
 def _start(kind: str, folder: pathlib.Path) -> "subprocess.Popen[bytes]":
