@@ -13,7 +13,7 @@ import { Timeline } from "../src/views/Timeline";
 import { golden } from "./golden";
 
 // The canvas is looked at in a browser.
-vi.mock("../src/views/chart", () => ({ createChart: () => ({ draw() {}, reset() {}, move() {}, destroy() {} }) }));
+vi.mock("../src/views/chart", () => ({ createChart: () => ({ draw() {}, reset() {}, move() {}, leave() {}, destroy() {} }) }));
 
 let root: HTMLElement;
 
@@ -52,6 +52,11 @@ test("without times layers are told by their parameters, and why", async () => {
   await draw(<Model report={{ ...golden(), layers: [layer("small", null), layer("large", null, 1000)], not_measured: { layers: "memory is short" } }} />);
   expect(root.querySelector(".model tbody td")?.textContent).toBe("large");
   expect(root.textContent).toContain("by parameters; times of layers were not measured: memory is short");
+});
+
+test("layers beyond those listed are counted", async () => {
+  await draw(<Model report={{ ...golden(), layers: [layer("a", null), layer("b", null)], model: { layers_left_out: 1200 } }} />);
+  expect(root.querySelector(".model h2")?.textContent).toContain("2 layers of 1,202");
 });
 
 test("the pipeline marks what the server says sets the pace", async () => {

@@ -136,6 +136,17 @@ test("sharing is a list that keys walk through and Escape closes", async () => {
   expect(document.activeElement).toBe(button);
 });
 
+test("a link that the browser does not copy can be copied by hand", async () => {
+  vi.spyOn(navigator.clipboard, "writeText").mockRejectedValue(new Error("not allowed"));
+  await draw(<ShareMenu report={golden()} mode="steady" selection={BASELINE} saved={false} />);
+  await act(() => { root.querySelector<HTMLButtonElement>(".share > button")?.click(); });
+  await act(async () => {
+    root.querySelector<HTMLButtonElement>("#share button")?.click();
+    await Promise.resolve();
+  });
+  await vi.waitFor(() => { expect(String(root.querySelector("input")?.value)).toContain("baseline"); });
+});
+
 test("a saved page offers nothing that needs a server", async () => {
   const [row = null] = RUNS[0]?.fits ?? [];
   await draw(

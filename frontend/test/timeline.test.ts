@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bucketAt, ceiling, closed, eventsOf, highest, markersIn, markerText, median, stackOf } from "../src/model/timeline";
+import { bucketAt, ceiling, closed, eventsOf, highest, markersIn, markerText, median, moved, stackOf } from "../src/model/timeline";
 import { golden } from "./golden";
 
 const TIMELINE = {
@@ -52,6 +52,19 @@ test("one slow start does not flatten the rest, unless peaks are asked for", () 
   expect(ceiling(stack, 0, 20, true).top_s).toBeCloseTo(2.24);
   expect(ceiling(stack, 5, 20, false)).toEqual({ top_s: 0.05 * 1.12, cut: false });
   expect(ceiling({ x: [], step_s: [] }, 0, 1, false).top_s).toBeGreaterThan(0);
+});
+
+test("arrow keys go from bucket to bucket, however long each is, and stay within what shows", () => {
+  const stack = { x: [0, 10, 20, 24], step_s: [1, 1, 1] };
+  expect(moved(stack, null, 1, 0, 24)).toBe(5);
+  expect(moved(stack, null, -1, 0, 24)).toBe(22);
+  expect(moved(stack, 5, 1, 0, 24)).toBe(15);
+  expect(moved(stack, 15, 1, 0, 24)).toBe(22);
+  expect(moved(stack, 22, 1, 0, 24)).toBe(22);
+  expect(moved(stack, 5, -1, 0, 24)).toBe(5);
+  expect(moved(stack, null, 1, 12, 22)).toBe(16);
+  expect(moved(stack, 16, -1, 12, 22)).toBe(16);
+  expect(moved(stack, 16, 1, 12, 22)).toBe(21);
 });
 
 test("buckets are found by step", () => {

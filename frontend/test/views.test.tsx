@@ -10,7 +10,7 @@ import { golden } from "./golden";
 import { fit, run } from "./rows";
 
 // The canvas is looked at in a browser.
-vi.mock("../src/views/chart", () => ({ createChart: () => ({ draw() {}, reset() {}, move() {}, destroy() {} }) }));
+vi.mock("../src/views/chart", () => ({ createChart: () => ({ draw() {}, reset() {}, move() {}, leave() {}, destroy() {} }) }));
 
 vi.stubGlobal("fetch", () => Promise.reject(new Error("no network in tests")));
 
@@ -57,12 +57,14 @@ function bare(): Report {
     overhead: { share: null, foreground_s: 0, background_s: 0 },
     timeline: { steps_per_bucket: 1, first_step: [], steps: [], start_s: [], wall_s: [], slowest_step_s: [], phases: {} },
     status: "running",
+    updated_at_s: Date.now() / 1000,
   };
 }
 
 test.each([
   ["the golden report", showing(golden()), "Waiting for data"],
   ["a report that lacks everything", showing(bare()), "Waiting for the first step"],
+  ["a fit that was killed before its first step", showing({ ...bare(), updated_at_s: 1e9 }), "No step was finished"],
   ["a fit without findings", showing({ ...golden(), findings: [] }), "Nothing cheap to change was found"],
   ["one epoch", showing({ ...golden(), steady: null }), "needs a second epoch"],
   ["loading", {}, "Reading runs"],
@@ -141,6 +143,18 @@ test("the picker finds a run by keyboard and caps what it draws", async () => {
   await press("Enter");
   expect(actions.choose).toHaveBeenCalledWith({ run: "trial-199" });
   expect(root.querySelector("input")).toBeNull();
+});
+
+test("rows of the open picker stay where they are, and killed fits do not run", async () => {
+  const now_s = Date.now() / 1000;
+  const runs = [run("on", fit("1", now_s, "running")), run("killed", fit("1", now_s - 1e6, "running"))];
+  const selection = { run: "on", fit: "1" };
+  const { change } = await show({ runs: { version: "1", runs, problems: [] }, selection });
+  await act(() => { root.querySelector<HTMLButtonElement>(".pick")?.click(); });
+  const rows = () => [...root.querySelectorAll("[role=option]")].map((row) => row.textContent);
+  expect(rows()).toEqual(["onrunning1 fit", "killed1 fit"]);
+  await change({ runs: { version: "1", runs: [run("newer", fit("1", now_s)), ...runs], problems: [] }, selection });
+  expect(rows()).toHaveLength(2);
 });
 
 test.each([1, 0.001])("the bar of a fit is full, be it of seconds or of milliseconds", async (scale) => {

@@ -85,8 +85,9 @@ class Store:
         listed = {series: self._listed.find((experiment_id, series), stamp) for series, stamp in stamps.items()}
         unknown = [series for series, item in listed.items() if item is None]
         for series, payload in self._payloads(ctx, experiment_id, unknown):
-            item = _listed(series, stamps[series], payload)
-            listed[series] = self._listed.keep((experiment_id, series), stamps[series], item)
+            item = listed[series] = _listed(series, stamps[series], payload)
+            if not isinstance(payload, Exception):  # the next read may succeed
+                self._listed.keep((experiment_id, series), stamps[series], item)
         fits = [item for item in listed.values() if isinstance(item, Fit)]
         problems += [item for item in listed.values() if isinstance(item, Problem)]
         fits.sort(key=lambda fit: (fit.run, fit.started_at_s, fit.index))

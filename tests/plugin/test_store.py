@@ -207,6 +207,15 @@ def test_a_read_that_fails_is_repeated_one_by_one():
     assert problem == Problem("r3", "r3/trainspeed/f: TensorBoard cannot read this record (RuntimeError).")
 
 
+def test_a_read_that_failed_is_tried_again():
+    fake = FakeProvider({"r/trainspeed/f": encode(Profile(fit_id="f"))}, unreadable=["r/trainspeed/f"])
+    store = Store(fake)
+    assert len(store.listing(None, "").problems) == 1
+    fake.unreadable = ()
+    assert [len(part) for part in (store.listing(None, "").fits, store.listing(None, "").problems)] == [1, 0]
+    assert len(fake.reads) == 2
+
+
 def test_a_data_server_that_has_gone_is_a_problem_too():
     listing = Store(FakeProvider(None)).listing(None, "")
     assert listing == Listing((), (Problem(".", "TensorBoard cannot list its runs (RuntimeError)."),))

@@ -151,6 +151,15 @@ export function bucketAt(stack: Edges, at: number): number | null {
   return null;
 }
 
+/** Where so many buckets further is, from a place (`null`: from the edge) and within what shows: the middle of a bucket. */
+export function moved({ x }: Edges, at: number | null, buckets: number, min: number, max: number): number {
+  const shown = x.slice(0, -1).map((_, i) => i).filter((i) => (x[i + 1] ?? 0) > min && (x[i] ?? 0) < max);
+  const here = at === null ? -1 : shown.findIndex((i) => (x[i] ?? 0) <= at && at < (x[i + 1] ?? 0));
+  const from = here >= 0 ? here : buckets > 0 ? -1 : shown.length;
+  const to = shown[Math.max(0, Math.min(shown.length - 1, from + buckets))] ?? 0;
+  return (Math.max(min, x[to] ?? 0) + Math.min(max, x[to + 1] ?? 0)) / 2;
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;

@@ -236,6 +236,8 @@ export interface Report extends Ledger {
   /** What each phase is, in this fit. */
   meanings: Readonly<Record<string, string>>;
   layers: LayerRow[];
+  /** `layers_left_out`: those beyond the ones that are listed. */
+  model: { layers_left_out: number };
   pipeline: PipelineNode[];
   levers: Lever[];
   validation: { runs: number; steps: number; step_s: Seconds; batch_size: number | null; frequency: number | null } | null;

@@ -3,6 +3,7 @@ import { useEffect, useErrorBoundary, useMemo, useState } from "preact/hooks";
 import { fitRow, latest, newerThan, same, type Selection } from "../model/selection";
 import type { Session, State } from "../model/session";
 import type { Mode } from "../model/ledger";
+import { isRunning } from "../model/liveness";
 import type { Report, Rule } from "../model/wire";
 import type { Comparison } from "../model/wireFits";
 import { Checks, Problems } from "./Checks";
@@ -91,7 +92,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
       {report && !against && (current || !problem) && (
         <div class={current ? "report" : "report stale"} aria-busy={!current}>
           <Guard key={`${shown?.run} ${shown?.fit}`} report={report}>
-            <Body report={report} mode={state.mode} setMode={actions.setMode} theme={theme} shown={shown} simulate={actions.simulate} rules={actions.rules} />
+            <Body report={report} now_s={saved ? null : Date.now() / 1000 + state.clock_offset_s} mode={state.mode} setMode={actions.setMode} theme={theme} shown={shown} simulate={actions.simulate} rules={actions.rules} />
           </Guard>
         </div>
       )}
@@ -111,6 +112,8 @@ function Guard({ report, children }: { report: Report; children: ComponentChildr
 
 interface BodyProps {
   report: Report;
+  /** The server's time; a page that somebody saved has none. */
+  now_s: number | null;
   mode: Mode;
   setMode: (mode: Mode) => void;
   theme: string;
@@ -120,7 +123,9 @@ interface BodyProps {
   rules: Actions["rules"];
 }
 
-function Body({ report, mode, setMode, theme, shown, simulate, rules }: BodyProps) {
+function Body({ report: told, now_s, mode, setMode, theme, shown, simulate, rules }: BodyProps) {
+  const killed = now_s !== null && told.status === "running" && !isRunning(told, now_s);
+  const report = useMemo<Report>(() => (killed ? { ...told, status: "interrupted" } : told), [told, killed]);
   const started = report.steps > 0;
   const ask = useMemo<Simulate | undefined>(() => simulate && shown ? (...question) => simulate(shown, ...question) : undefined, [simulate, shown]);
   return (

@@ -1,5 +1,5 @@
 import { useMemo, useState } from "preact/hooks";
-import { duration, percent, plural, rate } from "../model/format";
+import { count, duration, percent, plural, rate } from "../model/format";
 import { columnsOf, icicleOf, sorted, turned, weightOf, type Column, type Sorting } from "../model/layers";
 import type { LayerRow, Report } from "../model/wire";
 import { Share } from "./Share";
@@ -20,7 +20,7 @@ const HEADS: Readonly<Record<Column, string>> = {
 
 /** Which layers a step is made of: nested models as an icicle, all layers as a table. */
 export function Model({ report }: { report: Report }) {
-  const { layers, breakdown } = report;
+  const { layers, breakdown, model: { layers_left_out } } = report;
   const columns = useMemo(() => columnsOf(layers), [layers]);
   const weight = weightOf(layers);
   const [sorting, setSorting] = useState<Sorting | null>(null);
@@ -34,7 +34,7 @@ export function Model({ report }: { report: Report }) {
     : `by parameters; ${whyNot(report)}`;
   return (
     <section class="model">
-      <h2>Model <small>{`${plural(layers.length, "layer")}, ${source}`}</small></h2>
+      <h2>Model <small>{`${plural(layers.length, "layer")}${layers_left_out > 0 ? ` of ${count(layers.length + layers_left_out)}` : ""}, ${source}`}</small></h2>
       <Icicle rows={layers} weight={weight} />
       <table class="grid">
         <thead>

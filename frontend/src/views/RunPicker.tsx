@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { count, plural } from "../model/format";
+import { isRunning } from "../model/liveness";
 import { matching } from "../model/selection";
 import type { RunRow } from "../model/wire";
 import { Name } from "./Text";
@@ -10,6 +11,7 @@ const MOST_SHOWN = 200;
 interface Props {
   runs: RunRow[];
   selected: string | null;
+  clock_offset_s: number;
   choose: (run: string) => void;
   /** What the button says before the name, and instead of one. */
   label?: string;
@@ -17,7 +19,7 @@ interface Props {
 }
 
 /** A button that opens a searchable list: type, arrow keys, Enter, Escape. */
-export function RunPicker({ runs, selected, choose, label = "run", none = "none" }: Props) {
+export function RunPicker({ runs, selected, clock_offset_s, choose, label = "run", none = "none" }: Props) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
@@ -57,7 +59,7 @@ export function RunPicker({ runs, selected, choose, label = "run", none = "none"
       >
         {selected === null ? <span>{none}</span> : <><span class="dim">{label}</span> <b><Name name={selected} /></b></>} <Arrow />
       </button>
-      {open && <RunList runs={runs} selected={selected} close={close} choose={(run) => { choose(run); close(); }} />}
+      {open && <RunList runs={runs} selected={selected} clock_offset_s={clock_offset_s} close={close} choose={(run) => { choose(run); close(); }} />}
     </div>
   );
 }
@@ -70,7 +72,10 @@ export function Arrow() {
   );
 }
 
-function RunList({ runs, selected, choose, close }: Props & { close: () => void }) {
+function RunList({ runs: latest, selected, clock_offset_s, choose, close }: Props & { close: () => void }) {
+  // Rows that moved under the pointer while their runs go on would be chosen by mistake.
+  const [runs] = useState(latest);
+  const now_s = Date.now() / 1000 + clock_offset_s;
   const [query, setQuery] = useState("");
   const found = useMemo(() => matching(runs, query), [runs, query]);
   const shown = found.slice(0, MOST_SHOWN);
@@ -127,7 +132,7 @@ function RunList({ runs, selected, choose, close }: Props & { close: () => void 
             onPointerMove={() => { setActive(i); }}
           >
             <span class="name"><Name name={row.run} /></span>
-            {row.fits.some(({ status }) => status === "running") && <span class="dim">running</span>}
+            {row.fits.some((fit) => isRunning(fit, now_s)) && <span class="dim">running</span>}
             <span class="dim n">{plural(row.fits.length, "fit")}</span>
           </li>
         ))}

@@ -17,10 +17,14 @@ interface Props {
   saved: boolean;
 }
 
+const SAID_MS = 4_000;
+
 /** What can be taken along, and a link. */
 export function ShareMenu({ report, mode, selection, saved }: Props) {
   const [open, setOpen] = useState(false);
   const [said, setSaid] = useState("");
+  /** The link, where the browser would not copy it. */
+  const [byHand, setByHand] = useState("");
   const root = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
   useEffect(() => {
@@ -33,6 +37,10 @@ export function ShareMenu({ report, mode, selection, saved }: Props) {
       document.removeEventListener("focusin", away);
     };
   }, [open]);
+  useEffect(() => {
+    const timer = setTimeout(() => { setSaid(""); }, SAID_MS);
+    return () => { clearTimeout(timer); };
+  }, [said]);
   useEffect(() => { if (open) root.current?.querySelector<HTMLElement>("li button")?.focus(); }, [open]);
 
   const { run } = report;
@@ -43,7 +51,11 @@ export function ShareMenu({ report, mode, selection, saved }: Props) {
     if (blob) saveBlob(blob, name(".png"));
     setSaid(blob ? "picture saved" : "this browser cannot draw it");
   };
-  const link = async () => { setSaid((await copyText(pageUrl({ ...selection }))) ? "link copied" : "this browser does not let pages copy"); };
+  const link = async () => {
+    const url = pageUrl({ ...selection });
+    if (await copyText(url)) setSaid("link copied");
+    else setByHand(url);
+  };
   const choices: [string, string, () => unknown][] = [
     ...(saved ? [] : [["Copy link", "to this fit in this TensorBoard", link] as [string, string, () => unknown]]),
     ["Picture", "PNG: verdict, ledger and time line", picture],
@@ -68,8 +80,9 @@ export function ShareMenu({ report, mode, selection, saved }: Props) {
   };
   return (
     <div class="chooser share" ref={root}>
-      <button type="button" class="pick" ref={button} aria-expanded={open} aria-controls="share" onClick={() => { setSaid(""); setOpen(!open); }}>Share <Arrow /></button>
-      <span class="dim" role="status">{said}</span>
+      <button type="button" class="pick" ref={button} aria-expanded={open} aria-controls="share" onClick={() => { setSaid(""); setByHand(""); setOpen(!open); }}>Share <Arrow /></button>
+      <span class="dim" role="status">{byHand ? "the browser does not copy: " : said}</span>
+      {byHand && <input class="pick" readOnly aria-label="link to this fit" value={byHand} onFocus={(event) => { event.currentTarget.select(); }} />}
       {open && (
         <ul id="share" class="popover" onKeyDown={onKeyDown}>
           {choices.map(([title, what, act]) => (

@@ -39,8 +39,10 @@ export function Timeline({ report, theme }: Props) {
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "ArrowRight") chart.current?.move(1);
     else if (event.key === "ArrowLeft") chart.current?.move(-1);
-    else if (event.key === "Escape") chart.current?.reset();
-    else return;
+    else if (event.key === "Escape") {
+      chart.current?.leave();
+      chart.current?.reset();
+    } else return;
     event.preventDefault();
   };
   const toggle = (phase: string) => {
@@ -48,7 +50,7 @@ export function Timeline({ report, theme }: Props) {
     if (!next.delete(phase)) next.add(phase);
     setOff(next);
   };
-  const bucket = cursor && bucketAt(stack, cursor.at);
+  const bucket = cursor ? bucketAt(stack, cursor.at) : null;
   return (
     <section class="timeline">
       <h2>
@@ -60,8 +62,19 @@ export function Timeline({ report, theme }: Props) {
           <button type="button" class="quiet" aria-pressed={slowest} onClick={() => { setSlowest(!slowest); }}>slowest steps</button>
         </span>
       </h2>
-      <div class="chart" tabIndex={0} role="img" aria-label={inWords(stack)} onKeyDown={onKeyDown}>
-        <div ref={root} />
+      <div class="chart">
+        <div
+          ref={root}
+          tabIndex={0}
+          role="slider"
+          aria-label={inWords(stack)}
+          aria-valuemin={1}
+          aria-valuemax={stack.steps.at(-1) ?? 1}
+          aria-valuenow={bucket === null ? 1 : (stack.steps[bucket] ?? 0) + 1}
+          aria-valuetext={bucket === null ? "no step chosen" : told(stack, bucket)}
+          onKeyDown={onKeyDown}
+          onBlur={() => chart.current?.leave()}
+        />
         <Usage report={report} axis={axis} view={view} at={cursor?.at ?? null} />
         {cursor && bucket !== null && <Tip stack={stack} report={report} bucket={bucket} left={cursor.left} />}
       </div>
@@ -129,19 +142,31 @@ function inWords(stack: Stack): string {
   return `Time per step over ${count((stack.steps.at(-1) ?? 0) - (stack.steps[0] ?? 0))} steps: typically ${typical}, at most ${slowest} on average over a stretch. Arrow keys read it out step by step.`;
 }
 
+/** A bucket's steps, from 1. */
+function stepsOf({ steps }: Stack, bucket: number): string {
+  const from = (steps[bucket] ?? 0) + 1;
+  const to = Math.max(from, steps[bucket + 1] ?? from);
+  return to > from ? `steps ${count(from)} to ${count(to)}` : `step ${count(to)}`;
+}
+
+/** What the tip says, read out. */
+function told(stack: Stack, bucket: number): string {
+  const phases = [...stack.layers].reverse().filter(({ values }) => (values[bucket] ?? 0) > 0);
+  return `${stepsOf(stack, bucket)}: ${[`${duration(stack.step_s[bucket])} a step`, ...phases.map(({ phase, values }) => `${phaseLabel(phase)} ${duration(values[bucket])}`)].join(", ")}`;
+}
+
 function Tip({ stack, report, bucket, left }: { stack: Stack; report: Report; bucket: number; left: number }) {
-  const from = stack.steps[bucket] ?? 0;
-  const to = from + Math.max(1, report.timeline.steps[report.timeline.first_step.indexOf(from)] ?? 1);
+  const several = (stack.steps[bucket + 1] ?? 0) - (stack.steps[bucket] ?? 0) > 1;
   const slowest = stack.slowest_s[bucket];
   const since = stack.axis === "time" ? ` · ${duration(stack.x[bucket])} after the start` : "";
   const side = left > (root().clientWidth || 1200) / 2 ? { right: `calc(100% - ${left - 12}px)` } : { left: `${left + 12}px` };
   return (
-    <div class="tip" style={{ ...side, top: "26px" }} role="status">
-      <b>{to - from > 1 ? `steps ${count(from + 1)} to ${count(to)}` : `step ${count(to)}`}</b>
+    <div class="tip" style={{ ...side, top: "26px" }} aria-hidden="true">
+      <b>{stepsOf(stack, bucket)}</b>
       <span class="dim">{since}</span>
       <p>
         {duration(stack.step_s[bucket])} a step
-        {to - from > 1 && typeof slowest === "number" && <span class="dim">, slowest step itself {duration(slowest)}</span>}
+        {several && typeof slowest === "number" && <span class="dim">, slowest step itself {duration(slowest)}</span>}
       </p>
       <table>
         <tbody>

@@ -29,14 +29,14 @@ export function TopBar({ runs, selection, fit, report, current, newer, clock_off
   const fits = runs.find(({ run }) => run === selection?.run)?.fits ?? [];
   return (
     <header class="top">
-      {saved ? <b><Name name={selection?.run ?? ""} /></b> : <RunPicker runs={runs} selected={selection?.run ?? null} choose={(run) => { choose({ run }); }} />}
+      {saved ? <b><Name name={selection?.run ?? ""} /></b> : <RunPicker runs={runs} selected={selection?.run ?? null} clock_offset_s={clock_offset_s} choose={(run) => { choose({ run }); }} />}
       {fits.length > 1 && selection && <FitPicker fits={fits} selection={selection} choose={choose} />}
       {newer && (
         <button type="button" class="pick" onClick={() => { choose(newer); }}>
           show the newest fit
         </button>
       )}
-      {selection && !saved && <Against runs={runs} selection={selection} against={against} compareWith={compareWith} />}
+      {selection && !saved && <Against runs={runs} selection={selection} clock_offset_s={clock_offset_s} against={against} compareWith={compareWith} />}
       {report && current && <span class="dim">{machine(report)}</span>}
       {fit && saved && <span class="age">{`as of ${moment(fit.updated_at_s)}`}</span>}
       {fit && !saved && <Live fit={fit} report={current ? report : null} clock_offset_s={clock_offset_s} />}
@@ -46,14 +46,14 @@ export function TopBar({ runs, selection, fit, report, current, newer, clock_off
 }
 
 /** What to compare with: a run, one of its fits, and a way back. */
-function Against({ runs, selection, against, compareWith }: { runs: RunRow[]; selection: Selection; against: Selection | null; compareWith: Props["compareWith"] }) {
+function Against({ runs, selection, clock_offset_s, against, compareWith }: Pick<Props, "runs" | "clock_offset_s" | "against" | "compareWith"> & { selection: Selection }) {
   const others = candidates(runs, selection);
   if (others.length === 0 && !against) return null;
   const choose = (wanted: Partial<Selection>) => { compareWith(counterpart(runs, selection, wanted)); };
   const fits = others.find(({ run }) => run === against?.run)?.fits ?? [];
   return (
     <>
-      <RunPicker runs={others} selected={against?.run ?? null} choose={(run) => { choose({ run }); }} label="compared with" none="compare with …" />
+      <RunPicker runs={others} selected={against?.run ?? null} clock_offset_s={clock_offset_s} choose={(run) => { choose({ run }); }} label="compared with" none="compare with …" />
       {against && fits.length > 1 && <FitPicker fits={fits} selection={against} choose={choose} label="fit to compare with" />}
     </>
   );

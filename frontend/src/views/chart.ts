@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import { count, duration } from "../model/format";
 import { phaseColour } from "../model/phases";
-import { ceiling, closed, eventsOf, highest, type StepEvent, type Stack } from "../model/timeline";
+import { ceiling, closed, eventsOf, highest, moved, type StepEvent, type Stack } from "../model/timeline";
 import type { Marker } from "../model/wire";
 import { css, drawEvents, drawLevels, drawPeak, FONT } from "./marks";
 
@@ -39,8 +39,10 @@ export interface Drawing {
 export interface Chart {
   draw(drawing: Drawing): void;
   reset(): void;
-  /** Move the cursor by so many pixels' worth of one bucket: arrow keys. */
+  /** Move the cursor by so many buckets: arrow keys. */
   move(buckets: number): void;
+  /** Take the cursor away. */
+  leave(): void;
   destroy(): void;
 }
 
@@ -159,12 +161,13 @@ export function createChart(root: HTMLElement, listener: Listener): Chart {
     },
     move(buckets) {
       if (!plot) return;
-      const { x } = now.stack;
-      const bucket = (x[1] ?? 1) - (x[0] ?? 0);
+      const { left = -1 } = plot.cursor;
       const { min, max } = zoom ?? whole();
-      const from = (plot.cursor.left ?? -1) < 0 ? (buckets > 0 ? min - bucket / 2 : max + bucket / 2) : plot.posToVal(plot.cursor.left ?? 0, "x");
-      const at = Math.max(min, Math.min(max - 1e-6, from + buckets * bucket));
+      const at = moved(now.stack, left < 0 ? null : plot.posToVal(left, "x"), buckets, min, max);
       plot.setCursor({ left: plot.valToPos(at, "x"), top: 0 });
+    },
+    leave() {
+      plot?.setCursor({ left: -10, top: -10 });
     },
     destroy() {
       resize.disconnect();
