@@ -21,9 +21,9 @@ EVERYWHERE = (
 ONLY = {"jax": ("probes/test_jax.py", "probes/test_deep.py"), "torch": ("probes/test_torch.py",)}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def runs(tmp_path_factory):
-    """Both at once, as each keeps hardly more than one core busy."""
+    """Both at once, as each keeps hardly more than one core busy, and beside the tests between the two below."""
     running = {}
     for backend, own in ONLY.items():
         path = tmp_path_factory.mktemp(backend) / "output"
@@ -42,6 +42,11 @@ def runs(tmp_path_factory):
     yield running
     for run, _ in running.values():
         run.kill()
+
+
+def test_they_begin(runs):
+    """Before the long tests that do not mind: see `pytest_collection_modifyitems`."""
+    assert all(run.poll() is None for run, _ in runs.values())
 
 
 @pytest.mark.parametrize("backend", ONLY)
