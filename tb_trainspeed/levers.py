@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.callbacks.shared import watching
 from tb_trainspeed.rules.facts import awake, sample_flops
 from tb_trainspeed.rules.input_pipeline.side_by_side import change_of_workers
 from tb_trainspeed.rules.model_compute.batch import arithmetic_of
@@ -129,8 +130,11 @@ def _validation(profile: Profile, model: StepModel) -> Iterator[Lever]:
     def change(every: float) -> Change:
         return Change(factors={"validation_s": exactly(now / every)})
 
-    note = "The mean over epochs with and without validation. EarlyStopping then looks less often."
-    yield Lever("validation_freq", "epochs per validation", now, values, note, "no", change, replaces=("CB06",))
+    note, steers = "The mean over epochs with and without validation.", watching(profile.callbacks)
+    if steers:
+        note += f" {steers[0]} then sees less of it; a best checkpoint is overwritten in epochs without."
+    result: ChangesResults = "training" if steers else "no"
+    yield Lever("validation_freq", "epochs per validation", now, values, note, result, change, replaces=("CB06",))
 
 
 def _layers(profile: Profile, model: StepModel) -> Iterator[Lever]:

@@ -181,6 +181,22 @@ def test_a_slow_hook_is_a_row_and_a_phase(fit, callback):
     assert profile.ledger.phases["callbacks"] >= row.total_s
 
 
+def test_what_is_done_once_the_epochs_are_over_is_in_none_of_them(fit, callback, model, arrays):
+    def test(logs):
+        model.evaluate(*arrays, verbose=0)
+        time.sleep(0.2)
+
+    fit([callback, Hooks(on_train_end=test)], epochs=3)
+    profile = profile_of(callback)
+    row = next(hook for hook in profile.hooks if hook.hook == "on_train_end")
+    assert row.total_s >= 0.2
+    assert profile.ledger.phases["callbacks"] >= row.total_s
+    assert profile.steady.epochs == 2
+    assert profile.steady.phases["callbacks"] < row.total_s
+    assert profile.status == "finished"
+    assert adds_up(profile)
+
+
 class Unfreeze(keras.callbacks.Callback):
     """Makes a new train function after the first epoch."""
 

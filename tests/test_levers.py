@@ -8,6 +8,7 @@ from tb_trainspeed import whatif
 from tb_trainspeed.levers import levers_of
 from tb_trainspeed.profile import (
     Breakdown,
+    CallbackFacts,
     Data,
     Device,
     Environment,
@@ -63,6 +64,11 @@ def test_all_levers():
         assert list(lever.values) == sorted(lever.values)
         assert lever.note
         assert "change" not in lever.to_dict()
+
+
+def test_validating_less_often_is_no_safe_change_where_a_callback_watches_it():
+    keeps = dataclasses.replace(PROFILE, callbacks=(CallbackFacts("ModelCheckpoint", "ModelCheckpoint"),))
+    assert [offered(profile)["validation_freq"].changes_results for profile in (PROFILE, keeps)] == ["no", "training"]
 
 
 @pytest.mark.parametrize(

@@ -312,9 +312,8 @@ def _hdf5_rows(fixed: bool) -> Fit:
 def _two_causes(fixed: bool) -> Fit:
     x, y = numbers(_BATCH * 30)
     options = {"workers": 16, "max_queue_size": 32} if fixed else {}
-    validation = {"validation_data": numbers(32 * 1500), "validation_batch_size": 32}
-    every = {"validation_freq": 5} if fixed else {}
-    return fit(mlp(32), _FromFiles(x, y, **options), epochs=6, **validation, **every)
+    validation = {"validation_data": numbers(32 * 1500), "validation_batch_size": 512 if fixed else 32}
+    return fit(mlp(32), _FromFiles(x, y, **options), epochs=6, **validation)
 
 
 class _Packed:

@@ -207,12 +207,15 @@ def validation_facts(arguments: Mapping[str, Any]) -> Validation | None:
     """How validation inside `fit` was set up, or `None` without validation data."""
     if arguments.get("validation_data") is None:
         return None
-    batch_size = arguments.get("validation_batch_size") or arguments.get("batch_size")
+    given, steps = arguments["validation_data"], arguments.get("validation_steps")
+    # 32 is what Keras takes; of arrays, with a number of steps, it makes just so many batches.
+    batch_size = arguments.get("validation_batch_size") or arguments.get("batch_size") or (None if steps else 32)
+    arrays = all(hasattr(part, "shape") for part in keras.tree.flatten(given) if part is not None)
     frequency = arguments.get("validation_freq")
     return Validation(
-        batch_size=_integer(batch_size),
+        batch_size=_integer(batch_size) if arrays else None,
         frequency=frequency if isinstance(frequency, int) else None,
-        max_steps=_integer(arguments.get("validation_steps")),
+        max_steps=_integer(steps),
     )
 
 

@@ -132,13 +132,18 @@ def watch_end(loop: FitLoop, undo: Undo, ended: Callable[[str], None]) -> None:
 
 
 def watch_logs(loop: FitLoop, recorder: FitRecorder, undo: Undo) -> None:
-    """Tells when Keras is about to read the logs of an epoch, and of its validation."""
+    """Tells when Keras is about to read the logs of an epoch, and of its validation; and when no epoch follows."""
 
     def around(call: Callable[[], None]) -> None:
         recorder.epoch_logs_read()
         call()
 
+    def around_end(call: Callable[[], None]) -> None:
+        recorder.safely(recorder.epochs_over)
+        call()
+
     _put_around(loop, undo, "on_epoch_end", around)
+    _put_around(loop, undo, "on_train_end", around_end)
 
 
 def _put_around(loop: FitLoop, undo: Undo, name: str, around: Callable[[Callable[[], None]], None]) -> None:

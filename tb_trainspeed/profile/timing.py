@@ -140,7 +140,10 @@ class Breakdown:
 
 @dataclasses.dataclass(frozen=True)
 class Validation:
-    """How validation inside `fit` was set up and what it did. `step_s` is the median of its steps."""
+    """How validation inside `fit` was set up and what it did. `step_s` is the median of its steps.
+
+    `batch_size` is that of arrays, of which Keras makes the batches; of other data it is not known.
+    """
 
     runs: int = 0
     steps: int = 0

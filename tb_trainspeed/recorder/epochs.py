@@ -34,7 +34,10 @@ class EpochTimes:
         self._last = mark, marks + 1
 
     def finish(self, mark: Mark) -> None:
-        """The fit ends with this mark. An epoch that was broken off is no steady one, unless there is no other."""
+        """The last epoch ends with this mark, if it was not told before.
+
+        An epoch that was broken off is no steady one, unless there is no other.
+        """
         marks = self._last[1] if self._last else 0
         if marks and (marks == 1 or self.count > marks):
             self.over(mark)

@@ -76,6 +76,12 @@ class FitRecorder(StepRecorder):
             self.clock.move("validation", "compilation", tracing_ns)
         self._marker("validation", self._validation.begin_ns, now - self._validation.begin_ns)
 
+    def epochs_over(self) -> None:
+        """No epoch follows: what callbacks do from here on they do once."""
+        if self.finished_ns is None:
+            self._leave_steps("epoch_restart")
+            self._epochs.finish(self._mark(self.clock.switch("epoch_restart")))
+
     def finish(self) -> None:
         """The fit is over; what was recorded no longer changes."""
         if self.finished_ns is None:

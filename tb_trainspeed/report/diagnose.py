@@ -3,7 +3,7 @@
 from tb_trainspeed import whatif
 from tb_trainspeed.profile import ONE_OFF_PHASES, Profile
 from tb_trainspeed.report.report import Finding, Part, Remedy, Report
-from tb_trainspeed.rules import Check, Found, check, words
+from tb_trainspeed.rules import Check, Found, check, silence, words
 from tb_trainspeed.rules.facts import steady_of, typical_of
 from tb_trainspeed.rules.rule import Range
 
@@ -47,10 +47,16 @@ def diagnose(profile: Profile) -> Report:
         The report. It depends on nothing but the profile.
     """
     model = whatif.baseline(profile)
+    ran = check(profile)
+    worth = {
+        done.rule.code: finding
+        for done in ran
+        if done.found and (finding := _finding(done, done.found, profile, model))
+    }
     checks = []
     findings = []
-    for done in check(profile):
-        finding = _finding(done, done.found, profile, model) if done.found else None
+    for done in silence(ran, worth):
+        finding = worth.get(done.rule.code) if done.found else None
         if finding:
             findings.append(finding)
         if done.found and not finding:

@@ -7,6 +7,7 @@ Nothing here computes a speed-up: a rule says what its remedy changes in the ste
 import dataclasses
 import logging
 import re
+from collections.abc import Container
 from typing import Literal
 
 from tb_trainspeed.profile import Profile
@@ -76,8 +77,19 @@ def index() -> str:
 
 def check(profile: Profile, rules: tuple[Rule, ...] | None = None) -> tuple[Check, ...]:
     """Runs the rules. One that fails is an outcome like the others; it never takes the report with it."""
-    checks = [_check(rule, profile) for rule in rules or catalogue()]
-    silenced = {code: done.rule.code for done in checks if done.found for code in done.rule.silences}
+    return tuple(_check(rule, profile) for rule in rules or catalogue())
+
+
+def silence(checks: tuple[Check, ...], told: Container[str]) -> tuple[Check, ...]:
+    """Makes symptoms of what was found because of another cause.
+
+    Args:
+        checks: what became of the rules.
+        told: the codes of the causes that are told of. One that is not, as its remedy gains too little, explains
+            nothing.
+    """
+    causes = [done.rule for done in checks if done.found and done.rule.code in told]
+    silenced = {code: rule.code for rule in causes for code in rule.silences}
     return tuple(
         Check(done.rule, "not_applicable", f"a symptom of {cause}, which was found", symptom_of=cause)
         if done.found and (cause := silenced.get(done.rule.code))
@@ -100,4 +112,4 @@ def _check(rule: Rule, profile: Profile) -> Check:
     return Check(rule, "passed" if isinstance(outcome, Passed) else "not_applicable", outcome.reason)
 
 
-__all__ = ["Check", "Found", "NotApplicable", "Passed", "Rule", "catalogue", "check", "index", "page"]
+__all__ = ["Check", "Found", "NotApplicable", "Passed", "Rule", "catalogue", "check", "index", "page", "silence"]

@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+import types
 import weakref
 
 import keras
@@ -113,6 +114,22 @@ def test_what_stands_in_for_a_callback_is_like_it():
     callbacks.remove(callback)
     undo.run()
     assert callbacks == []
+
+
+def test_the_epochs_are_over_before_the_first_callback_ends_and_the_fit_is_after_the_last():
+    order, undo = [], Undo()
+    recorder = types.SimpleNamespace(safely=lambda action: action(), epochs_over=lambda: order.append("epochs over"))
+    ends = keras.callbacks.LambdaCallback(on_train_end=lambda logs: order.append("callback"))
+    keras_list = keras.callbacks.CallbackList([ends])
+    loop = fit_loop.FitLoop(weakref.ref(keras_list), (ends,), None, {})
+    before = dict(vars(keras_list))
+    fit_loop.watch_end(loop, undo, order.append)
+    fit_loop.watch_logs(loop, recorder, undo)
+    keras_list.on_train_begin()
+    keras_list.on_train_end()
+    assert order == ["epochs over", "callback", "finished"]
+    undo.run()
+    assert vars(keras_list).keys() == before.keys()
 
 
 def test_what_saves_state(tmp_path):

@@ -4,18 +4,25 @@ from tb_trainspeed.profile import CallbackFacts, Hook, NestedCall
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.callbacks.shared import (
     EVERY_BATCHES,
-    KERAS_OWN,
     SPEAK_FROM,
     WARM,
+    class_of,
+    every_50th,
+    facts_of,
+    is_keras_own,
     is_tensorboard,
     loops_inside,
     on_batches,
+    seldom_in_batches,
+    steers,
 )
 from tb_trainspeed.rules.facts import BATCH_HOOKS, Steady
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 # Written to a terminal or a file, the bar was never seen to cost anything, and its own clock makes it seem to.
 _PROGRESS_FROM = 0.15
+# What the callbacks of Keras with a hook for the end of a batch are called in code.
+_OF_KERAS = {"ModelCheckpoint": "checkpoint", "BackupAndRestore": "backup", "TensorBoard": "board"}
 
 
 def _seldom(per_step: float, share: float) -> Change:
@@ -26,7 +33,12 @@ def _seldom(per_step: float, share: float) -> Change:
 
 @rule("CB01", "slow-batch-callback")
 def slow_batch_callback(
-    hooks: tuple[Hook, ...], nested_calls: tuple[NestedCall, ...], steps: int, steady: Steady
+    hooks: tuple[Hook, ...],
+    nested_calls: tuple[NestedCall, ...],
+    callbacks: tuple[CallbackFacts, ...],
+    steps: int,
+    steps_per_execution: int,
+    steady: Steady,
 ) -> Outcome:
     """A callback works on every batch.
 
@@ -48,7 +60,8 @@ def slow_batch_callback(
         for row in hooks
         if on_batches(row)
         and row.phase == "callbacks"
-        and not row.callback.startswith(KERAS_OWN)
+        and not is_keras_own(row)
+        and not is_tensorboard(row, callbacks)
         and (row.callback, row.hook) not in nested
     ]
     if not rows:
@@ -68,14 +81,15 @@ def slow_batch_callback(
             "time a call": f"{words.seconds(slowest.total_s / slowest.calls)}, at most {words.seconds(slowest.max_s)}",
             "share of training": words.share(share),
         },
-        remedy=f"Do it on every {EVERY_BATCHES}th batch, or at the end of the epoch.",
-        code=f"  def {slowest.hook}(self, batch, logs=None):\n+     if batch % {EVERY_BATCHES}:\n+         return",
+        remedy=f"Do it {every_50th(steps_per_execution)}, or at the end of the epoch.",
+        code=seldom_in_batches(slowest.hook, steps_per_execution),
         change=_seldom(per_step, share),
+        changes_results="training" if steers(slowest.callback, callbacks) else "no",
         bars={slowest.hook: per_step, "the rest of a step": steady.epoch_s / steady.steps_per_epoch - per_step},
     )
 
 
-@rule("CB04", "tensorboard-heavy", silences=("CB01", "CB10"))
+@rule("CB04", "tensorboard-heavy")
 def tensorboard_heavy(
     hooks: tuple[Hook, ...], callbacks: tuple[CallbackFacts, ...], steps: int, epochs: int, steady: Steady
 ) -> Outcome:
@@ -148,7 +162,7 @@ def progress_bar(hooks: tuple[Hook, ...], steps: int, steady: Steady) -> Outcome
     Sources: https://github.com/keras-team/keras/issues/4880. Measured with output into a file: no effect. The
     prediction takes up to the measured time of the hooks out of the step.
     """
-    rows = [row for row in hooks if row.callback.startswith("ProgbarLogger") and on_batches(row)]
+    rows = [row for row in hooks if class_of(row.callback) == "ProgbarLogger" and on_batches(row)]
     if not rows:
         return NotApplicable("there is no progress bar")
     per_step = sum(row.total_s for row in rows) / max(1, steps)
@@ -196,28 +210,49 @@ def synchronous_callback(
         return NotApplicable("on TensorFlow Keras reads the loss after every step anyway")
     if not accelerators:
         return NotApplicable("on a CPU there is nothing to overlap")
-    safe = {facts.name for facts in callbacks if facts.options.get("async_safe") == "True"}
-    ends = [row for row in hooks if row.hook in ("on_train_batch_end", "on_batch_end")]
-    kinds = dict.fromkeys(row.callback.partition(" #")[0] for row in ends)
-    waits = [kind for kind in kinds if kind not in safe and kind not in KERAS_OWN]
+    ends = [row for row in hooks if row.hook in ("on_train_batch_end", "on_batch_end") and not is_keras_own(row)]
+    waits = [row for row in ends if facts_of(row.callback, callbacks).options.get("async_safe") != "True"]
     if not waits:
         return Passed("no callback makes steps wait")
+    for row in waits:  # Keras waits for all of them or for none
+        if _runs_in_turn(row, callbacks):
+            return Passed(f"`{row.callback}` works on the model, or stops it, and must run in turn")
+    kinds = list(dict.fromkeys(class_of(row.callback) for row in waits))
     return Found(
         title="A callback makes every step wait for the device",
-        message=f"`{waits[0]}` has a hook for the end of a batch, so Keras reads the loss after every step; "
+        message=f"`{kinds[0]}` has a hook for the end of a batch, so Keras reads the loss after every step; "
         f"{words.seconds(dispatch_s)} of the host's work a step cannot hide behind the device.",
         phase="host_overhead",
-        evidence={"callbacks": ", ".join(waits), "host's part of a step": words.seconds(dispatch_s)},
+        evidence={"callbacks": ", ".join(kinds), "host's part of a step": words.seconds(dispatch_s)},
         remedy="If it only reads `logs`, say so.",
-        code=f"  class {waits[0]}(keras.callbacks.Callback):\n+     async_safe = True",
+        code="\n".join(_says_safe(facts_of(kind, callbacks)) for kind in kinds),
         change=Change(factors={"dispatch_s": Range(1.0, 0.6, 0.2)}),
         confidence="hint",
     )
 
 
+def _runs_in_turn(row: Hook, callbacks: tuple[CallbackFacts, ...]) -> bool:
+    """Whether a callback saves the model after a batch, or decides how the training goes on."""
+    saves = row.phase == "checkpointing" and facts_of(row.callback, callbacks).options.get("save_freq") != "epoch"
+    return saves or steers(row.callback, callbacks)
+
+
+def _says_safe(facts: CallbackFacts) -> str:
+    """Code that says of a callback that it may run late."""
+    if facts.name in _OF_KERAS:
+        return f"+ {_OF_KERAS[facts.name]}.async_safe = True"
+    base = facts.kind if facts.kind in _OF_KERAS else "Callback"
+    return f"  class {facts.name}(keras.callbacks.{base}):\n+     async_safe = True"
+
+
 @rule("CB09", "weights-each-batch", silences=("CB01",))
 def weights_each_batch(
-    nested_calls: tuple[NestedCall, ...], hooks: tuple[Hook, ...], steps: int, steady: Steady
+    nested_calls: tuple[NestedCall, ...],
+    hooks: tuple[Hook, ...],
+    callbacks: tuple[CallbackFacts, ...],
+    steps: int,
+    steps_per_execution: int,
+    steady: Steady,
 ) -> Outcome:
     """A callback reads all weights after every batch.
 
@@ -252,9 +287,10 @@ def weights_each_batch(
             "time a call": words.seconds(worst.total_s / max(1, worst.calls)),
             "share of training": words.share(share),
         },
-        remedy=f"Do it on every {EVERY_BATCHES}th batch, or at the end of the epoch.",
-        code=f"  def {worst.hook}(self, batch, logs=None):\n+     if batch % {EVERY_BATCHES}:\n+         return",
+        remedy=f"Do it {every_50th(steps_per_execution)}, or at the end of the epoch.",
+        code=seldom_in_batches(worst.hook, steps_per_execution),
         change=_seldom(per_step, share),
+        changes_results="training" if steers(worst.callback, callbacks) else "no",
     )
 
 

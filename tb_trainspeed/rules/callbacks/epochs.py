@@ -6,11 +6,14 @@ from tb_trainspeed.profile import CallbackFacts, Hook, NestedCall, Timeline
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.callbacks.shared import (
     EVERY_EPOCHS,
-    KERAS_OWN,
     SPEAK_FROM,
+    WATCHERS,
+    class_of,
+    is_keras_own,
     is_tensorboard,
     loops_inside,
     on_batches,
+    steers,
 )
 from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
@@ -38,7 +41,8 @@ def epoch_end_heavy(
 
     What to change: do it every few epochs, or hand it to a thread.
 
-    When this is wrong: epochs are few and long, and the result is looked at after each.
+    When this is wrong: epochs are few and long, and the result is looked at after each. A callback that stops training
+    or changes the learning rate then decides by fewer epochs.
 
     Sources: https://github.com/wandb/wandb/issues/3291. The prediction divides the measured time of the hook, without
     its slowest call, by the number of epochs between two.
@@ -49,7 +53,7 @@ def epoch_end_heavy(
         for row in hooks
         if row.hook.startswith("on_epoch")
         and row.phase == "callbacks"
-        and not row.callback.startswith(KERAS_OWN)
+        and not is_keras_own(row)
         and not is_tensorboard(row, callbacks)
         and (row.callback, row.hook) not in nested
     ]
@@ -65,6 +69,8 @@ def epoch_end_heavy(
     if share < SPEAK_FROM:
         return Passed(f"the slowest, `{slowest.callback}.{slowest.hook}`, takes {words.share(share)} of training")
     every = min(EVERY_EPOCHS, epochs_planned)
+    decides = steers(slowest.callback, callbacks)
+    note = f". `{slowest.callback}` then acts in one epoch of {every} only." if decides else ", or in a thread."
     return Found(
         title="A callback works long at the end of every epoch",
         message=f"`{slowest.callback}.{slowest.hook}` takes {words.seconds(per_epoch)} an epoch, {words.share(share)} "
@@ -75,10 +81,21 @@ def epoch_end_heavy(
             "time a call": f"{words.seconds(per_epoch)}, at most {words.seconds(slowest.max_s)}",
             "share of training": words.share(share),
         },
-        remedy=f"Do it every {every} epochs, or in a thread.",
-        code=f"  def {slowest.hook}(self, epoch, logs=None):\n+     if epoch % {every}:\n+         return",
+        remedy=f"Do it every {every} epochs{note}",
+        code=_seldom(class_of(slowest.callback), slowest.hook, every),
         change=Change(removes={"epoch_callbacks_s": exactly(per_epoch * (1 - 1 / every))}),
+        changes_results="training" if decides else "no",
     )
+
+
+def _seldom(kind: str, hook: str, every: int) -> str:
+    """Code of a hook that works in one epoch of so many."""
+    if kind in WATCHERS:  # whose code is Keras'
+        return (
+            f"+ class Seldom(keras.callbacks.{kind}):\n+     def {hook}(self, epoch, logs=None):\n"
+            f"+         if epoch % {every} == 0:\n+             super().{hook}(epoch, logs)"
+        )
+    return f"  def {hook}(self, epoch, logs=None):\n+     if epoch % {every}:\n+         return"
 
 
 @rule("CB11", "callback-state-grows", silences=("CB01", "CB10"))
@@ -101,7 +118,7 @@ def callback_state_grows(timeline: Timeline, hooks: tuple[Hook, ...], epochs: in
     callbacks need beyond that of the first step, half a fifth before the middle of the first, out of the mean epoch,
     and a tenth more, as what is left gets faster, too; the longer the fit, the more it would be.
     """
-    own = [row for row in hooks if row.phase == "callbacks" and not row.callback.startswith(KERAS_OWN)]
+    own = [row for row in hooks if row.phase == "callbacks" and not is_keras_own(row)]
     if not own:
         return NotApplicable("no callbacks but those of Keras")
     if epochs < _PARTS:
@@ -131,7 +148,7 @@ def callback_state_grows(timeline: Timeline, hooks: tuple[Hook, ...], epochs: in
             "what it grew by": f"{words.share(share)} of training",
         },
         remedy="Keep a bounded buffer instead of everything since the start.",
-        code=f"  class {slowest.callback.partition(' #')[0]}(keras.callbacks.Callback):\n"
+        code=f"  class {class_of(slowest.callback)}(keras.callbacks.Callback):\n"
         "-     self.values.append(value)\n+     self.values = collections.deque(maxlen=1000)",
         change=Change(removes={"batch_callbacks_s": Range(0.7 * excess, 1.1 * excess, 1.3 * excess)}),
         confidence="likely",

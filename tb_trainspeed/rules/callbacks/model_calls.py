@@ -1,14 +1,34 @@
 """Callbacks that predict, evaluate, or write the model."""
 
+import math
+
 from tb_trainspeed.profile import CallbackFacts, Hook, NestedCall
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.callbacks.shared import EVERY_BATCHES, EVERY_EPOCHS, LOOPS, SPEAK_FROM, WARM, ends
+from tb_trainspeed.rules.callbacks.shared import (
+    EVERY_EPOCHS,
+    FIT_HOOKS,
+    LOOPS,
+    SPEAK_FROM,
+    WARM,
+    counts_calls,
+    ends,
+    facts_of,
+    steers,
+    which_batch,
+)
 from tb_trainspeed.rules.facts import BATCH_HOOKS, Steady
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
 
-@rule("CB02", "predict-in-callback", silences=("CB01", "CB10"))
-def predict_in_callback(nested_calls: tuple[NestedCall, ...], steps: int, epochs: int, steady: Steady) -> Outcome:
+@rule("CB02", "predict-in-callback")
+def predict_in_callback(
+    nested_calls: tuple[NestedCall, ...],
+    callbacks: tuple[CallbackFacts, ...],
+    steps: int,
+    steps_per_execution: int,
+    epochs: int,
+    steady: Steady,
+) -> Outcome:
     """A callback calls `predict` or `evaluate`.
 
     What it means: `model.predict` or `model.evaluate` runs inside a hook of a callback.
@@ -25,9 +45,9 @@ def predict_in_callback(nested_calls: tuple[NestedCall, ...], steps: int, epochs
     Sources: https://github.com/tensorflow/tensorflow/issues/44711; Keras, Model.predict ("not intended for use inside
     of loops"). Measured on two cores: 21.8 times faster. The prediction leaves between 2 and 40 % of the measured time.
     """
-    inside = [call for call in nested_calls if call.calls and call.function in LOOPS]
+    inside = [call for call in nested_calls if call.calls and call.function in LOOPS and call.hook not in FIT_HOOKS]
     if not inside:
-        return Passed("no callback calls predict or evaluate")
+        return Passed("no callback calls predict or evaluate in an epoch")
     worst = max(inside, key=lambda call: call.total_s)
     every_batch = worst.hook in BATCH_HOOKS
     per_step = worst.total_s / max(1, steps)
@@ -41,16 +61,16 @@ def predict_in_callback(nested_calls: tuple[NestedCall, ...], steps: int, epochs
         saved = Range(0.97, 0.995, 0.999)
         removes = {"batch_callbacks_s": Range(*(per_step * end for end in ends(saved)))}
         change = Change(removes=removes, factors=WARM if share > 0.5 else {})
-        when = f"if batch % {EVERY_BATCHES} == 0:"
+        when = f"{counts_calls(steps_per_execution, 1)}+ if {which_batch(steps_per_execution)} == 0:"
     else:
         change = Change(removes={"epoch_callbacks_s": Range(*(per_epoch * end for end in ends(saved)))})
-        when = f"if epoch % {EVERY_EPOCHS} == 0:"
+        when = f"+ if epoch % {EVERY_EPOCHS} == 0:"
     if worst.function == "evaluate":
         remedy = "Call `test_on_batch`, which sets up no loop, and not every time."
-        code = f"- self.model.evaluate(x, y)\n+ {when}\n+     self.model.test_on_batch(x, y, return_dict=True)"
+        code = f"- self.model.evaluate(x, y)\n{when}\n+     self.model.test_on_batch(x, y, return_dict=True)"
     else:
         remedy = "Call the model itself, which sets up nothing, and not every time."
-        code = f"- y = self.model.predict(x)\n+ {when}\n+     y = self.model(x, training=False)"
+        code = f"- y = self.model.predict(x)\n{when}\n+     y = self.model(x, training=False)"
     return Found(
         title=f"A callback calls `{worst.function}`",
         message=f"`{worst.callback}.{worst.hook}` called `{worst.function}` {words.number(worst.calls)} times, "
@@ -64,10 +84,13 @@ def predict_in_callback(nested_calls: tuple[NestedCall, ...], steps: int, epochs
         remedy=remedy,
         code=code,
         change=change,
+        changes_results="training" if steers(worst.callback, callbacks) else "no",
         bars={f"{worst.function} an epoch": per_epoch, "the rest of an epoch": steady.epoch_s - per_epoch},
     )
 
 
+# The callbacks of Keras whose `save_freq` is a number of batches.
+_SAVERS = {"ModelCheckpoint", "BackupAndRestore"}
 # An assumption: of what is saved with Adam, whose two moments are as large as the weights. Of others it is more.
 _WEIGHTS_ONLY = 1 / 3
 
@@ -78,7 +101,8 @@ def checkpoint_too_often(
     callbacks: tuple[CallbackFacts, ...],
     checkpoint_share: float,
     steps: int,
-    epochs: int,
+    steps_per_execution: int,
+    epochs_planned: int,
     steady: Steady,
 ) -> Outcome:
     """Checkpoints are written so often that training waits for them.
@@ -87,65 +111,107 @@ def checkpoint_too_often(
 
     Why it is slow: Keras writes the whole model, optimizer state included, on the thread that trains.
 
-    What to change: save once an epoch, or every few epochs, and only the weights where that is enough.
+    What to change: save once an epoch, or every few epochs and after the last, and only the weights where that is
+    enough.
 
     When this is wrong: epochs are long and losing one would cost more than the checkpoints do. Those that keep the best
     epoch go on looking at every epoch.
 
     Sources: Keras, ModelCheckpoint; https://github.com/deepchem/deepchem/issues/458. The prediction scales the measured
-    time of the saving hooks by the number of saves; of a model with the two moments of Adam the weights are a third.
+    time of the slowest of the saving hooks by the number of saves; of a model with the two moments of Adam the weights
+    are a third.
     """
-    rows = [row for row in hooks if row.phase == "checkpointing"]
+    rows = [row for row in hooks if row.phase == "checkpointing" and row.hook not in FIT_HOOKS]
     if not rows:
         return NotApplicable("no callback writes checkpoints")
-    if checkpoint_share < SPEAK_FROM:
-        return Passed(f"checkpoints take {words.share(checkpoint_share)} of training")
     slowest = max(rows, key=lambda row: row.total_s)
-    options = next((facts.options for facts in callbacks if slowest.callback.startswith(facts.name)), {})
-    frequency = options.get("save_freq", "epoch")
-    if slowest.hook in BATCH_HOOKS and frequency.isdigit():
-        before = max(1.0, steady.steps_per_epoch / int(frequency))
-        text = f"every {frequency} batches" if int(frequency) > 1 else "after every batch"
-        code = f'- {slowest.callback}(..., save_freq={frequency})\n+ {slowest.callback}(..., save_freq="epoch")'
-        left, remedy = 1 / before, "Save once an epoch."
-        warmer = WARM if checkpoint_share > 0.5 else {}
-        saves = steps / int(frequency)
+    # What is proposed is for one of them.
+    part = slowest.total_s / (sum(row.total_s for row in rows) or 1.0)
+    share = checkpoint_share * part
+    if share < SPEAK_FROM:
+        return Passed(f"checkpoints take {words.share(checkpoint_share)} of training")
+    saver = facts_of(slowest.callback, callbacks)
+    of_keras = _is_of_keras(saver)
+    if slowest.hook in BATCH_HOOKS:
+        saves, text, code = _by_batches(slowest, saver, steps)
+        left, remedy = 1 / max(1.0, saves * steady.steps_per_epoch / max(1, steps)), "Save once an epoch."
+        warmer = WARM if share > 0.5 else {}
     else:
-        warmer = {}
-        text, saves = "after every epoch", float(epochs)
-        code = f"- {slowest.callback}(...)\n+ "
-        if options.get("save_best_only") == "True":
+        warmer, saves = {}, float(slowest.calls)
+        text = "after every epoch" if of_keras else f"in `{slowest.hook}`"
+        if saver.options.get("save_best_only") == "True":
             # By batches Keras would know no metric of a validation, and save whatever there is.
-            if options.get("save_weights_only") == "True":
+            if not of_keras:
+                return Passed(f"`{slowest.callback}` saves only the best epoch so far")
+            if saver.options.get("save_weights_only") == "True":
                 return Passed("only the weights of the best epoch so far are saved")
             left, remedy = (
                 _WEIGHTS_ONLY,
                 "Save only the weights. To go on with this training, the state of the optimizer would be needed too.",
             )
-            code += f'{slowest.callback}("best.weights.h5", save_weights_only=True, save_best_only=True, ...)'
+            code = (
+                f"- {saver.name}(...)\n"
+                f'+ {saver.name}("best.weights.h5", save_weights_only=True, save_best_only=True, ...)'
+            )
         else:
-            left, remedy = 1 / EVERY_EPOCHS, f"Save every {EVERY_EPOCHS} epochs."
-            code += f"{slowest.callback}(..., save_freq={round(steady.steps_per_epoch * EVERY_EPOCHS)})"
-            remedy += " The path must then name no metric of the validation."
+            every = min(EVERY_EPOCHS, epochs_planned)
+            if every < 2:
+                return NotApplicable("there is one epoch, and one checkpoint")
+            calls = math.ceil(round(steady.steps_per_epoch) / steps_per_execution)
+            left, (remedy, code) = 1 / every, _every(every, calls * steps_per_execution, slowest.hook, saver)
     each = slowest.total_s / max(1.0, saves)
+    factors = [1 - part * (1 - end) for end in (min(1.0, left * 1.3), left, left * 0.8)]
     return Found(
         title="Checkpoints are written too often",
-        message=f"`{slowest.callback}` saves {text}, {words.seconds(each)} each: {words.share(checkpoint_share)} of "
+        message=f"`{slowest.callback}` saves {text}, {words.seconds(each)} each: {words.share(share)} of "
         "training, and the step waits for it.",
         phase="checkpointing",
         evidence={
             "saves": words.number(saves),
             "time a save": words.seconds(each),
-            "share of training": words.share(checkpoint_share),
+            "share of training": words.share(share),
         },
         remedy=remedy,
         code=code,
-        change=Change(factors={"checkpointing_s": Range(min(1.0, left * 1.3), left, left * 0.8), **warmer}),
+        change=Change(factors={"checkpointing_s": Range(*factors), **warmer}),
         bars={
-            "checkpoints an epoch": checkpoint_share * steady.epoch_s,
-            "the rest of an epoch": (1 - checkpoint_share) * steady.epoch_s,
+            "checkpoints an epoch": share * steady.epoch_s,
+            "the rest of an epoch": (1 - share) * steady.epoch_s,
         },
     )
+
+
+def _is_of_keras(saver: CallbackFacts) -> bool:
+    """Whether it is Keras that saves, also in a class derived from one of its own."""
+    return "save_freq" in saver.options and bool({saver.name, saver.kind} & _SAVERS)
+
+
+def _by_batches(row: Hook, saver: CallbackFacts, steps: int) -> tuple[float, str, str]:
+    """How many times a hook of batches saved, how often that is in words, and code that saves once an epoch."""
+    frequency = saver.options.get("save_freq", "")
+    if not (_is_of_keras(saver) and frequency.isdigit()):  # it may leave the hook at once most of the time
+        saves = min(float(row.calls), max(1.0, row.total_s / row.max_s)) if row.max_s else float(row.calls)
+        code = f"- def {row.hook}(self, batch, logs=None):\n+ def on_epoch_end(self, epoch, logs=None):"
+        return saves, f"in `{row.hook}`", code
+    batches = max(1, int(frequency))
+    text = f"every {frequency} batches" if batches > 1 else "after every batch"
+    code = f'- {saver.name}(..., save_freq={frequency})\n+ {saver.name}(..., save_freq="epoch")'
+    return min(float(row.calls), steps / batches), text, code
+
+
+def _every(every: int, batches: int, hook: str, saver: CallbackFacts) -> tuple[str, str]:
+    """What to do to save every few epochs, which Keras counts in batches, and its code."""
+    code = f"  def {hook}(self, epoch, logs=None):\n+     if (epoch + 1) % {every}:\n+         return"
+    if _is_of_keras(saver):
+        code = f"- {saver.name}(...)\n+ {saver.name}(..., save_freq={batches * every})"
+    if "BackupAndRestore" in (saver.name, saver.kind):  # which keeps nothing once `fit` is over
+        return f"Save every {every} epochs.", code
+    remedy = f"Save every {every} epochs, and once after `fit`."
+    if _is_of_keras(saver):
+        remedy += " The path must then name no metric of the validation."
+    weights_only = saver.options.get("save_weights_only") == "True"
+    last = 'save_weights("last.weights.h5")' if weights_only else 'save("last.keras")'
+    return remedy, f"{code}\n  model.fit(...)\n+ model.{last}"
 
 
 RULES = (predict_in_callback, checkpoint_too_often)

@@ -1,5 +1,7 @@
 """Validation, and epochs that are too short for what an epoch costs."""
 
+import dataclasses
+
 from tb_trainspeed.profile import CallbackFacts, Data, Layer, Validation
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.callbacks.shared import EVERY_EPOCHS, WATCHERS, watching
@@ -10,7 +12,7 @@ from tb_trainspeed.rules.rule import Change, ChangesResults, Found, NotApplicabl
 _VALIDATION_FROM = 0.25
 # Up to the size that Keras takes by itself, a batch is small; this much larger ones are proposed where they at least
 # halve validation.
-_KERAS_BATCH = _SMALL_BATCH = 32
+_SMALL_BATCH = 32
 _LARGER, _HALF = 16, 0.5
 # Arithmetic speed on a few cores, FLOP/s: pessimistic, expected, optimistic. An assumption.
 _FLOPS = (5e9, 20e9, 60e9)
@@ -27,7 +29,6 @@ def validation_dominates(
     validation: Validation,
     callbacks: tuple[CallbackFacts, ...],
     epochs_planned: int,
-    data: Data,
     layers: tuple[Layer, ...],
     steady: Steady,
 ) -> Outcome:
@@ -39,71 +40,118 @@ def validation_dominates(
     batches so small that each is mostly overhead.
 
     What to change: larger batches with `validation_batch_size`: no gradients are kept, so much larger ones fit into
-    memory. Else validate every few epochs with `validation_freq`, or on fewer batches with `validation_steps`.
+    memory. Else validate every few epochs with `validation_freq`, or on fewer batches with `validation_steps` where a
+    checkpoint may need a metric of the validation after every epoch: without one, Keras saves whatever there is.
 
     When this is wrong: a callback watches a validation metric after every epoch, such as EarlyStopping: its patience
-    then counts validations, not epochs.
+    then counts validations, not epochs. One of your own may fail in an epoch without such a metric.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/58828. Measured on two cores: batches of 2048 instead of 16
     made epochs 6.8 times faster. The prediction divides the measured time of validation by the number of epochs between
     two; for larger batches it keeps the arithmetic, counted from the layers at 5 to 60 GFLOP/s, and what a validation
-    takes beside its steps, and divides the rest of a step by how much larger they are.
+    takes beside its steps, and divides the rest of a step by how much larger they are; for fewer batches it keeps what
+    a validation takes beside its steps.
     """
     if not validation.runs:
         return NotApplicable("no validation")
     if validation_share < _VALIDATION_FROM:
         return Passed(f"validation takes {words.share(validation_share)} of training")
-    watchers = watching(callbacks)
     frequency = validation.frequency or 1
-    larger = _larger_batches(validation, frequency * steady.phases.get("validation", 0.0) / steady.epochs, data, layers)
-    if larger:
-        size, left = larger
-        how = f"in batches of {validation.batch_size or _KERAS_BATCH}."
-        remedy = "Validate in larger batches: no gradients are kept, so they fit into memory."
-        code = (
-            "- model.fit(..., validation_data=...)\n"
-            f"+ model.fit(..., validation_data=..., validation_batch_size={size})"
-        )
-        change = Change(factors={"validation_s": left})
-        changes_results: ChangesResults = "rounding"
-    elif epochs_planned < 2:
+    each_s = frequency * steady.phases.get("validation", 0.0) / steady.epochs
+    # What is not known to watch something else may watch the validation.
+    watch_it = tuple(facts for facts in callbacks if facts.options.get("monitor", "val_").startswith("val_"))
+    watchers = watching(watch_it)
+    way = _in_larger_batches(validation, each_s, layers)
+    if not way and epochs_planned < 2:
         return NotApplicable("there is one epoch, and one validation")
-    else:
-        every = min(EVERY_EPOCHS, epochs_planned)
-        how = "after every epoch." if frequency == 1 else f"every {frequency} epochs."
-        note = f" `{watchers[0]}` then acts on every {every}th epoch only." if watchers else ""
-        remedy = f"Validate every {frequency * every} epochs.{note}"
-        code = (
-            f"- model.fit(..., validation_data=...)\n"
-            f"+ model.fit(..., validation_data=..., validation_freq={frequency * every})"
-        )
-        # Part of the boundary between epochs is setting validation up.
-        left = Range(1.15 / every, 1 / every, 1 / every)
-        change = Change(factors={"validation_s": left, "restart_s": Range(1.0, 0.7, 0.3)})
-        changes_results = "training" if watchers else "no"
+    needing = _checkpoints(watch_it)
+    if not way and (validation.frequency is None or needing):
+        way = _in_fewer_batches(validation, each_s, needing or watchers)
+        if not way:
+            return Passed("there are no batches to leave out")
+    if not way:
+        every = min(EVERY_EPOCHS, epochs_planned // frequency)
+        if every < 2:
+            return Passed("it is run as seldom as it can be")
+        way = _less_often(frequency, every, watchers)
     return Found(
         title="Validation takes a large part of every epoch",
-        message=f"Validation takes {words.share(validation_share)} of training; it runs in full {how}",
+        message=f"Validation takes {words.share(validation_share)} of training; it runs in full{way.how}.",
         phase="validation",
         evidence={"validations": str(validation.runs), "share of training": words.share(validation_share)},
-        remedy=remedy,
-        code=code,
-        change=change,
-        changes_results=changes_results,
+        remedy=way.remedy,
+        code=f"- model.fit(..., validation_data=...)\n+ model.fit(..., validation_data=..., {way.options})",
+        change=way.change,
+        changes_results=way.changes_results,
     )
 
 
-def _larger_batches(
-    validation: Validation, each_s: float, data: Data, layers: tuple[Layer, ...]
-) -> tuple[int, Range] | None:
-    """A batch size, and what larger batches leave of validation; `None` where it would not be half of it.
+@dataclasses.dataclass(frozen=True)
+class _Way:
+    """A way to validate in less time. `how` is how it is done now, `options` are those of `fit`."""
 
-    One validation takes `each_s`. Only of arrays does Keras make the batches; of these the default is 32.
+    how: str
+    remedy: str
+    options: str
+    change: Change
+    changes_results: ChangesResults
+
+
+def _checkpoints(callbacks: tuple[CallbackFacts, ...]) -> list[str]:
+    """The checkpoints, which may need a metric of the validation after every epoch, to compare or in their paths.
+
+    In an epoch without `val_loss` a `ModelCheckpoint` that watches it overwrites the best model.
     """
-    size = validation.batch_size or _KERAS_BATCH
+    return [facts.name for facts in callbacks if "Checkpoint" in facts.name or "Checkpoint" in facts.kind]
+
+
+def _less_often(frequency: int, every: int, watchers: list[str]) -> _Way:
+    note = f" `{watchers[0]}` then acts in one epoch of {frequency * every} only." if watchers else ""
+    return _Way(
+        how=" after every epoch" if frequency == 1 else f" every {frequency} epochs",
+        remedy=f"Validate every {frequency * every} epochs.{note}",
+        options=f"validation_freq={frequency * every}",
+        # Part of the boundary between epochs is setting validation up.
+        change=Change(
+            factors={
+                "validation_s": Range(1.15 / every, 1 / every, 1 / every),
+                "restart_s": Range(1.0, 0.7, 0.3),
+            }
+        ),
+        changes_results="training" if watchers else "no",
+    )
+
+
+def _in_fewer_batches(validation: Validation, each_s: float, watchers: list[str]) -> _Way | None:
+    """A fifth of the batches; `None` where there is but one. One validation takes `each_s`."""
+    steps = validation.steps / validation.runs
+    if steps < 2:
+        return None
+    fewer = max(1, round(steps / EVERY_EPOCHS))
+    steps_s = steps * (validation.step_s or each_s / steps)
+    beside = max(0.0, 1 - steps_s / (max(each_s, steps_s) or 1.0))
+    left = [min(1.0, fewer / steps + share * beside * (1 - fewer / steps)) for share in _BESIDE_STEPS]
+    # Of arrays without a size of batches Keras would make just so many batches of all there is.
+    size = f"validation_batch_size={validation.batch_size}, " if validation.batch_size else ""
+    note = f" `{watchers[0]}` then acts on what these say." if watchers else ""
+    return _Way(
+        how="",
+        remedy=f"Validate on {fewer} of {round(steps)} batches; the first ones, which have to be a fair sample.{note}",
+        options=f"{size}validation_steps={fewer}",
+        change=Change(factors={"validation_s": Range(*left)}),
+        changes_results="training" if watchers else "no",
+    )
+
+
+def _in_larger_batches(validation: Validation, each_s: float, layers: tuple[Layer, ...]) -> _Way | None:
+    """In batches of a size that leaves less than half of validation, if there is one.
+
+    One validation takes `each_s`. Only of arrays does Keras make the batches; only of these is the size known.
+    """
+    size = validation.batch_size
     counts = [layer.forward_flops for layer in layers if layer.parameters]
     known = [count for count in counts if count is not None] if None not in counts else []
-    if data.adapter != "ArrayDataAdapter" or size > _SMALL_BATCH or not validation.step_s or not known:
+    if not size or size > _SMALL_BATCH or not validation.step_s or not known:
         return None
     steps = validation.steps / validation.runs
     times = min(_LARGER, steps)
@@ -114,11 +162,24 @@ def _larger_batches(
         stays_s = max(set_up_s, share * (each_s - steps * validation.step_s))
         left_s = steps * (arithmetic_s + (validation.step_s - arithmetic_s) / times) + stays_s
         left.append(min(1.0, left_s / each_s))
-    return (size * _LARGER, Range(*left)) if left[1] < _HALF else None
+    if left[1] >= _HALF:
+        return None
+    return _Way(
+        how=f" in batches of {size}",
+        remedy="Validate in larger batches: no gradients are kept, so they fit into memory.",
+        options=f"validation_batch_size={size * _LARGER}",
+        change=Change(factors={"validation_s": Range(*left)}),
+        changes_results="rounding",
+    )
 
 
 def _in_fewer_epochs(data: Data, passes: int, steps: int, before: int, after: int) -> str:
     """Code that passes so many times over the data in one epoch."""
+    was = now = ""
+    times = str(passes)
+    if data.steps_per_epoch:  # Keras ends an epoch at the end of the data all the same
+        was, now = (f"steps_per_epoch={many * data.steps_per_epoch}, " for many in (1, passes))
+        times = ""
     if data.adapter == "GeneratorDataAdapter":
         return (
             f"- model.fit(generator, steps_per_epoch={steps}, epochs={before})\n"
@@ -126,19 +187,21 @@ def _in_fewer_epochs(data: Data, passes: int, steps: int, before: int, after: in
         )
     if data.adapter == "PyDatasetAdapter":
         return (
-            f"- model.fit(train, epochs={before})\n+ model.fit(train, epochs={after})\n"
+            f"- model.fit(train, {was}epochs={before})\n+ model.fit(train, {now}epochs={after})\n"
             f"  class {data.kind or 'Batches'}(keras.utils.PyDataset):\n      def __len__(self):\n-         return n\n"
             f"+         return {passes} * n\n\n      def __getitem__(self, index):\n+         index %= n"
         )
     if data.adapter == "ArrayDataAdapter":
         return (
-            f"- model.fit(x, y, epochs={before})\n{batches_of_arrays(data.batch_size)}\n"
-            f"+ model.fit(dataset.repeat({passes}), epochs={after})"
+            f"- model.fit(x, y, {was}epochs={before})\n{batches_of_arrays(data.batch_size, data.options)}\n"
+            f"+ model.fit(dataset.repeat({times}), {now}epochs={after})"
         )
     if data.adapter == "TFDatasetAdapter":
-        return f"- model.fit(dataset, epochs={before})\n+ model.fit(dataset.repeat({passes}), epochs={after})"
+        endless = now and any(stage.kind == "Repeat" and (stage.count or 0) < 0 for stage in data.stages)
+        repeated = "dataset" if endless else f"dataset.repeat({times})"
+        return f"- model.fit(dataset, {was}epochs={before})\n+ model.fit({repeated}, {now}epochs={after})"
     return (
-        f"- model.fit(loader, epochs={before})\n+ def forever(batches):\n+     while True:\n"
+        f"- model.fit(loader, {was}epochs={before})\n+ def forever(batches):\n+     while True:\n"
         "+         yield from batches\n+\n"
         f"+ model.fit(forever(loader), steps_per_epoch={passes * steps}, epochs={after})"
     )
@@ -159,8 +222,8 @@ def tiny_epochs(
     Why it is slow: every epoch makes a new iterator, starts the threads of the pipeline, fills its buffers, resets the
     metrics, and calls the callbacks.
 
-    What to change: let one epoch pass over the data several times, with `repeat`, and plan fewer epochs. The updates
-    are the same.
+    What to change: let one epoch pass over the data several times, with `repeat` or a larger `steps_per_epoch`, and
+    plan fewer epochs. The updates are the same.
 
     When this is wrong: callbacks count in epochs: patience and schedules have to be divided likewise. The history has
     one entry for several passes.
@@ -177,9 +240,15 @@ def tiny_epochs(
     share = restart_s / steady.epoch_s
     if share < _RESTART_FROM:
         return Passed(f"the boundary between epochs takes {words.share(share)} of training")
-    passes = int(min(epochs_planned // 2, -(-_ENOUGH_STEPS // per_epoch)))
+    most = int(min(epochs_planned // 2, -(-_ENOUGH_STEPS // per_epoch)))
+    passes = next((many for many in range(most, 1, -1) if epochs_planned % many == 0), most)
     watchers = watching(callbacks, (*WATCHERS, "LearningRateScheduler"))
-    epochs_left = -(-epochs_planned // passes)
+    epochs_left = round(epochs_planned / passes)
+    in_all = passes * epochs_left
+    another = f": {in_all} passes in all instead of {epochs_planned}" if in_all != epochs_planned else ""
+    together = f"Pass {passes} times over the data in one epoch"
+    if data.steps_per_epoch:
+        together = f"Make one epoch of {passes}"
     left = Range(min(1.0, 2 / passes), 1.1 / passes, 1 / passes)
     warm = Range(1.0, 1 - 0.6 / per_epoch, 1 - 0.7 / per_epoch)
     return Found(
@@ -191,11 +260,11 @@ def tiny_epochs(
             "steps an epoch": words.number(per_epoch),
             "boundary between epochs": f"{words.seconds(restart_s)}, {words.share(share)} of training",
         },
-        remedy=f"Pass {passes} times over the data in one epoch, and plan {epochs_left} epochs."
+        remedy=f"{together}, and plan {epochs_left} epochs{another}."
         + (f" `{watchers[0]}` counts epochs: divide what it counts." if watchers else ""),
         code=_in_fewer_epochs(data, passes, round(per_epoch), epochs_planned, epochs_left),
         change=Change(factors={"restart_s": left, "epoch_callbacks_s": left, "validation_s": left, "device_s": warm}),
-        changes_results="training" if watchers else "no",
+        changes_results="training" if watchers or another else "no",
     )
 
 
