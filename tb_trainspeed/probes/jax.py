@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import importlib
 import inspect
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -254,17 +255,23 @@ def settings() -> dict[str, str]:
     names = (
         "jax_disable_jit", "jax_debug_nans", "jax_debug_infs", "jax_log_compiles", "jax_enable_x64",
         "jax_default_matmul_precision", "jax_compilation_cache_dir", "jax_check_tracer_leaks",
+        "jax_platforms",
     )  # fmt: skip
     return facts.settings({name: functools.partial(getattr, jax.config, name) for name in names})
 
 
 def distribution(model: Any) -> tuple[str | None, int | None]:
-    """The class of the distribution of `keras.distribution`, if there is one, and over how many devices it shards."""
+    """The class of the distribution of `keras.distribution`, if there is one, and over how many replicas.
+
+    Where a replica is several devices, the shape of their mesh follows: `ModelParallel (1, 8)`.
+    """
     found = keras.distribution.distribution()
     if found is None:
         return None, 1
-    names, shape = found.device_mesh.axis_names, found.device_mesh.shape
-    return type(found).__name__, int(dict(zip(names, shape, strict=True)).get(found.batch_dim_name, 1))
+    names, shape = found.device_mesh.axis_names, tuple(map(int, found.device_mesh.shape))
+    replicas = dict(zip(names, shape, strict=True)).get(found.batch_dim_name, 1)
+    mesh = f" {shape}" if math.prod(shape) > replicas else ""
+    return f"{type(found).__name__}{mesh}", replicas
 
 
 def worker(model: Any) -> int:

@@ -14,8 +14,12 @@ import psutil
 from tb_trainspeed.profile import Device
 
 ROOT = pathlib.Path("/")
+# What the kernel begins with, and Docker and Kubernetes leave as it is.
+_QUOTA_PERIOD_S = 0.1
 # Instruction sets that decide how fast a CPU multiplies matrices, also in 16 and 8 bits.
 _CPU_FEATURES = ("avx", "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_int8", "asimd")
+#: How the name of a GPU ends that is in the machine, while the container was started without it.
+NOT_GIVEN = "(not given to this container)"
 
 
 def cgroup_texts(v2: str, controller: str, v1: str, root: pathlib.Path = ROOT) -> Iterator[str]:
@@ -87,12 +91,13 @@ def _memory(v2: str, v1: str, root: pathlib.Path) -> Iterator[str]:
 
 
 def throttled_s(root: pathlib.Path = ROOT) -> float | None:
-    """Seconds that the CPU quota of the cgroup has held this process up, or `None` where nobody counts."""
-    for text in cgroup_texts("cpu.stat", "cpu", "cpu.stat", root):
-        found = re.search(r"^throttled_(usec|time) (\d+)$", text, re.MULTILINE)
-        if found:
-            return int(found[2]) * (1e-6 if found[1] == "usec" else 1e-9)
-    return None
+    """Seconds of the periods in which a CPU quota stopped threads of this process, or `None` where nobody counts.
+
+    The time for which they were stopped is counted as well, but once for every core, and so may be many times as long.
+    """
+    texts = cgroup_texts("cpu.stat", "cpu", "cpu.stat", root)
+    stopped = [int(found[1]) for text in texts if (found := re.search(r"^nr_throttled (\d+)$", text, re.MULTILINE))]
+    return max(stopped) * _QUOTA_PERIOD_S if stopped else None
 
 
 def memory_stalled_s(root: pathlib.Path = ROOT) -> float | None:
@@ -116,16 +121,31 @@ def cpu(root: pathlib.Path = ROOT) -> tuple[str | None, tuple[str, ...]]:
     return name, tuple(feature for feature in _CPU_FEATURES if feature in present)
 
 
-def machine_devices(root: pathlib.Path = ROOT) -> tuple[Device, ...]:
-    """The accelerators in the machine, whether or not the backend can use them."""
+def _nvidia_cards(root: pathlib.Path) -> list[Device]:
+    """What NVIDIA's driver lists: in a container all of the machine's, with device files only of what it was given.
+
+    A card without such a file is told where Docker left its mark. Elsewhere it belongs to others, as far as that shows.
+    """
     found = []
     for card in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
-        model = re.search(r"^Model:\s*(.*)$", _text(card) or "", re.MULTILINE)
-        found.append(Device("GPU", model[1] if model else "NVIDIA"))
-    if not found:
-        found += [Device("GPU", "NVIDIA") for _ in (root / "dev").glob("nvidia[0-9]*")]
-    if (root / "dev/dxg").exists():
-        found.append(Device("GPU", "DirectX under WSL 2"))
+        text = _text(card) or ""
+        model = re.search(r"^Model:\s*(.*)$", text, re.MULTILINE)
+        minor = re.search(r"^Device Minor:\s*(\d+)", text, re.MULTILINE)
+        name = model[1] if model else "NVIDIA"
+        name = name if name.startswith("NVIDIA") else f"NVIDIA {name}"  # as "Tesla T4"
+        if any((root / "dev").glob(f"nvidia{minor[1]}" if minor else "nvidia[0-9]*")):
+            found.append(Device("GPU", name))
+        elif (root / ".dockerenv").exists():
+            found.append(Device("GPU", f"{name} {NOT_GIVEN}"))
+    return found
+
+
+def machine_devices(root: pathlib.Path = ROOT) -> tuple[Device, ...]:
+    """The accelerators in the machine, whether or not the backend can use them."""
+    found = _nvidia_cards(root) or [Device("GPU", "NVIDIA") for _ in (root / "dev").glob("nvidia[0-9]*")]
+    # The device is there with any GPU that Windows draws with; the library comes with NVIDIA's driver.
+    if (root / "dev/dxg").exists() and (root / "usr/lib/wsl/lib/libcuda.so.1").exists():
+        found.append(Device("GPU", "NVIDIA under WSL 2"))
     if (root / "dev/kfd").exists():
         found.append(Device("GPU", "AMD"))
     found += [Device("TPU", path.name) for path in sorted((root / "dev").glob("accel[0-9]*"))]

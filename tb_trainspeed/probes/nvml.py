@@ -26,8 +26,7 @@ class _Card:
     def __init__(self, nvml: Any, index: int):
         self._nvml, self._index = nvml, index
         self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
-        name = nvml.nvmlDeviceGetName(self._handle)
-        self._name = name.decode() if isinstance(name, bytes) else str(name)
+        self._name = _text(nvml.nvmlDeviceGetName(self._handle))
         self._log = UsageLog(most=("memory_bytes", "temperature_c"))
         self._samples = 0
         self._held: dict[str, int] = {}
@@ -84,8 +83,46 @@ class _Card:
         )
 
 
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _visible(nvml: Any) -> list[int]:
+    """The devices that `CUDA_VISIBLE_DEVICES` leaves to this process; all of them where that cannot be told."""
+    every = range(nvml.nvmlDeviceGetCount())
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if wanted is not None:
+        with contextlib.suppress(nvml.NVMLError, LookupError):
+            return _chosen(nvml, every, [entry.strip() for entry in wanted.split(",")])
+    return list(every)
+
+
+def _chosen(nvml: Any, every: range, wanted: list[str]) -> list[int]:
+    """Reads the list as CUDA does: up to the first entry that is none of its devices.
+
+    Raises:
+        LookupError: it cannot be told which devices are meant.
+    """
+    handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in every]
+    # By itself CUDA counts the fastest device first, NVML by the bus: that is the same only where all are alike.
+    by_bus = os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    alike = by_bus or len({_text(nvml.nvmlDeviceGetName(handle)) for handle in handles}) == 1
+    chosen: set[int] = set()
+    for entry in wanted:
+        if entry.startswith("MIG-") or (entry.isdigit() and not alike):
+            raise LookupError(entry)
+        if entry.startswith("GPU-"):
+            found = {i for i in every if _text(nvml.nvmlDeviceGetUUID(handles[i])).startswith(entry)}
+        else:
+            found = {i for i in every if str(i) == entry}
+        if not found:
+            break
+        chosen |= found
+    return sorted(chosen)
+
+
 class Cards:
-    """All accelerators that NVML sees.
+    """The accelerators that NVML sees and that this process may use.
 
     Raises:
         ImportError: `nvidia-ml-py` is not installed.
@@ -98,8 +135,7 @@ class Cards:
         self._nvml: Any = pynvml
         pynvml.nvmlInit()
         try:
-            count = min(_MAX_DEVICES, pynvml.nvmlDeviceGetCount())
-            self._cards = [_Card(pynvml, index) for index in range(count)]
+            self._cards = [_Card(pynvml, index) for index in _visible(pynvml)[:_MAX_DEVICES]]
         except BaseException:
             self.close()
             raise

@@ -49,7 +49,8 @@ class ResourceClock:
 
     def open(self) -> None:
         """Looks for accelerators, and notes where the counters stand."""
-        if any("NVIDIA" in device.name for device in machine.machine_devices()):
+        names = [device.name for device in machine.machine_devices()]
+        if any("NVIDIA" in name and not name.endswith(machine.NOT_GIVEN) for name in names):
             try:
                 self._cards = Cards()
             except ImportError:

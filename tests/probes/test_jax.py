@@ -226,6 +226,20 @@ def test_a_distribution_is_seen(make_model):
         keras.distribution.set_distribution(None)
 
 
+@pytest.mark.parametrize(
+    ("shape", "found"), [((1, 8), ("ModelParallel (1, 8)", 1)), ((2, 4), ("ModelParallel (2, 4)", 2)),
+                         ((8, 1), ("ModelParallel", 8))],
+)  # fmt: skip
+def test_a_distribution_that_divides_the_model_tells_its_mesh(shape, found):
+    mesh = keras.distribution.DeviceMesh(shape, ("batch", "model"), [f"cpu:{index}" for index in range(8)])
+    layout = keras.distribution.LayoutMap(mesh)
+    keras.distribution.set_distribution(keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch"))
+    try:
+        assert probe.distribution(None) == found
+    finally:
+        keras.distribution.set_distribution(None)
+
+
 def test_memory_of_a_gpu(monkeypatch):
     """On a device that is made up."""
     stats = {"bytes_in_use": 3, "peak_bytes_in_use": 5, "bytes_limit": 9}

@@ -87,7 +87,7 @@ def test_time_held_up(root):
     assert machine.memory_stalled_s(root(machines)) == 3.0
     ours = {
         "sys/fs/cgroup/memory.pressure": "some avg10=0.00 total=500000\n",
-        "sys/fs/cgroup/cpu.stat": "usage_usec 9\nnr_throttled 2\nthrottled_usec 2500000\n",
+        "sys/fs/cgroup/cpu.stat": "usage_usec 9\nnr_periods 30\nnr_throttled 25\nthrottled_usec 99000000\n",
     }
     assert machine.memory_stalled_s(root(ours)) == 0.5
     assert machine.throttled_s(root(ours)) == 2.5
@@ -102,15 +102,24 @@ def test_no_accelerator(root):
     assert machine.machine_devices(root({})) == ()
 
 
+A100 = {"proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: \t NVIDIA A100\nIRQ: 3\nDevice Minor: \t 0\n"}
+T4 = {"proc/driver/nvidia/gpus/0000:02:00.0/information": "Model: \t Tesla T4\nIRQ: 4\nDevice Minor: \t 1\n"}
+OLD = {"proc/driver/nvidia/gpus/0/information": "Model: \t Tesla K80\n"}
+
+
 @pytest.mark.parametrize(
     ("files", "devices"),
     [
-        (
-            {"proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: \t NVIDIA A100\nIRQ: 3\n", "dev/nvidia0": ""},
-            [Device("GPU", "NVIDIA A100")],
-        ),
+        ({**A100, "dev/nvidia0": ""}, [Device("GPU", "NVIDIA A100")]),
+        ({**T4, "dev/nvidia1": ""}, [Device("GPU", "NVIDIA Tesla T4")]),
+        ({**OLD, "dev/nvidia0": ""}, [Device("GPU", "NVIDIA Tesla K80")]),
+        ({**A100, **T4, "dev/nvidia1": "", "dev/nvidiactl": ""}, [Device("GPU", "NVIDIA Tesla T4")]),
+        ({**A100, ".dockerenv": ""}, [Device("GPU", "NVIDIA A100 (not given to this container)")]),
+        ({**OLD, ".dockerenv": ""}, [Device("GPU", "NVIDIA Tesla K80 (not given to this container)")]),
+        (A100, []),  # a container of another kind, whose machine belongs to others as well
         ({"dev/nvidia0": "", "dev/nvidia1": "", "dev/nvidiactl": ""}, [Device("GPU", "NVIDIA")] * 2),
-        ({"dev/dxg": ""}, [Device("GPU", "DirectX under WSL 2")]),
+        ({"dev/dxg": ""}, []),  # any GPU that Windows draws with
+        ({"dev/dxg": "", "usr/lib/wsl/lib/libcuda.so.1": ""}, [Device("GPU", "NVIDIA under WSL 2")]),
         ({"dev/kfd": ""}, [Device("GPU", "AMD")]),
         ({"dev/accel0": ""}, [Device("TPU", "accel0")]),
     ],

@@ -67,6 +67,9 @@ def card(**changes):
 
 @pytest.fixture
 def driver(monkeypatch):
+    for variable in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+        monkeypatch.delenv(variable, raising=False)
+
     def make(*states):
         made = Driver(states)
         monkeypatch.setitem(sys.modules, "pynvml", made)
@@ -130,6 +133,37 @@ def test_processes_beside_ours(driver, pids, children, others):
     cards = Cards()
     cards.sample(0.5, children)
     assert cards.facts()[0].other_processes == others
+
+
+@pytest.mark.parametrize(
+    ("visible", "order", "names", "found"),
+    [
+        (None, None, "AAB", [0, 1, 2]),
+        ("", None, "AAA", []),
+        ("-1", None, "AAA", []),
+        ("2, 0", None, "AAA", [0, 2]),
+        ("0,-1,1", None, "AAA", [0]),  # what follows one that is none is not there
+        ("1,7", None, "AAA", [1]),
+        ("1", "PCI_BUS_ID", "AAB", [1]),
+        ("1", None, "AAB", [0, 1, 2]),  # which of them CUDA counts first is not told
+        ("GPU-2f,GPU-0", None, "AAB", [0, 2]),
+        ("GPU-9", None, "AAB", []),
+        ("MIG-GPU-2f/1/0", None, "AAA", [0, 1, 2]),
+    ],
+)
+def test_only_devices_that_this_process_may_use_count(driver, monkeypatch, visible, order, names, found):
+    uuids = [b"GPU-0a", "GPU-1e", b"GPU-2f"]
+    driver(*(card(nvmlDeviceGetName=name, nvmlDeviceGetUUID=uuid) for name, uuid in zip(names, uuids, strict=True)))
+    for variable, value in (("CUDA_VISIBLE_DEVICES", visible), ("CUDA_DEVICE_ORDER", order)):
+        if value is not None:
+            monkeypatch.setenv(variable, value)
+    assert [one.index for one in Cards().facts()] == found
+
+
+def test_a_driver_that_names_no_device_leaves_all(driver, monkeypatch):
+    driver(card(), card())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-0a")
+    assert [one.index for one in Cards().facts()] == [0, 1]
 
 
 def test_a_driver_that_fails_is_let_go(driver):

@@ -116,6 +116,14 @@ def test_workers_are_counted_apart():
     assert clock._workers_cpu_s() < with_child_s - 0.1  # others may have gone on meanwhile
 
 
+def test_a_gpu_that_the_container_was_not_given_is_not_asked(counters, monkeypatch):
+    monkeypatch.setattr(machine, "machine_devices", lambda: (Device("GPU", f"NVIDIA A100 {machine.NOT_GIVEN}"),))
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    clock = ResourceClock(0, counters.now_ns)
+    clock.open()
+    assert clock.without_accelerators == ""
+
+
 @pytest.mark.parametrize(
     ("module", "reason"),
     [(None, "`pip install nvidia-ml-py` lets"), (SimpleNamespace(nvmlInit=lambda: 1 / 0), "does not answer: division")],

@@ -16,14 +16,16 @@ def _busy(*levels):
 
 
 DS01 = {
+    "backend": "tensorflow",
     "distribution": "MirroredStrategy",
     "replicas": 4,
+    "mesh_devices": 4,
     "accelerators": ("GPU",) * 4,
     "batch_size": 64,
     "compute_s": 0.01,
     "steady": STEADY,
 }
-DS02 = {"distribution": "MirroredStrategy", "replicas": 1, "compute_s": 0.01}
+DS02 = {"backend": "tensorflow", "distribution": "MirroredStrategy", "mesh_devices": 1, "compute_s": 0.01}
 DS03 = {
     "distribution": "MultiWorkerMirroredStrategy",
     "replicas": 4,
@@ -31,7 +33,13 @@ DS03 = {
     "stages": (Stage("TensorSlice", elements=1000),),
     "input_share": 0.4,
 }
-DS04 = {"replicas": 4, "collectives_share": 0.4, "trainable_parameters": 10**8, "step_s": 0.1}
+DS04 = {
+    "replicas": 4,
+    "collectives_share": 0.4,
+    "trainable_parameters": 10**8,
+    "step_s": 0.1,
+    "steady": dataclasses.replace(STEADY, phases={"collectives": 15.0}),
+}
 DS05 = {
     "backend": "tensorflow",
     "replicas": 4,
@@ -43,6 +51,7 @@ DS06 = {
     "backend": "tensorflow",
     "accelerators": ("TPU",) * 8,
     "replicas": 8,
+    "mesh_devices": 8,
     "batch_size": 1024,
     "steps_per_execution": 1,
     "compute_s": 0.01,
@@ -55,9 +64,10 @@ DS07 = {
     "jit_compile": False,
     "compute_s": 0.01,
 }
-DS08 = {"replicas": 2, "used_accelerators": _busy(0.9, 0.5), "step_s": 0.1}
+DS08 = {"replicas": 2, "mesh_devices": 2, "sampled_accelerators": _busy(0.9, 0.5), "step_s": 0.1}
 DS09 = {
     "backend": "jax",
+    "distribution": "",
     "replicas": 1,
     "accelerators": ("GPU",) * 4,
     "batch_size": 64,
@@ -67,7 +77,11 @@ DS09 = {
     "steady": STEADY,
 }
 DS10 = {
+    "backend": "jax",
     "accelerators": ("GPU",),
+    "replicas": 1,
+    "mesh_devices": 1,
+    "mixed_policy": "mixed_bfloat16",
     "batch_size": 4,
     "trainable_parameters": 10**9,
     "device_memory_share": 0.95,
@@ -78,7 +92,10 @@ DS10 = {
 FIRES = [
     fires(replicas.multi_device_slower, DS01, "GPUs"),
     fires(replicas.multi_device_slower, DS01, "logical CPUs", accelerators=()),
+    fires(replicas.multi_device_slower, DS01, "JAX", backend="jax", distribution="DataParallel", accelerators=()),
     fires(replicas.strategy_on_one_device, DS02),
+    fires(replicas.strategy_on_one_device, DS02, "JAX", backend="jax", distribution="DataParallel"),
+    fires(replicas.strategy_on_one_device, DS02, "torch", backend="torch", distribution="torch.distributed"),
     fires(replicas.input_sharding, DS03, "by data"),
     fires(replicas.input_sharding, DS03, "few files", data=Data(), stages=(Stage("TensorSlice", elements=39),)),
     fires(replicas.all_reduce_bound, DS04),
@@ -87,6 +104,7 @@ FIRES = [
     fires(devices.tpu_misuse, DS06, "odd batches", batch_size=100, backend="jax"),
     fires(devices.distribution_disables_xla, DS07),
     fires(replicas.straggler, DS08),
+    fires(replicas.straggler, DS08, "beside a desktop", sampled_accelerators=_busy(0.9, 0.5, 0.04)),
     fires(devices.idle_accelerators, DS09, "JAX"),
     fires(devices.idle_accelerators, DS09, "TensorFlow", backend="tensorflow"),
     fires(devices.idle_accelerators, DS09, "torch", backend="torch"),
@@ -103,7 +121,15 @@ SILENT = [
         steady=dataclasses.replace(STEADY, steps_per_epoch=3),
     ),
     silent(replicas.strategy_on_one_device, DS02, NotApplicable, "none", distribution=""),
-    silent(replicas.strategy_on_one_device, DS02, Passed, "two", replicas=2),
+    silent(replicas.strategy_on_one_device, DS02, Passed, "two", mesh_devices=2),
+    silent(
+        replicas.multi_device_slower, DS01, Passed, "trap: devices share the model",
+        backend="jax", distribution="ModelParallel (2, 4)", replicas=2, mesh_devices=8,
+    ),
+    silent(
+        replicas.strategy_on_one_device, DS02, Passed, "trap: one replica over eight devices",
+        backend="jax", distribution="ModelParallel (1, 8)", mesh_devices=8,
+    ),
     silent(replicas.input_sharding, DS03, NotApplicable, "one worker", distribution="MirroredStrategy"),
     silent(replicas.input_sharding, DS03, NotApplicable, "arrays", stages=()),
     silent(replicas.input_sharding, DS03, Passed, "by hand", data=Data(options={"auto_shard_policy": "OFF"})),
@@ -119,15 +145,30 @@ SILENT = [
     silent(devices.gpu_thread_contention, DS05, Passed, "little for the host", dispatch_share=0.29),
     silent(devices.tpu_misuse, DS06, NotApplicable, "GPU", accelerators=("GPU",)),
     silent(devices.tpu_misuse, DS06, Passed, "well used", steps_per_execution=50),
+    silent(
+        devices.tpu_misuse, DS06, Passed, "trap: cores share the model",
+        backend="jax", replicas=1, mesh_devices=8, batch_size=4,
+    ),
     silent(devices.distribution_disables_xla, DS07, NotApplicable, "trap: on a CPU", accelerators=()),
     silent(devices.distribution_disables_xla, DS07, NotApplicable, "no strategy", distribution=""),
     silent(devices.distribution_disables_xla, DS07, Passed, "asked for", jit_compile=True),
     silent(replicas.straggler, DS08, NotApplicable, "one replica", replicas=1),
-    silent(replicas.straggler, DS08, NotApplicable, "the other is left alone", used_accelerators=_busy(0.9, 0.0)),
-    silent(replicas.straggler, DS08, Passed, "about the same", used_accelerators=_busy(0.9, 0.61)),
+    silent(replicas.straggler, DS08, NotApplicable, "the other is left alone", sampled_accelerators=_busy(0.9, 0.0)),
+    silent(
+        replicas.straggler, DS08, NotApplicable, "trap: a third is somebody else's",
+        sampled_accelerators=_busy(0.9, 0.5, 0.5),
+    ),
+    silent(replicas.straggler, DS08, Passed, "about the same", sampled_accelerators=_busy(0.9, 0.61)),
+    silent(
+        replicas.straggler, DS08, Passed, "trap: a third draws the desktop",
+        sampled_accelerators=_busy(0.9, 0.85, 0.04),
+    ),
     silent(devices.idle_accelerators, DS09, NotApplicable, "one", accelerators=("GPU",)),
     silent(devices.idle_accelerators, DS09, NotApplicable, "CPU", accelerators=()),
     silent(devices.idle_accelerators, DS09, Passed, "all used", replicas=4),
+    silent(
+        devices.idle_accelerators, DS09, Passed, "trap: they share the model", distribution="ModelParallel (1, 4)"
+    ),
     silent(devices.idle_accelerators, DS09, Passed, "waits for data", input_share=0.15),
     silent(devices.idle_accelerators, DS09, Passed, "small steps", compute_s=0.009, step_s=0.01),
     silent(

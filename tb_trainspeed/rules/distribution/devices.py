@@ -60,6 +60,7 @@ def tpu_misuse(
     backend: str,
     accelerators: tuple[str, ...],
     replicas: int,
+    mesh_devices: int,
     batch_size: int,
     steps_per_execution: int,
     compute_s: float,
@@ -74,7 +75,8 @@ def tpu_misuse(
 
     What to change: a batch of 128 a core, or another multiple of eight, and `steps_per_execution=50`.
 
-    When this is wrong: the step takes so long that starting it does not matter.
+    When this is wrong: the step takes so long that starting it does not matter. Where cores share the model as well,
+    the batch is left alone.
 
     Sources: https://cloud.google.com/tpu/docs/performance-guide. Not verified on hardware: reports speak of 2 to 20
     times; the prediction says 1 to 4.
@@ -82,7 +84,7 @@ def tpu_misuse(
     if "TPU" not in accelerators:
         return NotApplicable("there is no TPU")
     each = batch_size / max(1, replicas)
-    odd = each % _TPU_SUBLANES != 0
+    odd = each % _TPU_SUBLANES != 0 and mesh_devices <= replicas
     alone = backend == "tensorflow" and steps_per_execution == 1 and steady.steps_per_epoch >= _TPU_STEPS
     if not odd and not alone:
         return Passed(f"{words.number(each)} samples a core, {steps_per_execution} steps a call")
@@ -142,6 +144,7 @@ def distribution_disables_xla(
 @rule("DS09", "idle-accelerators")
 def idle_accelerators(
     backend: str,
+    distribution: str,
     replicas: int,
     accelerators: tuple[str, ...],
     batch_size: int,
@@ -168,8 +171,8 @@ def idle_accelerators(
     count = len(accelerators)
     if count < 2:
         return NotApplicable("there is one accelerator" if count else "there is no accelerator")
-    if replicas > 1:
-        return Passed(f"{replicas} replicas")
+    if distribution or replicas > 1:
+        return Passed("over which devices the training goes was chosen")
     if not waits(input_share):
         return Passed(f"the step waits for data {words.share(input_share)} of the time: one device is enough")
     if compute_s < _COMPUTES_FROM * step_s or compute_s < _WORTH_DIVIDING_S:
@@ -195,6 +198,7 @@ def idle_accelerators(
                 "device_s": Range(1 / _SCALING.low, 1 / _SCALING.expected, 1 / _SCALING.high),
                 "supply_s": exactly(count),
                 "cpu_s": exactly(count),
+                "source_cpu_s": exactly(count),
             }
         ),
         confidence="likely",
@@ -204,7 +208,11 @@ def idle_accelerators(
 
 @rule("DS10", "model-fills-memory", silences=("MC00",))
 def model_fills_memory(
+    backend: str,
     accelerators: tuple[str, ...],
+    replicas: int,
+    mesh_devices: int,
+    mixed_policy: str,
     batch_size: int,
     trainable_parameters: int,
     device_memory_share: float,
@@ -220,7 +228,8 @@ def model_fills_memory(
     computes on a few samples not much faster than on one.
 
     What to change: keep less: mixed precision, an optimizer without state, recomputing activations with `keras.remat`.
-    With several devices, divide the model: `keras.distribution.ModelParallel` on JAX.
+    With several devices, divide the model: `keras.distribution.ModelParallel` on JAX. Which weights to divide, and
+    along which axis, the `LayoutMap` says.
 
     When this is wrong: a sample is so large, as a 3-D image or a long text, that one keeps the device busy.
 
@@ -238,15 +247,17 @@ def model_fills_memory(
         return Passed(f"{words.share(device_memory_share)} of the memory was in use")
     if steady.steps_per_epoch < _LARGER:
         return NotApplicable("the data are one batch")
-    if len(accelerators) > 1:
+    if backend == "jax" and len(accelerators) > 1 and mesh_devices <= replicas:
         remedy = "Divide the model among the devices, and take a larger batch."
         code = (
+            f'+ mesh = keras.distribution.DeviceMesh((1, {len(accelerators)}), ("batch", "model"))\n'
             "+ layout = keras.distribution.LayoutMap(mesh)\n"
+            '+ layout[".*dense.*/kernel"] = (None, "model")   # and so for each of the large weights\n'
             "+ keras.distribution.set_distribution(keras.distribution.ModelParallel(layout_map=layout))"
         )
     else:
         remedy = "Keep less in memory, and take a larger batch."
-        code = '+ keras.mixed_precision.set_global_policy("mixed_bfloat16")  # before the model is made'
+        code = f'+ keras.mixed_precision.set_global_policy("{mixed_policy}")  # before the model is made'
     return Found(
         title="The model fills the memory, so the batch is tiny",
         message=f"{words.number(trainable_parameters)} weights leave room for {batch_size} samples: "
@@ -260,7 +271,15 @@ def model_fills_memory(
         },
         remedy=remedy,
         code=f"{code}\n- batch_size={batch_size}\n+ batch_size={batch_size * _LARGER}",
-        change=Change(factors={"steps": exactly(1 / _LARGER), "device_s": Range(4.0, 2.0, 1.2)}),
+        change=Change(
+            factors={
+                "steps": exactly(1 / _LARGER),
+                "device_s": Range(4.0, 2.0, 1.2),
+                "supply_s": exactly(_LARGER),
+                "cpu_s": exactly(_LARGER),
+                "source_cpu_s": exactly(_LARGER),
+            }
+        ),
         confidence="likely",
         changes_results="training",
     )

@@ -2,15 +2,16 @@
 
 from tb_trainspeed.profile import Accelerator, Data, Stage
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import Steady
+from tb_trainspeed.rules.facts import Steady, mean
 from tb_trainspeed.rules.input_pipeline.shared import waits
 from tb_trainspeed.rules.rule import Change, ChangesResults, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 # A replica's share of the batch below which a step of it is mostly overhead: what Keras takes for a whole batch.
 _REPLICA_BATCH = 32
 _COLLECTIVES_FROM = 0.3
-# One accelerator busier than another by this share of the time, over the whole fit.
-_APART = 0.3
+# One accelerator busier than another by this share of the time, over the whole fit. One that is hardly busy draws a
+# desktop.
+_APART, _COMPUTES_FROM = 0.3, 0.05
 # What is left without a strategy over logical devices. The data are divided among the replicas anew for every epoch:
 # pairs on two cores gave 0.04 s between two instead of 0.6, and 0.02 instead of 0.7; of a step, 0.3 of what the device
 # computes and 0.43 of the host's part.
@@ -19,13 +20,19 @@ _ONE_REPLICA = {
 }  # fmt: skip
 _FILES_PER_WORKER = 10
 _ACCUMULATED = 4
-_NO_STRATEGY = "- with strategy.scope():\n-     model = make_model()\n+ model = make_model()"
+_NO_STRATEGY = {
+    "tensorflow": "- with strategy.scope():\n-     model = make_model()\n+ model = make_model()",
+    "jax": "- keras.distribution.set_distribution(...)",
+    "torch": "- torch.distributed.init_process_group(...)",
+}
 
 
 @rule("DS01", "multi-device-slower", silences=("DS07",))
 def multi_device_slower(
+    backend: str,
     distribution: str,
     replicas: int,
+    mesh_devices: int,
     accelerators: tuple[str, ...],
     batch_size: int,
     compute_s: float,
@@ -38,10 +45,11 @@ def multi_device_slower(
     Why it is slow: a step of a few samples takes about as long as one of many, and the replicas wait for each other in
     every step. The same batch on one device may well be faster.
 
-    What to change: `batch_size = per_device * strategy.num_replicas_in_sync`, and a higher learning rate with it. For a
-    small model take one device. Logical CPUs share the same cores: take no strategy.
+    What to change: give each replica a batch of its own, and raise the learning rate with it. For a small model take
+    one device. Logical CPUs share the same cores: take no strategy.
 
-    When this is wrong: a sample is so large that a few of them keep a device busy, as 3-D images do.
+    When this is wrong: a sample is so large that a few of them keep a device busy, as 3-D images do. The rule is silent
+    where devices share the model as well, which does not fit into one of them.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/35095 (286 s on two GPUs, 197 s on one),
     https://github.com/tensorflow/tensorflow/issues/33809. Measured on two cores with two logical CPUs: 1.7 to 2.7 times
@@ -51,6 +59,8 @@ def multi_device_slower(
     """
     if not distribution or replicas < 2:
         return NotApplicable("there is one replica")
+    if mesh_devices > replicas:
+        return Passed("devices share the model as well")
     each = batch_size / replicas
     if each >= _REPLICA_BATCH:
         return Passed(f"{words.number(each)} samples a replica")
@@ -59,18 +69,19 @@ def multi_device_slower(
     changes_results: ChangesResults = "training" if accelerators else "rounding"
     if accelerators:
         remedy = "Give each replica the whole batch, and raise the learning rate with it; or take one device."
-        code = f"- batch_size = {batch_size}\n+ batch_size = {batch_size} * strategy.num_replicas_in_sync"
+        code = f"- batch_size={batch_size}\n+ batch_size={batch_size * replicas}"
         change = Change(
             factors={
                 "steps": exactly(1 / replicas),
                 "device_s": Range(replicas, 1 + (replicas - 1) * 0.3, 1.0),
                 "supply_s": Range(replicas, replicas, replicas / 2),
                 "cpu_s": exactly(replicas),
+                "source_cpu_s": exactly(replicas),
             }
         )
     else:
         remedy = "The replicas share the cores of one machine: take no strategy."
-        code, change = _NO_STRATEGY, Change(factors=_ONE_REPLICA)
+        code, change = _NO_STRATEGY[backend], Change(factors=_ONE_REPLICA)
     return Found(
         title="Several devices share a batch that is too small for them",
         message=f"`{distribution}` divides a batch of {batch_size} among {replicas} replicas, "
@@ -86,7 +97,7 @@ def multi_device_slower(
 
 
 @rule("DS02", "strategy-on-one-device", silences=("DS07",))
-def strategy_on_one_device(distribution: str, replicas: int, compute_s: float) -> Outcome:
+def strategy_on_one_device(backend: str, distribution: str, mesh_devices: int, compute_s: float) -> Outcome:
     """A distribution strategy over a single device.
 
     What it means: the model is in the scope of a strategy that found one device.
@@ -102,15 +113,15 @@ def strategy_on_one_device(distribution: str, replicas: int, compute_s: float) -
     """
     if not distribution:
         return NotApplicable("there is no strategy")
-    if replicas != 1 or "ParameterServer" in distribution:
-        return Passed(f"{replicas} replicas")
+    if mesh_devices != 1 or "ParameterServer" in distribution:
+        return Passed(f"`{distribution}` goes over {mesh_devices} devices")
     return Found(
         title="A distribution strategy over a single device",
         message=f"`{distribution}` found one device; a step takes {words.seconds(compute_s)} through it.",
         phase="compute",
         evidence={"strategy": distribution, "replicas": "1"},
         remedy="Take no strategy, or find out why the other devices are not seen.",
-        code=_NO_STRATEGY,
+        code=_NO_STRATEGY[backend],
         change=Change(factors={"device_s": Range(1.0, 0.9, 0.67)}),
         confidence="hint",
         changes_results="rounding",
@@ -165,7 +176,9 @@ def input_sharding(
 
 
 @rule("DS04", "all-reduce-bound")
-def all_reduce_bound(replicas: int, collectives_share: float, trainable_parameters: int, step_s: float) -> Outcome:
+def all_reduce_bound(
+    replicas: int, collectives_share: float, trainable_parameters: int, step_s: float, steady: Steady
+) -> Outcome:
     """Replicas spend their time exchanging gradients.
 
     What it means: all-reduce that is not hidden behind computing takes more than 30 % of training.
@@ -183,12 +196,12 @@ def all_reduce_bound(replicas: int, collectives_share: float, trainable_paramete
         return NotApplicable("there is one replica")
     if collectives_share < _COLLECTIVES_FROM:
         return Passed(f"exchanging gradients takes {words.share(collectives_share)} of training")
-    exchange_s = collectives_share * step_s
+    exchange_s = steady.per_step("collectives")
     saved = 1 - 1 / _ACCUMULATED
     return Found(
         title="Replicas spend their time exchanging gradients",
         message=f"Exchanging {words.size(4 * trainable_parameters)} of gradients takes "
-        f"{words.share(collectives_share)} of a step of {words.seconds(step_s)}.",
+        f"{words.share(exchange_s / step_s)} of a step of {words.seconds(step_s)}.",
         phase="collectives",
         evidence={
             "exchanging": f"{words.share(collectives_share)} of training",
@@ -204,32 +217,37 @@ def all_reduce_bound(replicas: int, collectives_share: float, trainable_paramete
 
 
 @rule("DS08", "straggler", silences=("DS04",))
-def straggler(replicas: int, used_accelerators: tuple[Accelerator, ...], step_s: float) -> Outcome:
+def straggler(
+    replicas: int, mesh_devices: int, sampled_accelerators: tuple[Accelerator, ...], step_s: float
+) -> Outcome:
     """One device is late, and all others wait for it.
 
-    What it means: one accelerator is busy far more than another over the whole fit.
+    What it means: one accelerator is busy far more than another over the whole fit, and as many are busy as the
+    training goes over.
 
     Why it is slow: every step ends when the slowest replica has ended it.
 
     What to change: find what else runs on that device, or why its part of the batch is larger. Its clock may be held
     down.
 
-    When this is wrong: a device that is no part of the training is left alone: only those that compute are compared.
-    Kernels that wait for the others in an exchange count as busy, so that a late device may hide.
+    When this is wrong: a device that is no part of the training is left alone: where more or fewer compute than it has
+    devices, the rule is silent. Kernels that wait for the others in an exchange count as busy, so that a late device
+    may hide.
 
     Sources: NVML, utilisation of each device. Not verified on hardware: the prediction brings the busiest device to the
     mean of all, or leaves it.
     """
     if replicas < 2:
         return NotApplicable("there is one replica")
-    busy = {one.index: level for one in used_accelerators if (level := _mean_utilization(one))}
-    if len(busy) < 2:
-        return NotApplicable("fewer than two devices compute")
+    levels = {one.index: mean(one.usage, "utilization") or 0.0 for one in sampled_accelerators}
+    busy = {index: level for index, level in levels.items() if level >= _COMPUTES_FROM}
+    if len(busy) != mesh_devices:
+        return NotApplicable(f"{len(busy)} devices of this machine compute, and the training goes over {mesh_devices}")
     most, least = max(busy, key=lambda index: busy[index]), min(busy, key=lambda index: busy[index])
     if busy[most] - busy[least] < _APART:
         return Passed(f"devices are busy {words.share(busy[least])} to {words.share(busy[most])} of the time")
     even = sum(busy.values()) / len(busy) / busy[most]
-    others = next((one.other_processes for one in used_accelerators if one.index == most), None)
+    others = next((one.other_processes for one in sampled_accelerators if one.index == most), None)
     return Found(
         title="One device is late, and all others wait for it",
         message=f"Device {most} is busy {words.share(busy[most])} of the time, device {least} "
@@ -240,16 +258,12 @@ def straggler(replicas: int, used_accelerators: tuple[Accelerator, ...], step_s:
             **({f"other processes on device {most}": str(others)} if others else {}),
         },
         remedy="Stop what else runs on that device, or leave it out.",
-        code="+ export CUDA_VISIBLE_DEVICES=" + ",".join(str(index) for index in sorted(busy) if index != most),
+        code="+ export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES="
+        + ",".join(str(index) for index in sorted(busy) if index != most),
         change=Change(factors={"device_s": Range(1.0, (1 + even) / 2, even)}),
         confidence="likely",
         changes_results="rounding",
     )
-
-
-def _mean_utilization(accelerator: Accelerator) -> float | None:
-    values = [value for value in accelerator.usage.columns.get("utilization", ()) if value is not None]
-    return sum(values) / len(values) if values else None
 
 
 RULES = (multi_device_slower, strategy_on_one_device, input_sharding, all_reduce_bound, straggler)

@@ -1,11 +1,18 @@
 """Facts of the machine, the frameworks on it, and what the fit used of it."""
 
+import math
 import re
 from collections.abc import Mapping
 
-from tb_trainspeed.profile import Accelerator, Device, Environment, Profile, Resources, Usage
+from tb_trainspeed.profile import ONE_OFF_PHASES, Accelerator, Device, Environment, Profile, Resources, Usage
 from tb_trainspeed.rules.facts.registry import fact
-from tb_trainspeed.rules.facts.timing import step_s, takes_turns
+from tb_trainspeed.rules.facts.timing import computing_s, overhead_s, step_s, takes_turns
+
+# A GPU whose kernels run less of the time is not what a fit computes on.
+_IN_USE_FROM = 0.05
+_DISPATCHES_FROM = 0.5
+# The compute capability of Ampere, whose tensor cores were the first to know bfloat16.
+_BFLOAT16_FROM = 8.0
 
 
 @fact
@@ -36,13 +43,20 @@ def settings(profile: Profile) -> Mapping[str, str] | None:
 
 @fact
 def distribution(profile: Profile) -> str:
-    """The class of the distribution strategy; empty without one."""
+    """The class of the distribution strategy, with its mesh where a replica is several devices; empty without one."""
     return profile.environment.distribution or ""
 
 
 @fact
 def replicas(profile: Profile) -> int | None:
     return profile.environment.replicas
+
+
+@fact
+def mesh_devices(profile: Profile) -> int | None:
+    """Over how many devices the strategy goes: one a replica, or more where they share the model too."""
+    mesh = re.search(r" \(([\d, ]+)\)$", profile.environment.distribution or "")
+    return math.prod(map(int, re.findall(r"\d+", mesh[1]))) if mesh else profile.environment.replicas
 
 
 @fact
@@ -86,9 +100,61 @@ def machine_devices(profile: Profile) -> tuple[Device, ...]:
 
 
 @fact
-def used_accelerators(profile: Profile) -> tuple[Accelerator, ...] | None:
-    """What was measured of the accelerators over the fit."""
+def mixed_policy(profile: Profile) -> str:
+    """The policy of 16 bits for which the accelerators in use have units."""
+    capabilities = [float(device.capability) for device in profile.environment.devices if device.capability]
+    return "mixed_float16" if any(capability < _BFLOAT16_FROM for capability in capabilities) else "mixed_bfloat16"
+
+
+@fact
+def dispatch_bound(profile: Profile) -> bool | None:
+    """Whether the host's dispatch is most of a step; false on torch where the arithmetic of its layers is not known."""
+    overhead, computing = overhead_s(profile), computing_s(profile)
+    if computing is None or (overhead is None and profile.environment.backend != "torch"):
+        return None
+    return bool(overhead and overhead > _DISPATCHES_FROM * computing)
+
+
+@fact
+def sampled_accelerators(profile: Profile) -> tuple[Accelerator, ...] | None:
+    """What was measured of the accelerators that this process may use."""
     return profile.resources.accelerators or None
+
+
+@fact
+def used_accelerators(profile: Profile) -> tuple[Accelerator, ...] | None:
+    """Those of them that this fit computes on, as far as that can be told.
+
+    A process may hold memory on all of them, as TensorFlow does. If as many as the fit goes over are busy and ours
+    alone, it is these.
+    """
+    if not profile.resources.accelerators:
+        return None
+    levels = {one.index: _level(profile, one) for one in profile.resources.accelerators}
+    busy = tuple(one for one in _seen_on(profile) if (level := levels[one.index]) is None or level >= _IN_USE_FROM)
+    alone = tuple(one for one in busy if not one.other_processes)
+    return alone if len(alone) >= (mesh_devices(profile) or 1) else busy
+
+
+@fact
+def utilization(profile: Profile) -> float | None:
+    """Share of the time, without start-up and compilation, that the busiest device of this fit ran a kernel, 0 to 1."""
+    levels = (_level(profile, one) for one in used_accelerators(profile) or _seen_on(profile))
+    return max((level for level in levels if level is not None), default=None)
+
+
+def _seen_on(profile: Profile) -> tuple[Accelerator, ...]:
+    """Those on which the driver saw this process; all if on none, as from a container, whose numbers are its own."""
+    found = profile.resources.accelerators
+    return tuple(one for one in found if one.other_processes is not None) or found
+
+
+def _level(profile: Profile, accelerator: Accelerator) -> float | None:
+    """Mean utilization from the first bucket on that holds nothing of start-up and compilation."""
+    usage = accelerator.usage
+    once_s = sum(profile.ledger.phases.get(phase) or 0.0 for phase in ONE_OFF_PHASES)
+    later = usage.columns.get("utilization", ())[math.ceil(once_s / usage.bucket_s) :]
+    return mean(Usage(usage.bucket_s, {"utilization": later}), "utilization")
 
 
 @fact

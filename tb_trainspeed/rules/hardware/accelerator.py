@@ -1,14 +1,16 @@
 """Accelerators: present and not used, too large for the model, shared, throttled, or not there."""
 
+import re
 from collections.abc import Mapping
 
-from tb_trainspeed.profile import Accelerator, Device, Environment, Layer, Resources
+from tb_trainspeed.profile import Accelerator, Device, Environment, Layer
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import mean
+from tb_trainspeed.rules.facts import Steady, mean
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 _COMPUTES_FROM = 0.5
-_DISPATCHES_FROM = 0.5
+# How the probe marks a GPU of the machine that a container was started without.
+_NOT_GIVEN = "(not given to this container)"
 _SMALL_STEP_S, _SMALL_SAMPLE_FLOPS, _IDLE_BELOW = 0.003, 3e6, 0.2
 _THROTTLED_FROM = 0.2
 _HELD_DOWN = ("hardware", "hardware_thermal", "hardware_power", "software_thermal")
@@ -22,7 +24,8 @@ _LEAST_STEP_S = (0.006, 0.003, 0.001)
 _INSTALL = {
     "tensorflow": 'pip install "tensorflow[and-cuda]"',
     "jax": 'pip install "jax[cuda13]"',
-    "torch": "pip install torch --index-url https://download.pytorch.org/whl/cu126",
+    # A build for CPUs counts as the same version.
+    "torch": "pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu126",
 }
 
 
@@ -30,25 +33,41 @@ def _unused(environment: Environment) -> tuple[Device, ...]:
     """NVIDIA GPUs in the machine of which the backend uses none."""
     if any(device.kind != "CPU" for device in environment.devices):
         return ()
-    return tuple(
-        device for device in environment.machine_devices if device.kind == "GPU" and device.name not in ("Apple", "AMD")
-    )
+    others = ("Apple", "AMD", "DirectX under WSL 2")
+    return tuple(device for device in environment.machine_devices if device.kind == "GPU" and device.name not in others)
+
+
+def _hidden_by(environment: Environment) -> str | None:
+    """What keeps the GPUs from this process, where that was set on purpose."""
+    settings = environment.settings
+    visible = settings.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and not re.match(r"\s*(\d|GPU-|MIG-)", visible):  # CUDA stops at what is none
+        return f'CUDA_VISIBLE_DEVICES="{visible}"'
+    platforms = settings.get("jax_platforms", settings.get("JAX_PLATFORMS", ""))
+    if environment.backend == "jax" and platforms.partition(",")[0].strip() == "cpu":
+        return f'JAX_PLATFORMS="{platforms}"'
+    if re.match("0 of [1-9]", settings.get("tf.config.set_visible_devices", "")):
+        return "tf.config.set_visible_devices"
+    return None
 
 
 @rule("HW01", "gpu-not-used", silences=("HW12", "HW05", "HW06"))
-def gpu_not_used(environment: Environment, computing_share: float, computing_s: float, dispatch_s: float) -> Outcome:
+def gpu_not_used(environment: Environment, computing_share: float, computing_s: float, dispatch_bound: bool) -> Outcome:
     """The machine has a GPU, and the backend does not use it.
 
     What it means: the driver knows a GPU, but the backend lists CPUs only: its package was built without CUDA, the
-    versions of driver and CUDA do not match, or `CUDA_VISIBLE_DEVICES` hides the GPU.
+    versions of driver and CUDA do not match, or Docker started the container without the GPU.
 
     Why it is slow: convolutions and matrix products run ten times as fast on a GPU and more.
 
     What to change: install the backend with CUDA; on Windows, TensorFlow sees GPUs under WSL 2 only. Then look:
-    `tf.config.list_physical_devices("GPU")`, `jax.devices()`, `torch.cuda.is_available()`.
+    `tf.config.list_physical_devices("GPU")`, `jax.devices()`, `torch.cuda.is_available()`. A container gets the GPU
+    with `docker run --gpus all`.
 
-    When this is wrong: the GPU is left to others on purpose, or is too old. A tiny model gains nothing: the rule is
-    silent where most of a step is dispatch.
+    When this is wrong: the GPU is left to others on purpose, or is too old. The rule is silent where
+    `CUDA_VISIBLE_DEVICES`, `JAX_PLATFORMS` or `tf.config.set_visible_devices` hides it. A tiny model gains nothing: the
+    rule is silent where most of a step is dispatch; on torch, what the arithmetic of the layers does not explain, if
+    that could be counted.
 
     Sources: https://www.tensorflow.org/install/pip, https://docs.jax.dev/en/latest/installation.html,
     https://github.com/tensorflow/tensorflow/issues/62328. Not verified on hardware: the prediction is 2 to 50 times
@@ -59,41 +78,40 @@ def gpu_not_used(environment: Environment, computing_share: float, computing_s: 
     unused = _unused(environment)
     if not unused:
         return Passed("no GPU that is not used")
+    if hidden_by := _hidden_by(environment):
+        return Passed(f"the accelerator is hidden from this process by {hidden_by}")
     if computing_share < _COMPUTES_FROM:
         return Passed(f"computing is {words.share(computing_share)} of training")
-    if dispatch_s > _DISPATCHES_FROM * computing_s:
+    if dispatch_bound:
         return Passed("most of a step is dispatch, which a GPU does not make faster")
-    hidden = environment.settings.get("CUDA_VISIBLE_DEVICES")
-    if hidden in ("", "-1"):
-        remedy, code = "Show it to the backend.", f'- CUDA_VISIBLE_DEVICES="{hidden}"'
-    else:
-        remedy = "Install the backend with CUDA."
-        code = f"+ {_INSTALL.get(environment.backend, 'pip install ...')}"
+    given = [device for device in unused if not device.name.endswith(_NOT_GIVEN)]
+    install = f"+ {_INSTALL.get(environment.backend, 'pip install ...')}"
     return Found(
         title="The GPU is not used",
         message=f"{environment.backend} computes on the CPU, {words.seconds(computing_s)} a step, although the machine "
-        f"has {unused[0].name}.",
+        f"has {(given or unused)[0].name}.",
         phase="compute",
         evidence={
             "in the machine": ", ".join(device.name for device in unused),
             "used": ", ".join(device.kind for device in environment.devices),
             "computing": f"{words.share(computing_share)} of training",
         },
-        remedy=remedy,
-        code=code,
+        remedy="Install the backend with CUDA." if given else "Start the container with the GPU.",
+        code=install if given else "+ docker run --gpus all ...",
         change=Change(factors={"device_s": Range(0.5, 0.1, 0.02)}),
-        confidence="likely",
+        confidence="likely" if given else "hint",
         changes_results="rounding",
     )
 
 
 @rule("HW02", "gpu-slower-than-cpu")
 def gpu_slower(
-    accelerators: tuple[str, ...], resources: Resources, layers: tuple[Layer, ...], computing_s: float, batch_size: int
+    accelerators: tuple[str, ...], utilization: float, layers: tuple[Layer, ...], computing_s: float, batch_size: int
 ) -> Outcome:
     """The model is so small that a GPU is hardly used.
 
     What it means: a step takes a few milliseconds, the GPU is idle most of that, and a sample needs few operations.
+    Start-up and compilation do not count.
 
     Why it is slow: starting each kernel takes 20 to 40 microseconds, and a small model is hundreds of kernels that take
     less than that.
@@ -107,14 +125,13 @@ def gpu_slower(
     """
     if "GPU" not in accelerators:
         return NotApplicable("no GPU is used")
-    used = [mean(device.usage, "utilization") for device in resources.accelerators]
-    utilization = max((value for value in used if value is not None), default=None)
-    if utilization is None:
-        return NotApplicable("how busy the GPU is was not measured")
     if utilization >= _IDLE_BELOW or computing_s >= _SMALL_STEP_S:
-        return Passed(f"the GPU is busy {words.share(utilization)} of the time")
-    flops = sum(3 * (layer.forward_flops or 0) for layer in layers)
-    if any(layer.forward_flops is None for layer in layers) or flops >= _SMALL_SAMPLE_FLOPS:
+        return Passed(f"the GPU is busy {words.share(utilization)} of the time, {words.seconds(computing_s)} a step")
+    counted = [layer.forward_flops for layer in layers]
+    if any(count is None for count in counted):
+        return NotApplicable("the operations of a layer are not known")
+    flops = 3 * sum(count or 0 for count in counted)
+    if flops >= _SMALL_SAMPLE_FLOPS:
         return Passed(f"a sample is {words.number(flops / 1e6)} million operations")
     return Found(
         title="The model is too small for the GPU",
@@ -134,7 +151,12 @@ def gpu_slower(
 
 
 @rule("HW03", "gpu-shared", silences=("HW10",))
-def gpu_shared(resources: Resources, computing_share: float, computing_s: float) -> Outcome:
+def gpu_shared(
+    accelerators: tuple[str, ...],
+    used_accelerators: tuple[Accelerator, ...],
+    computing_share: float,
+    computing_s: float,
+) -> Outcome:
     """Another process computes on the same GPU.
 
     What it means: beside this training, other processes have a context on the GPU and use it.
@@ -143,14 +165,15 @@ def gpu_shared(resources: Resources, computing_share: float, computing_s: float)
 
     What to change: another GPU, `CUDA_VISIBLE_DEVICES=1`, or another time; end what was forgotten.
 
-    When this is wrong: the other process holds memory only. What draws the screen is not counted.
+    When this is wrong: the other process holds memory only. What draws the screen is not counted, nor a GPU that this
+    training does not compute on, as far as that can be told.
 
     Sources: https://docs.nvidia.com/deploy/nvml-api. Not verified on hardware: the prediction shares the time
     equally at best, and takes nothing at worst.
     """
-    if not resources.accelerators:
-        return NotApplicable("no accelerator was sampled")
-    shared = next((device for device in resources.accelerators if device.other_processes), None)
+    if "GPU" not in accelerators:
+        return NotApplicable("no GPU is used")
+    shared = next((device for device in used_accelerators if device.other_processes), None)
     if shared is None:
         return Passed("no other process computes there")
     if computing_share < _COMPUTES_FROM:
@@ -170,7 +193,12 @@ def gpu_shared(resources: Resources, computing_share: float, computing_s: float)
 
 
 @rule("HW04", "gpu-throttled")
-def gpu_throttled(resources: Resources, computing_share: float, computing_s: float) -> Outcome:
+def gpu_throttled(
+    accelerators: tuple[str, ...],
+    used_accelerators: tuple[Accelerator, ...],
+    computing_share: float,
+    computing_s: float,
+) -> Outcome:
     """The GPU is too hot, or gets too little power, and runs below its clock.
 
     What it means: the driver says that it holds the clock down, because of heat or of the power supply.
@@ -185,9 +213,9 @@ def gpu_throttled(resources: Resources, computing_share: float, computing_s: flo
     Sources: https://docs.nvidia.com/deploy/nvml-api (clock event reasons), https://matt.sh/cloud-gpu-thermal-throttling.
     Not verified on hardware: the prediction brings the clock back to its limit at best.
     """
-    if not resources.accelerators:
-        return NotApplicable("no accelerator was sampled")
-    held, reason, part = _held_down(resources.accelerators)
+    if "GPU" not in accelerators:
+        return NotApplicable("no GPU is used")
+    held, reason, part = _held_down(used_accelerators)
     if held is None or part < _THROTTLED_FROM:
         return Passed(f"the clock is held down {words.share(part)} of the time")
     if computing_share < _COMPUTES_FROM:
@@ -254,11 +282,18 @@ def metal_plugin(environment: Environment, layers: tuple[Layer, ...], computing_
 
 @rule("HW10", "batch-headroom")
 def batch_headroom(
-    accelerators: tuple[str, ...], resources: Resources, computing_share: float, computing_s: float, batch_size: int
+    accelerators: tuple[str, ...],
+    device_memory_share: float,
+    utilization: float,
+    computing_share: float,
+    computing_s: float,
+    batch_size: int,
+    steady: Steady,
 ) -> Outcome:
     """The accelerator has room for a larger batch, and is not busy.
 
-    What it means: less than 40 % of its memory was ever in use, and kernels run less than 80 % of the time.
+    What it means: less than 40 % of its memory was ever in use, and kernels run less than 80 % of the time, start-up
+    and compilation left out.
 
     Why it is slow: small arrays do not fill an accelerator; between two kernels it waits for the host.
 
@@ -271,19 +306,13 @@ def batch_headroom(
     """
     if not accelerators:
         return NotApplicable("no accelerator is used")
-    peaks = [
-        memory.peak_bytes / memory.limit_bytes
-        for memory in resources.device_memory
-        if memory.peak_bytes and memory.limit_bytes
-    ]
-    used = [value for device in resources.accelerators if (value := mean(device.usage, "utilization")) is not None]
-    if not peaks or not used:
-        return NotApplicable("how full and how busy the accelerator is was not measured")
-    peak, utilization = max(peaks), max(used)
+    peak = device_memory_share
     if peak >= _ROOM_BELOW or utilization >= _UTILIZED_FROM:
         return Passed(f"{words.share(peak)} of the memory is in use, busy {words.share(utilization)} of the time")
     if computing_share < _COMPUTES_FROM:
         return Passed(f"computing is {words.share(computing_share)} of training")
+    if steady.steps_per_epoch < _LARGER:
+        return NotApplicable("the data are one batch")
     larger = batch_size * _LARGER
     growth = Range(_LARGER, 0.75 * _LARGER, 0.55 * _LARGER)
     return Found(

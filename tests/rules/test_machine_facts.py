@@ -1,0 +1,161 @@
+"""Facts of the machine: which accelerators a fit computes on, and over how many devices it goes."""
+
+import pytest
+
+from tb_trainspeed.profile import (
+    Accelerator,
+    Data,
+    Device,
+    Environment,
+    Layer,
+    Ledger,
+    Model,
+    Profile,
+    Resources,
+    Steps,
+    Usage,
+)
+from tb_trainspeed.rules.distribution import devices, replicas
+from tb_trainspeed.rules.facts import FACTS
+from tb_trainspeed.rules.hardware import accelerator
+from tests.rules import distribution, hardware
+
+
+def profile_of(*cards, spread=("", 1), once_s=0.0):
+    """A fit that goes over some devices of a machine with these cards: utilization, and processes beside it."""
+    accelerators = tuple(
+        Accelerator(index, "H100", other_processes=others, usage=Usage(2.0, {"utilization": levels}))
+        for index, (levels, others) in enumerate(cards)
+    )
+    return Profile(
+        environment=Environment(distribution=spread[0] or None, replicas=spread[1]),
+        ledger=Ledger(20.0, 100, 2, {"startup": once_s / 2, "compilation": once_s / 2}),
+        resources=Resources(accelerators=accelerators),
+    )
+
+
+def used(*cards, **options):
+    return [one.index for one in FACTS["used_accelerators"](profile_of(*cards, **options))]
+
+
+OURS, IDLE, THEIRS, SHARED = ((0.6,), 0), ((0.04,), 0), ((0.9,), None), ((0.95,), 1)
+
+
+@pytest.mark.parametrize(
+    ("cards", "spread", "found"),
+    [
+        ((OURS,), 1, [0]),
+        ((THEIRS, OURS), 1, [1]),  # the driver saw us on one only
+        ((THEIRS, THEIRS), 1, [0, 1]),  # in a container it numbers us otherwise
+        ((IDLE, OURS), 1, [1]),  # TensorFlow holds memory on both
+        ((IDLE, IDLE), 1, []),
+        ((OURS, SHARED), 1, [0]),  # on the second it is the other that computes
+        ((OURS, SHARED), 2, [0, 1]),
+        ((IDLE, SHARED), 1, [1]),
+        ((((), 0), ((), 1)), 1, [0]),  # how busy they are is not told
+    ],
+)
+def test_the_accelerators_a_fit_computes_on(cards, spread, found):
+    assert used(*cards, spread=("MirroredStrategy", spread)) == found
+
+
+def test_how_busy_they_are_without_start_up_and_compilation():
+    level = FACTS["utilization"]
+    starting = ((0.0, 0.0, 0.1, 0.6, None, 0.8), 0)
+    assert level(profile_of(starting, once_s=5.0)) == pytest.approx(0.7)  # the third bucket holds a part of it
+    assert level(profile_of(starting)) == pytest.approx(0.3)
+    assert level(profile_of(starting, once_s=60.0)) is None
+    assert level(profile_of()) is None
+    assert level(profile_of(IDLE, THEIRS)) == pytest.approx(0.04)  # no rule takes that of somebody else
+    assert level(profile_of(OURS, SHARED)) == pytest.approx(0.6)
+
+
+def test_a_mesh_is_more_devices_than_replicas_where_they_share_the_model():
+    count = FACTS["mesh_devices"]
+    assert count(profile_of(spread=("ModelParallel (2, 4)", 2))) == 8
+    assert count(profile_of(spread=("DataParallel", 4))) == 4
+    assert count(profile_of(spread=("", 1))) == 1
+    assert count(Profile()) is None
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "policy"),
+    [(("7.5",), "mixed_float16"), (("8.0",), "mixed_bfloat16"), (("9.0", "7.0"), "mixed_float16"),
+     ((None,), "mixed_bfloat16")],
+)  # fmt: skip
+def test_the_policy_of_16_bits_is_that_of_the_oldest_gpu(capabilities, policy):
+    found = tuple(Device("GPU", "gpu", capability=capability) for capability in capabilities)
+    assert FACTS["mixed_policy"](Profile(environment=Environment(devices=found))) == policy
+    assert policy in devices.model_fills_memory(**{**distribution.DS10, "mixed_policy": policy}).code
+
+
+def bound(backend, flops, dispatch_s=None):
+    """Whether dispatch is most of a step of 10 ms with 100 samples of so many operations."""
+    profile = Profile(
+        environment=Environment(backend=backend, devices=(Device("CPU", "cpu"),)),
+        model=Model(layers=(Layer("dense", "Dense", 9, 9, forward_flops=flops),)),
+        data=Data(batch_size=100),
+        ledger=Ledger(2.0, 100, 1, {"compute": 1.0, "epoch_restart": 1.0}),
+        steps=Steps(count=100, dispatch_s=dispatch_s),
+    )
+    return FACTS["dispatch_bound"](profile)
+
+
+def test_whether_dispatch_is_most_of_a_step():
+    assert bound("tensorflow", 0, 0.0049) is False
+    assert bound("tensorflow", 0, 0.0051) is True
+    assert bound("tensorflow", 0) is None
+    assert bound("torch", 200_000) is True  # 4 ms at 15 GFLOP/s
+    assert bound("torch", 300_000) is False
+    assert bound("torch", None) is False
+    assert FACTS["dispatch_bound"](Profile(environment=Environment(backend="torch"))) is None
+
+
+def test_a_container_gets_the_gpu_and_another_machine_the_package():
+    def code(*found, backend="torch"):
+        return accelerator.gpu_not_used(**{**hardware.HW01, "environment": hardware.unused(backend, found)})
+
+    assert "docker run --gpus all" in code(hardware.NOT_GIVEN).code
+    assert code(hardware.NOT_GIVEN).confidence == "hint"
+    assert "download.pytorch.org/whl/cu" in code(hardware.T4).code
+    both = code(hardware.NOT_GIVEN, hardware.T4)
+    assert "download.pytorch.org/whl/cu" in both.code
+    assert "has Tesla T4" in both.message
+
+
+def test_the_code_without_a_strategy_is_that_of_its_backend():
+    for backend, code in (("tensorflow", "strategy.scope"), ("jax", "keras.distribution"), ("torch", "torch.")):
+        assert code in replicas.strategy_on_one_device(**{**distribution.DS02, "backend": backend}).code
+        found = replicas.multi_device_slower(**{**distribution.DS01, "backend": backend, "accelerators": ()})
+        assert code in found.code
+        on_accelerators = replicas.multi_device_slower(**{**distribution.DS01, "backend": backend})
+        assert on_accelerators.code == "- batch_size=64\n+ batch_size=256"
+
+
+def test_what_is_exchanged_is_told_by_the_step():
+    found = replicas.all_reduce_bound(**distribution.DS04)
+    assert "50 % of a step of 100 ms" in found.message
+    assert found.evidence["exchanging"] == "40 % of training"
+    assert found.change.removes["device_s"].high == pytest.approx(0.75 * 0.05)
+
+
+def test_only_jax_divides_a_model_that_is_not_divided_yet():
+    def code(**changed):
+        return devices.model_fills_memory(**{**distribution.DS10, "accelerators": ("GPU",) * 4, **changed}).code
+
+    assert "DeviceMesh((1, 4)" in code()
+    assert "DeviceMesh((1, 4)" in code(replicas=4, mesh_devices=4)
+    for other in ({"mesh_devices": 4}, {"backend": "tensorflow"}):
+        assert "ModelParallel" not in code(**other)
+
+
+def test_a_larger_batch_takes_its_source_as_much_longer():
+    for found, larger in (
+        (replicas.multi_device_slower(**distribution.DS01), 4),
+        (devices.idle_accelerators(**distribution.DS09), 4),
+        (devices.model_fills_memory(**distribution.DS10), 4),
+        (accelerator.batch_headroom(**hardware.HW10), 2),
+    ):
+        factors = found.change.factors
+        assert factors["source_cpu_s"].expected == factors["cpu_s"].expected == factors["supply_s"].low == larger
+        assert factors["steps"].expected == 1 / larger
