@@ -1,4 +1,4 @@
-"""Whether code of the user's calls something with the same arguments every time, by its source, which is never run."""
+"""Whether code of the user's opens or loads the same thing every time, by its source, which is never run."""
 
 import ast
 import functools
@@ -6,7 +6,8 @@ import linecache
 from collections.abc import Iterable
 from typing import Any
 
-_DIFFERENT_EVERY_TIME = {"next", "pop", "popleft", "get", "choice", "integers", "randint", "randrange"}
+#: What is called by these names returns something else every time.
+DIFFERENT_EVERY_TIME = {"next", "pop", "popleft", "get", "choice", "integers", "randint", "randrange"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -14,8 +15,9 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 def is_given_the_same(file: str, line: int, callee: str) -> bool | None:
     """Whether what a line calls is given the same every time, by the look of it.
 
-    It is not where something in its arguments comes from the arguments of the function that the line is in, `self`
-    apart, or from a loop of that function.
+    It is not where something in its first argument comes from the arguments of the function that the line is in, `self`
+    apart, or from a loop of that function. The others say which part of a file is wanted, as `skiprows` does. Of what
+    is indexed it goes by the call that opened it.
 
     Args:
         file: of the user's own code.
@@ -25,42 +27,74 @@ def is_given_the_same(file: str, line: int, callee: str) -> bool | None:
     Returns:
         `None` where the source is not there, or does not show such a call.
     """
-    try:
-        tree = ast.parse("".join(linecache.getlines(file)))
-    except (SyntaxError, ValueError, RecursionError):
+    function = function_around(file, line)
+    if function is None:
         return None
-    around = [node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS) and _holds(node, line)]
-    if not around:
-        return None
-    function = max(around, key=lambda node: node.lineno)
-    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _holds(node, line)]
-    named = [node for node in calls if callee.startswith("__") or _called(node) == callee]
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and holds(node, line)]
+    named: list[Any] = [node for node in calls if callee.startswith("__") or called(node) == callee]
+    if callee == "__getitem__":
+        named = _indexed(function, line)
     if not named:
         return None
     varying = _varying(function)
-    return not any(_names([*node.args, *(one.value for one in node.keywords)]) & varying for node in named)
+    return not any(_names(_arguments(node)) & varying for node in named)
 
 
-def _holds(node: Any, line: int) -> bool:
+def parsed(file: str) -> ast.Module | None:
+    """The source of a file; `None` where it is not there."""
+    try:
+        return ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+
+
+def function_around(file: str, line: int) -> Any | None:
+    """The innermost function that a line is in; `None` where there is none, or no source."""
+    tree = parsed(file)
+    around = [node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS) and holds(node, line)] if tree else []
+    return max(around, key=lambda node: node.lineno, default=None)
+
+
+def holds(node: Any, line: int) -> bool:
+    """Whether a line is one of those of a node."""
     return bool(node.lineno <= line <= node.end_lineno)
 
 
-def _called(node: ast.Call) -> str:
+def _indexed(function: ast.AST, line: int) -> list[ast.AST]:
+    """What is indexed on a line: what a call returns, or else what has a name."""
+    bases = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.Subscript) and holds(node, line):
+            base = node.value
+            while isinstance(base, ast.Subscript):
+                base = base.value
+            bases.append(base)
+    calls: list[ast.AST] = [base for base in bases if isinstance(base, ast.Call)]
+    return calls or [base for base in bases if isinstance(base, ast.Name)]
+
+
+def _arguments(node: Any) -> list[Any]:
+    """What a call is given first, or all of it, where that is by name."""
+    return (node.args[:1] or [one.value for one in node.keywords]) if isinstance(node, ast.Call) else [node]
+
+
+def called(node: ast.Call) -> str:
+    """The name of what is called."""
     return str(getattr(node.func, "attr", getattr(node.func, "id", "")))
 
 
 def _names(nodes: Iterable[ast.AST]) -> set[str]:
     """The names in there, of what is called also where it is a method."""
     parts = [part for node in nodes for part in ast.walk(node)]
-    called = {_called(part) for part in parts if isinstance(part, ast.Call)}
-    return called | {part.id for part in parts if isinstance(part, ast.Name)}
+    functions = {called(part) for part in parts if isinstance(part, ast.Call)}
+    return functions | {part.id for part in parts if isinstance(part, ast.Name)}
 
 
 def _varying(function: Any) -> set[str]:
     """The names in a function whose values may differ from call to call, or from turn to turn."""
     given = function.args
     one_of = [given.vararg, given.kwarg, *given.posonlyargs, *given.args, *given.kwonlyargs]
-    found = {argument.arg for argument in one_of if argument} - {"self", "cls"} | _DIFFERENT_EVERY_TIME
+    found = {argument.arg for argument in one_of if argument} - {"self", "cls"} | DIFFERENT_EVERY_TIME
     made: list[tuple[set[str], set[str]]] = []  # what is assigned, and from what
     for node in ast.walk(function):
         if isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):

@@ -10,12 +10,12 @@ import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from types import FrameType
+from types import FrameType, GeneratorType
 from typing import Any
 
 import keras
 
-from tb_trainspeed.probes import given, samples
+from tb_trainspeed.probes import given, loops, samples
 from tb_trainspeed.probes.fit_loop import FitLoop, Undo
 from tb_trainspeed.profile import Data, HotSpot, Source
 
@@ -25,6 +25,10 @@ _LIBRARY_FOLDERS = tuple(
 )
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 _DEMO = os.path.join(_OWN_FOLDER, "demo.py")
+# Before, a comprehension had a frame of its own, by whose name rules know it.
+_INLINES_COMPREHENSIONS = sys.version_info >= (3, 12)
+# Stands for the frame that a loop does not have.
+_LOOP = ".<locals>.<loop>"
 _COLLECTS_UNDER_LOCK = sys.version_info[:2] == (3, 11)
 _FIRST_SAMPLES, _SLOWER = 300, 5
 _LATE = 0.6
@@ -140,10 +144,19 @@ class SourceClock:
         samples, held = sum(tally.samples for tally in sampled), sum(tally.held for tally in sampled)
         total = max(1, sum(stacks.values()))
         spots = tuple(
-            HotSpot(*spot, count / total, _given_the_same(spot)) for spot, count in stacks.most_common(_SPOTS)
+            HotSpot(_frame_of(spot), *spot[1:], count / total, _given_the_same(spot))
+            for spot, count in stacks.most_common(_SPOTS)
         )
         gil_share = held / samples if samples else None
         return Source(self.name, times.calls, times.wall_ns * 1e-9, times.cpu_ns * 1e-9, spots, gil_share)
+
+
+def _frame_of(spot: _Spot) -> str:
+    """The function, with the comprehension in it where the line is in one, as it is told before Python 3.12."""
+    function, file, line, *_ = spot
+    inlined = _INLINES_COMPREHENSIONS and not function.endswith((_LOOP, "comp>", "<genexpr>"))
+    name = loops.comprehension_at(file, line) if inlined else ""
+    return f"{function}.<locals>.{name}" if name else function
 
 
 def _given_the_same(spot: _Spot) -> bool | None:
@@ -216,9 +229,24 @@ def _locate(frame: FrameType | None) -> _Spot | None:
         if not is_demo and (path.startswith("<") or path.startswith(_LIBRARY_FOLDERS)):
             callee, library = frame.f_code.co_name, str(frame.f_globals.get("__name__", "")).partition(".")[0]
         else:
-            return getattr(frame.f_code, "co_qualname", frame.f_code.co_name), path, frame.f_lineno, callee, library
+            function = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)
+            if library == "pandas" and not function.endswith(("comp>", "<genexpr>")) and _is_repeated(frame):
+                function += _LOOP
+            return function, path, frame.f_lineno, callee, library
         frame = frame.f_back
     return None
+
+
+def _is_repeated(frame: FrameType | None) -> bool:
+    """Whether a line of the user's own, or one that called it, is in a loop that it goes through for one batch."""
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if path.startswith(_OWN_FOLDER) and path != _DEMO:
+            return False
+        if not is_library(path) and loops.is_in_a_loop(path, frame.f_lineno):
+            return True
+        frame = frame.f_back
+    return False
 
 
 class _TimedDataset:
@@ -255,6 +283,16 @@ class _TimedLoader:
         return getattr(self._loader, name)
 
 
+class _TimedGenerator:
+    """Stands in for what starts a generator inside Keras' adapter."""
+
+    def __init__(self, make: Callable[[], Any], clock: SourceClock):
+        self.make, self._clock = make, clock
+
+    def __call__(self) -> Iterator[Any]:
+        return _timed_iterator(self.make(), self._clock)
+
+
 def _timed_iterator(iterable: Iterable[Any], clock: SourceClock) -> Iterator[Any]:
     iterator = iter(iterable)
     end = object()
@@ -271,9 +309,8 @@ def time_source(adapter: Any, undo: Undo) -> SourceClock | None:
         undo.replace(adapter.enqueuer or adapter, "py_dataset", _TimedDataset(dataset, clock))
         return clock
     if kind == "GeneratorDataAdapter":
-        make = adapter.generator
         clock = SourceClock("generator")
-        undo.replace(adapter, "generator", lambda: _timed_iterator(make(), clock))
+        undo.replace(adapter, "generator", _TimedGenerator(adapter.generator, clock))
         return clock
     if kind == "TorchDataLoaderAdapter" and adapter._dataloader.num_workers == 0:
         loader = adapter._dataloader
@@ -292,6 +329,9 @@ def input_facts(data: Data, loop: FitLoop) -> Data:
     if arrays is not None:
         facts |= rows_of(arrays)
         facts |= {"inputs": shapes_of(arrays), "inputs_bytes": size_of(arrays)[1]}
+        facts["options"] = _options_of_arrays(arrays, loop.arguments.get("shuffle"))
+    if _passes_again(adapter):
+        facts["options"] = {"generator": "passes"}
     owner = getattr(adapter, "py_dataset", None)
     loader = getattr(adapter, "_dataloader", None)
     if loader is not None:
@@ -304,6 +344,22 @@ def input_facts(data: Data, loop: FitLoop) -> Data:
     if owner is not None and (paths := samples.paths_of(users_own(owner))):
         facts["files"] = samples.files_facts(paths)
     return dataclasses.replace(data, **facts)
+
+
+def _options_of_arrays(arrays: Any, shuffle: Any) -> dict[str, str]:
+    """What `fit` does with arrays where that is not what it does by itself."""
+    weights = keras.utils.unpack_x_y_sample_weight(arrays)[2]
+    options = {"shuffle": str(shuffle)} if shuffle in (False, "batch") else {}
+    return options | ({"sample_weight": "True"} if weights is not None else {})
+
+
+def _passes_again(adapter: Any) -> bool:
+    """Whether the data are a generator that passes over the same ones again and again, by its source."""
+    make = getattr(adapter, "generator", None)
+    make = make.make if isinstance(make, _TimedGenerator) else make
+    held = [cell.cell_contents for cell in getattr(make, "__closure__", None) or ()]
+    codes = [one.gi_code for one in held if isinstance(one, GeneratorType)]
+    return any(loops.passes_again(code) for code in codes)
 
 
 def sample_source(clock: SourceClock, stop: threading.Event, interval_s: float = 0.02) -> None:

@@ -1,6 +1,7 @@
 """The stages of a tf.data pipeline, read from its graph without running it."""
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -11,6 +12,8 @@ from tb_trainspeed.profile import Data, Stage
 _MAX_STAGES = 64
 _INTERESTING = 40
 _STRINGS = 5
+# Operations that run functions, and under which names they hold them.
+_BRANCHES = {"If": ("then_branch", "else_branch"), "While": ("cond", "body")}
 _PLUMBING = frozenset(("Placeholder", "Identity", "Const", "NoOp"))
 # Stages that hand on the batches they get.
 _ONE_TO_ONE = frozenset(("Prefetch", "Map", "ParallelMap", "Repeat", "Take", "Skip", "Shard", "Shuffle", "Cache"))
@@ -28,7 +31,7 @@ def add_facts(data: Data, dataset: Any, users: bool) -> Data:
         batch_bytes=batch_bytes,
         batch=text,
         stages=found,
-        options=options(dataset) if users else {},
+        options=options(dataset) if users else data.options,
         inputs=text if users else data.inputs,
         files=samples.files_facts(_strings(dataset)) if users else data.files,
     )
@@ -96,11 +99,11 @@ def stages(dataset: Any) -> tuple[Stage, ...]:
 def _stage(node: Any, kind: str, batch_size: int | None, elements_per_batch: float | None) -> Stage:
     function = getattr(node, "_map_func", None)
     graph = getattr(getattr(function, "function", None), "graph", None)
-    operations = list(graph.get_operations()) if graph is not None else []
-    kinds = list(
-        dict.fromkeys(kind for kind in [op.type for op in operations] + _nested(graph) if kind not in _PLUMBING)
-    )
-    stateful = list(dict.fromkeys(op.type for op in operations if op.op_def is not None and op.op_def.is_stateful))
+    definition = graph.as_graph_def() if graph is not None else None
+    functions = {one.signature.name: one for one in definition.library.function} if definition else {}
+    nodes = [*definition.node, *(inner for one in functions.values() for inner in one.node_def)] if definition else []
+    kinds = list(dict.fromkeys(_kind(each) for each in nodes if each.op not in _PLUMBING))
+    stateful = list(dict.fromkeys(_stateful(definition.node, functions))) if definition else []
     python_function = getattr(function, "_func", None)
     specs = [spec for spec in tf.nest.flatten(node.element_spec) if isinstance(spec, tf.TensorSpec)]
     return Stage(
@@ -119,10 +122,28 @@ def _stage(node: Any, kind: str, batch_size: int | None, elements_per_batch: flo
     )
 
 
-def _nested(graph: Any) -> list[str]:
-    """Types of the operations in the functions that a graph calls, such as the branches of an `if`."""
-    library = graph.as_graph_def().library.function if graph is not None else ()
-    return [node.op for function in library for node in function.node_def]
+def _kind(node: Any) -> str:
+    """The type of an operation; of one that decodes a JPEG at a part of its size, with that: `DecodeJpeg/4`."""
+    ratio = node.attr["ratio"].i if node.op.endswith("Jpeg") and "ratio" in node.attr else 1
+    return f"{node.op}/{ratio}" if ratio > 1 else str(node.op)
+
+
+def _stateful(nodes: Iterable[Any], functions: Mapping[str, Any]) -> list[str]:
+    """Types of the operations with a state, which keep tf.data from making a map parallel, as it looks for them.
+
+    Assertions have none in its eyes, and branches that of what they hold (TensorFlow, `IsFunctionStateful`).
+    """
+    from tensorflow.python.framework import op_def_registry
+
+    found = []
+    for node in nodes:
+        held = [functions.get(node.attr[name].func.name) for name in _BRANCHES.get(node.op, ())]
+        definition = op_def_registry.get(node.op)
+        if held and all(held):
+            found += [kind for one in held if one for kind in _stateful(one.node_def, functions)]
+        elif node.op != "Assert" and node.op not in _PLUMBING and definition is not None and definition.is_stateful:
+            found.append(str(node.op))
+    return found
 
 
 def _elements(node: Any) -> int | None:

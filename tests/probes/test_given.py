@@ -20,6 +20,9 @@ def through_a_name(rows):
     with open(path) as file:
         return json.load(file)  # the same
 
+def part_of_a_table(rows):
+    return np.loadtxt(PATH, skiprows=rows)  # the same
+
 def load(path):
     return np.loadtxt(path)  # differs
 
@@ -39,6 +42,14 @@ class Table:
     def __getitem__(self, index):
         return process(index, np.load(self.path))  # the same
 
+    def archive(self, index):
+        part = np.load(self.path)["x"][index]  # indexes the same
+        archive = np.load(self.path)
+        part = archive["x"][index], self.y[index]  # indexes the same
+        one = np.load(self.paths[index])
+        return part, one["x"], self.y[0]  # indexes another
+        return self.archive["x"][index]  # indexes what is not known
+
 rows = lambda index: np.load(PATH)[index]  # the same
 once = np.load(PATH)  # in no function
 """
@@ -51,7 +62,9 @@ def file(tmp_path):
     return str(path)
 
 
-MARKED = [(number, text) for number, text in enumerate(CODE.splitlines(), 1) if "  # " in text]
+LINES = [(number, text) for number, text in enumerate(CODE.splitlines(), 1) if "  # " in text]
+INDEXED = [(number, text) for number, text in LINES if "  # indexes" in text]
+MARKED = [row for row in LINES if row not in INDEXED]
 
 
 @pytest.mark.parametrize(("line", "text"), MARKED, ids=[text.strip() for _, text in MARKED])
@@ -59,6 +72,12 @@ def test_by_the_look_of_it(file, line, text):
     callee = next(name for name in ("loadtxt", "load") if f".{name}(" in text)
     expected = {"the same": True, "differs": False, "in no function": None}[text.partition("  # ")[2]]
     assert is_given_the_same(file, line, callee) is expected
+
+
+@pytest.mark.parametrize(("line", "text"), INDEXED, ids=[text.strip() for _, text in INDEXED])
+def test_what_is_indexed(file, line, text):
+    expected = {"the same": True, "another": False, "what is not known": None}[text.partition("  # indexes ")[2]]
+    assert is_given_the_same(file, line, "__getitem__") is expected
 
 
 def test_what_cannot_be_told(file, tmp_path):

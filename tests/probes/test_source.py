@@ -1,14 +1,19 @@
 """The code that makes batches: counted, timed, and located."""
 
+import collections
 import gc
 import sys
 import threading
 
 import numpy as np
 import pytest
+from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
+from keras.src.trainers.data_adapters.generator_data_adapter import GeneratorDataAdapter
 
 from tb_trainspeed.probes import source
+from tb_trainspeed.probes.fit_loop import Undo
 from tb_trainspeed.probes.source import SourceClock, sample_source
+from tb_trainspeed.profile import Data
 
 
 def test_calls_are_counted_and_batches_sized():
@@ -91,6 +96,116 @@ def test_samples_leave_nothing_to_the_garbage_collector():
         gc.enable()
         leave.set()
         worker.join()
+
+
+def first_line_of(function):
+    return function.__code__.co_firstlineno
+
+
+def rows_in_a_comprehension(table):
+    return [
+        table[row]
+        for row in range(3)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("inlines", "name"), [(True, "rows.<locals>.<listcomp>"), (False, "rows")])
+def test_a_comprehension_is_told_whether_it_has_a_frame_or_not(monkeypatch, inlines, name):
+    monkeypatch.setattr(source, "_INLINES_COMPREHENSIONS", inlines)  # as from Python 3.12 on
+    clock = SourceClock("generator")
+    seen_for(clock, 0.04, 10, 40, "")
+    line = first_line_of(rows_in_a_comprehension) + 2
+    clock._now.stacks = collections.Counter({("rows", __file__, line, "", ""): 40, ("rows", __file__, 1, "", ""): 10})
+    assert [spot.function for spot in clock.facts().hot_spots] == [name, "rows"]
+
+
+def seen_in(make):
+    """Where a sample finds the code that makes batches while it is in a library that calls itself pandas."""
+    seen = []
+    library = {"__name__": "pandas.core", "see": lambda frame: seen.append(source._locate(frame)), "sys": sys}
+    exec(compile("def take():\n    see(sys._getframe())", "<pandas>", "exec"), library)
+    SourceClock("generator").timed(lambda: make(library["take"]))
+    (found,) = seen
+    return found
+
+
+def one_row(take):
+    return take()
+
+
+def all_at_once(take):
+    return one_row(take)
+
+
+def row_by_row(take):
+    for _ in range(1):
+        row = one_row(take)
+    return row
+
+
+def row_by_row_itself(take):
+    for _ in range(1):
+        row = take()
+    return row
+
+
+@pytest.mark.parametrize(
+    ("make", "function"),
+    [
+        (all_at_once, "one_row"),
+        (row_by_row, "one_row.<locals>.<loop>"),
+        (row_by_row_itself, "row_by_row_itself.<locals>.<loop>"),
+    ],
+)
+def test_what_asks_pandas_row_by_row_is_told(make, function):
+    spot = seen_in(make)
+    assert (spot[0], spot[3], spot[4]) == (function, "take", "pandas")
+
+
+def passing():
+    while True:
+        for _ in range(3):
+            yield (np.zeros((8, 4), "float32"),)
+
+
+def drawing():
+    while True:
+        yield (np.random.default_rng().normal(size=(8, 4)),)
+
+
+class _Loop:
+    """What `input_facts` asks of a fit."""
+
+    def __init__(self, adapter, **arguments):
+        self.adapter, self.arguments = adapter, arguments
+
+
+@pytest.mark.parametrize(
+    ("make", "options"), [(passing, {"generator": "passes"}), (drawing, {}), (lambda: iter([(np.zeros(3),)] * 3), {})]
+)
+def test_a_generator_that_passes_again_is_told_under_the_clock_as_well(make, options):
+    adapter, undo = GeneratorDataAdapter(make()), Undo()
+    loop = _Loop(adapter)
+    assert source.input_facts(Data(), loop).options == options
+    assert source.time_source(adapter, undo) is not None
+    assert source.input_facts(Data(), loop).options == options
+    assert len(next(adapter.generator())) == 1
+    undo.run()
+    assert source.input_facts(Data(), loop).options == options
+
+
+@pytest.mark.parametrize(
+    ("weights", "shuffle", "options"),
+    [
+        (None, True, {}),
+        (None, False, {"shuffle": "False"}),
+        (None, "batch", {"shuffle": "batch"}),
+        (np.ones(8, "float32"), True, {"sample_weight": "True"}),
+    ],
+)
+def test_what_fit_does_with_arrays(weights, shuffle, options):
+    adapter = ArrayDataAdapter(np.zeros((8, 4)), np.zeros(8), weights, shuffle=shuffle)
+    assert source.input_facts(Data(), _Loop(adapter, shuffle=shuffle)).options == options
 
 
 def test_samples_find_the_users_line():

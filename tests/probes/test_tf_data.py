@@ -1,5 +1,6 @@
 """A tf.data pipeline, read without running it."""
 
+import pytest
 import tensorflow as tf
 
 from tb_trainspeed.probes import tf_data
@@ -25,6 +26,47 @@ def test_stages_from_the_source_to_the_step():
     assert parallel.stateful_operations == ()
     assert [stage.elements_per_batch for stage in stages] == [10, 10, 10, 10, 1, 1]
     assert parallel.output_bytes == 4
+
+
+def checked(x):
+    tf.debugging.assert_non_negative(x)
+    return x
+
+
+def guarded(x):
+    return tf.cond(x > 3, lambda: checked(x), lambda: x + 1)
+
+
+def looped(x):
+    return tf.while_loop(lambda i: i < 3, lambda i: (checked(i) + 1,), [x])[0]
+
+
+def shaken(x):
+    return tf.cond(x > 3, lambda: x + tf.random.uniform([], 0, 9, tf.int64), lambda: x + 1)
+
+
+@pytest.mark.parametrize(
+    ("function", "stateful"), [(checked, ()), (guarded, ()), (looped, ()), (shaken, ("RandomUniformInt",))]
+)
+def test_assertions_are_no_state_and_branches_have_that_of_what_they_hold(function, stateful):
+    """As tf.data sees it: it makes those without a state parallel."""
+    (_, stage) = tf_data.stages(tf.data.Dataset.range(9).map(function))
+    assert stage.stateful_operations == stateful
+    assert (function is checked) or {"If", "While"} & set(stage.operations)
+
+
+def test_the_size_at_which_a_jpeg_is_decoded():
+    def decode(ratio):
+        dataset = tf.data.Dataset.from_tensors("").map(lambda file: tf.io.decode_jpeg(file, ratio=ratio))
+        return tf_data.stages(dataset)[1].operations
+
+    assert "DecodeJpeg/4" in decode(4)
+    assert "DecodeJpeg" in decode(1)
+
+
+def test_options_of_what_is_no_pipeline_of_the_users_stay():
+    data = Data(options={"generator": "passes"})
+    assert tf_data.add_facts(data, tf.data.Dataset.range(3), users=False).options == data.options
 
 
 def test_several_inputs():

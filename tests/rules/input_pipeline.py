@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tb_trainspeed.profile import Data, Files, HotSpot, Layer, LayerTime, Quantiles, Source, Stage
+from tb_trainspeed.profile import Data, Files, HotSpot, Layer, Quantiles, Source, Stage
 from tb_trainspeed.rules.input_pipeline import epoch, files, mapping, options, preprocessing, python_code, workers
 from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, silent
@@ -90,6 +90,7 @@ IP03 = {
     "batch_bytes": 20_000_000,
     "backend": "tensorflow",
     "accelerators": (),
+    "least_call_share": 0.4,
 }
 ALONE = ("input_share", "wait_s", "step_s", "idle_cores", "cores", "source", "awake", "steady")
 IP04 = {
@@ -105,15 +106,23 @@ IP24 = {
     "accelerators": (),
 }
 RESTARTED = Data(workers=2, persistent_workers=False, batches_per_epoch=10)
-IP05 = {"stages": (GENERATOR, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.1}
-IP06 = {"stages": (PYTHON_MAP, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
-IP07 = {"stages": (RANDOM_MAP, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "busy_cores": 1.1, "cores": 4.0}
+IP05 = {"stages": (GENERATOR, BATCH), "epochs_planned": 5, "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.1}
+IP06 = {"stages": (PYTHON_MAP, BATCH), "epochs_planned": 5, "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
+IP07 = {
+    "stages": (RANDOM_MAP, BATCH),
+    "epochs_planned": 5,
+    "held_up_share": 0.7,
+    "wait_s": 0.03,
+    "busy_cores": 1.1,
+    "cores": 4.0,
+}
 MIXED, REPEATED = Stage("Shuffle", buffer=100), Stage("Repeat", count=-1)
-IP08 = {"stages": (MAP, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
+IP08 = {"stages": (MAP, BATCH), "epochs_planned": 5, "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
 IP09 = {
     "backend": "tensorflow",
     "held_up_share": 0.7,
     "adapter": "PyDatasetAdapter",
+    "data": Data(batch_size=32),
     "stages": (),
     "input_share": 0.7,
     "wait_s": 0.03,
@@ -127,6 +136,13 @@ IP09 = {
     "memory_available_bytes": 10**9,
 }
 IP09_TF = {**IP09, "adapter": "TFDatasetAdapter", "stages": (PATHS, JPEGS, BATCH32)}
+IN_STEPS = Data(batch_size=32, steps_per_epoch=100)
+# Its source shows that it passes over its files again and again.
+PASSES = {
+    "adapter": "GeneratorDataAdapter",
+    "data": dataclasses.replace(IN_STEPS, options={"generator": "passes"}),
+}
+HALVED = dataclasses.replace(JPEGS, operations=("ReadFile", "DecodeJpeg/2", "ResizeBilinear"))
 IP10 = {
     "stages": (PATHS, JPEGS, BATCH32),
     "files": LARGE_JPEG,
@@ -137,6 +153,7 @@ IP10 = {
 IP11 = {"stages": (PATHS, NO_RESIZE, BATCH32), "files": PNG, "input_share": 0.7, "wait_s": 0.03}
 IP13 = {
     "data": Data(files=dataclasses.replace(LARGE_JPEG, file_system="nfs4")),
+    "epochs_planned": 5,
     "input_share": 0.7,
     "wait_s": 0.03,
     "busy_cores": 0.5,
@@ -162,6 +179,7 @@ IP14 = {"stages": (PATHS, JPEGS, SHUFFLE, BATCH32), "restart_s": 0.4, "steady": 
 IP15 = {"stages": (PATHS, JPEGS, SKIP, BATCH32), "restart_s": 0.4, "steady": STEADY}
 IP16 = {
     "stages": (PATHS, JPEGS, CACHE, TAKE, BATCH32),
+    "epochs_planned": 5,
     "input_share": 0.7,
     "wait_s": 0.03,
     "step_s": 0.04,
@@ -188,16 +206,16 @@ IP19 = {
     "hot_spots": spending(0.8, "Photos.__getitem__.<locals>.<listcomp>", "", ""),
 }
 IP20 = {"stages": (SLICES, PARSE, BATCH), "held_up_share": 0.7, "wait_s": 0.03, "step_s": 0.04}
-ROTATION = Layer("random_rotation", "RandomRotation", 0, 0)
+ROTATION = Layer("random_rotation", "RandomRotation", 0, 0, path="augment/random_rotation")
 IP21 = {
-    "layers": (ROTATION, Layer("dense", "Dense", 10, 10)),
-    "layer_times": (LayerTime("sequential/random_rotation", 0.01, 0.0), LayerTime("sequential/dense", 0.01, 0.01)),
+    "layers": (ROTATION, Layer("dense", "Dense", 10, 10, path="dense")),
+    "layer_s": {"augment/random_rotation": (0.01, 0.0), "dense": (0.01, 0.01)},
     "step_s": 0.04,
     "accelerators": (),
 }
 IP22 = {
-    "layers": (Layer("vectorize", "TextVectorization", 0, 0),),
-    "layer_times": (LayerTime("vectorize", 0.01, 0.0),),
+    "layers": (Layer("vectorize", "TextVectorization", 0, 0, path="vectorize"),),
+    "layer_s": {"vectorize": (0.01, 0.0)},
     "step_s": 0.04,
     "accelerators": ("GPU",),
     "idle_cores": 2.0,
@@ -232,9 +250,13 @@ FIRES = [
     fires(workers.dataloader_defaults, IP24, "new workers every epoch", data=RESTARTED, restart_s=0.3),
     fires(mapping.generator_per_sample, IP05),
     fires(mapping.generator_per_sample, IP05, "holds the lock", held_up_share=0.14, step_s=0.122),
+    fires(mapping.generator_per_sample, IP05, "one epoch", stages=(GENERATOR, CACHE, BATCH), epochs_planned=1),
     fires(mapping.py_function_in_map, IP06),
+    fires(mapping.py_function_in_map, IP06, "after a cache", stages=(SLICES, CACHE, PYTHON_MAP, BATCH)),
+    fires(mapping.py_function_in_map, IP06, "one epoch", stages=(PYTHON_MAP, CACHE, BATCH), epochs_planned=1),
     fires(mapping.serial_stateful_map, IP07),
     fires(mapping.map_before_batch, IP08),
+    fires(mapping.map_before_batch, IP08, "after a cache", stages=(PYTHON_MAP, CACHE, SHUFFLE, MAP, BATCH)),
     fires(mapping.per_record_parse, IP20),
     fires(mapping.slices_of_small_rows, IP23),
     fires(files.redecode_each_epoch, IP09, "Python"),
@@ -250,13 +272,36 @@ FIRES = [
             )
         ),
     ),
+    fires(files.redecode_each_epoch, IP09, "a generator that passes again", **PASSES),
+    fires(
+        files.redecode_each_epoch,
+        IP09,
+        "in a comprehension",
+        hot_spots=(HotSpot("A.__getitem__.<locals>.<listcomp>", FILE, 7, "load", "numpy", 0.8, False),),
+    ),
     fires(files.redecode_each_epoch, IP09_TF, "tf.data"),
+    fires(
+        files.redecode_each_epoch, IP09_TF, "tf.data in steps", data=dataclasses.replace(IN_STEPS, steps_per_epoch=40)
+    ),
     fires(files.redecode_each_epoch, IP09_TF, "augments afterwards", stages=(PATHS, JPEGS, AUGMENT, BATCH32)),
     fires(files.oversized_images, IP10, "JPEG"),
     fires(files.oversized_images, IP10, "PNG", files=dataclasses.replace(LARGE_JPEG, image_format="png")),
+    fires(files.oversized_images, IP10, "JPEG at a half", stages=(PATHS, HALVED, BATCH32)),
+    fires(
+        files.oversized_images,
+        IP10,
+        "JPEG at an eighth",
+        stages=(PATHS, dataclasses.replace(JPEGS, operations=("DecodeJpeg/8", "ResizeBilinear")), BATCH32),
+    ),
     fires(files.slow_image_format, IP11),
     fires(files.remote_storage, IP13),
     fires(files.remote_storage, IP13, "bucket", data=Data(files=Files(5, "gs"))),
+    fires(
+        files.remote_storage,
+        IP13,
+        "caches paths",
+        data=dataclasses.replace(IP13["data"], stages=(PATHS, CACHE, JPEGS, BATCH32)),
+    ),
     fires(epoch.shuffle_after_decode, IP14),
     fires(epoch.skip_after_heavy_work, IP15),
     fires(epoch.cache_never_filled, IP16),
@@ -292,6 +337,19 @@ FIRES = [
         python_code.python_row_assembly,
         IP19,
         "table",
+        hot_spots=spending(0.8, "A.__getitem__.<locals>.<loop>", "__getitem__", "pandas"),
+    ),
+    fires(
+        python_code.python_row_assembly,
+        IP19,
+        "goes over a table",
+        hot_spots=spending(0.8, "A.__getitem__", "iterrows", "pandas"),
+    ),
+    fires(
+        python_code.python_row_assembly,
+        IP19,
+        "a DataLoader asks for samples",
+        adapter="TorchDataLoaderAdapter",
         hot_spots=spending(0.8, "A.__getitem__", "__getitem__", "pandas"),
     ),
     fires(python_code.h5_random_access, IP26),
@@ -338,6 +396,24 @@ SILENT = [
     silent(workers.multiprocessing_copies, IP03, Passed, "small batches", batch_bytes=4_900_000),
     silent(workers.multiprocessing_copies, IP03, Passed, "heavy work", step_s=0.15),
     silent(workers.multiprocessing_copies, IP03, Passed, "hardly waits", input_share=0.14),
+    silent(
+        workers.multiprocessing_copies,
+        IP03,
+        Passed,
+        "torch hardly waits, and nothing disturbs it",
+        input_share=0.14,
+        backend="torch",
+        least_call_share=0.6,
+    ),
+    silent(
+        workers.multiprocessing_copies,
+        IP03,
+        Passed,
+        "torch on a GPU hardly waits",
+        input_share=0.14,
+        backend="torch",
+        accelerators=("GPU",),
+    ),
     silent(workers.plain_generator, IP04, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(workers.plain_generator, IP04, Passed, "only slices arrays", source=SLICING),
     silent(workers.plain_generator, IP04, Passed, "one core idle", source=PYTHON, idle_cores=1.4),
@@ -368,7 +444,9 @@ SILENT = [
     silent(
         mapping.generator_per_sample, IP05, Passed, "hardly waits nor holds the lock", held_up_share=0.14, step_s=0.123
     ),
+    silent(mapping.generator_per_sample, IP05, Passed, "cached", stages=(GENERATOR, CACHE, BATCH)),
     silent(mapping.py_function_in_map, IP06, Passed, "no Python", stages=(MAP, BATCH)),
+    silent(mapping.py_function_in_map, IP06, Passed, "cached", stages=(PYTHON_MAP, CACHE, SHUFFLE, BATCH)),
     silent(mapping.py_function_in_map, IP06, NotApplicable, "arrays", stages=()),
     silent(mapping.py_function_in_map, IP06, Passed, "hardly waits", held_up_share=0.14),
     silent(mapping.serial_stateful_map, IP07, Passed, "trap: serial map without a state", stages=(MAP, BATCH)),
@@ -380,11 +458,13 @@ SILENT = [
         stages=(dataclasses.replace(RANDOM_MAP, kind="ParallelMap"),),
     ),
     silent(mapping.serial_stateful_map, IP07, Passed, "Python", stages=(PYTHON_MAP, BATCH)),
+    silent(mapping.serial_stateful_map, IP07, Passed, "cached", stages=(RANDOM_MAP, CACHE, BATCH)),
     silent(mapping.serial_stateful_map, IP07, Passed, "no idle core", busy_cores=3.6),
     silent(mapping.serial_stateful_map, IP07, Passed, "hardly waits", held_up_share=0.14),
     silent(mapping.serial_stateful_map, IP07, NotApplicable, "arrays", stages=()),
     silent(mapping.map_before_batch, IP08, Passed, "batches first", stages=(BATCH, MAP)),
     silent(mapping.map_before_batch, IP08, Passed, "decodes", stages=(JPEGS, BATCH)),
+    silent(mapping.map_before_batch, IP08, Passed, "cached", stages=(MAP, CACHE, BATCH)),
     silent(mapping.map_before_batch, IP08, Passed, "real work an element", step_s=0.2),
     silent(mapping.map_before_batch, IP08, Passed, "hardly waits", held_up_share=0.14),
     silent(
@@ -414,6 +494,30 @@ SILENT = [
     silent(files.redecode_each_epoch, IP09, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(files.redecode_each_epoch, IP09, NotApplicable, "one epoch", epochs_planned=1),
     silent(files.redecode_each_epoch, IP09, Passed, "too large", epoch_bytes=6 * 10**8),
+    silent(files.redecode_each_epoch, IP09, Passed, "a part of the files an epoch", data=IN_STEPS),
+    silent(
+        files.redecode_each_epoch,
+        IP09,
+        Passed,
+        "a generator that may draw its files",
+        adapter="GeneratorDataAdapter",
+        data=IN_STEPS,
+    ),
+    silent(
+        files.redecode_each_epoch,
+        IP09_TF,
+        Passed,
+        "tf.data, less than two passes",
+        data=dataclasses.replace(IN_STEPS, steps_per_epoch=39),
+    ),
+    silent(
+        files.redecode_each_epoch,
+        IP09_TF,
+        Passed,
+        "tf.data in steps, its length unknown",
+        data=IN_STEPS,
+        stages=(PATHS, dataclasses.replace(JPEGS, elements=None), BATCH32),
+    ),
     silent(
         files.redecode_each_epoch,
         IP09,
@@ -431,6 +535,14 @@ SILENT = [
     silent(files.oversized_images, IP10, NotApplicable, "arrays", stages=()),
     silent(files.oversized_images, IP10, NotApplicable, "no images", stages=(SLICES, MAP, BATCH)),
     silent(files.oversized_images, IP10, Passed, "just larger", files=Files(5, "ext4", 9_000, "jpeg", 127, 128)),
+    silent(
+        files.oversized_images,
+        IP10,
+        Passed,
+        "decoded at a quarter",
+        files=dataclasses.replace(LARGE_JPEG, image_height=508, image_width=512),
+        stages=(PATHS, dataclasses.replace(JPEGS, operations=("DecodeJpeg/4", "ResizeBilinear")), BATCH32),
+    ),
     silent(files.oversized_images, IP10, Passed, "not resized", stages=(PATHS, NO_RESIZE, BATCH32)),
     silent(files.oversized_images, IP10, Passed, "cached", stages=(PATHS, JPEGS, CACHE, BATCH32)),
     silent(
@@ -448,6 +560,13 @@ SILENT = [
     silent(files.slow_image_format, IP11, Passed, "hardly waits", input_share=0.14),
     silent(files.remote_storage, IP13, Passed, "trap: small files on a local disk", data=Data(files=LARGE_JPEG)),
     silent(files.remote_storage, IP13, NotApplicable, "no files", data=Data()),
+    silent(
+        files.remote_storage,
+        IP13,
+        Passed,
+        "cached",
+        data=dataclasses.replace(IP13["data"], stages=(PATHS, JPEGS, CACHE, BATCH32)),
+    ),
     silent(files.remote_storage, IP13, Passed, "cores busy", busy_cores=2.1),
     silent(files.remote_storage, IP13, NotApplicable, "in memory", data=Data(files=Files(5, None))),
     silent(files.remote_storage, IP13, Passed, "hardly waits", input_share=0.14),
@@ -526,8 +645,16 @@ SILENT = [
     silent(epoch.skip_after_heavy_work, IP15, Passed, "skips paths", stages=(PATHS, SKIP, JPEGS, BATCH32)),
     silent(epoch.skip_after_heavy_work, IP15, Passed, "cached", stages=(PATHS, JPEGS, CACHE, SKIP, BATCH32)),
     silent(epoch.skip_after_heavy_work, IP15, Passed, "starts quickly", restart_s=0.19),
+    silent(
+        epoch.skip_after_heavy_work,
+        IP15,
+        Passed,
+        "little skipped before a large buffer",
+        stages=(PATHS, JPEGS, dataclasses.replace(SKIP, count=319), SHUFFLE, BATCH32),
+    ),
     silent(epoch.skip_after_heavy_work, IP15, Passed, "mixed before", stages=(PATHS, JPEGS, MIXED, SKIP, BATCH32)),
     silent(epoch.cache_never_filled, IP16, NotApplicable, "arrays", stages=()),
+    silent(epoch.cache_never_filled, IP16, NotApplicable, "one epoch", epochs_planned=1),
     silent(epoch.cache_never_filled, IP16, Passed, "takes first", stages=(PATHS, JPEGS, TAKE, CACHE, BATCH32)),
     silent(
         epoch.cache_never_filled,
@@ -567,6 +694,13 @@ SILENT = [
         "a function that can be cached",
         hot_spots=spending(0.8, "load", "load", "numpy"),
     ),
+    silent(
+        python_code.open_file_per_batch,
+        IP18,
+        Passed,
+        "a file a batch",
+        hot_spots=spending(0.8, "A.__getitem__", "load", "numpy", False),
+    ),
     silent(python_code.open_file_per_batch, IP18, Passed, "hardly waits", held_up_share=0.14),
     silent(python_code.python_row_assembly, IP19, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(
@@ -577,6 +711,20 @@ SILENT = [
         hot_spots=spending(0.8, "A.<listcomp>", "convert", "PIL"),
     ),
     silent(python_code.python_row_assembly, IP19, Passed, "decodes rows in C", source=PYTHON),
+    silent(
+        python_code.python_row_assembly,
+        IP19,
+        Passed,
+        "a table's rows at once",
+        hot_spots=spending(0.8, "A.__getitem__", "__getitem__", "pandas"),
+    ),
+    silent(
+        python_code.python_row_assembly,
+        IP19,
+        Passed,
+        "reads tables in a loop",
+        hot_spots=spending(0.8, "A.__getitem__.<locals>.<listcomp>", "read_csv", "pandas"),
+    ),
     silent(python_code.python_row_assembly, IP19, Passed, "cheap", source=SLICING),
     silent(
         python_code.python_row_assembly,
@@ -596,6 +744,13 @@ SILENT = [
     ),
     silent(python_code.h5_random_access, IP26, Passed, "hardly waits", held_up_share=0.14),
     silent(preprocessing.augmentation_in_model, IP21, NotApplicable, "none", layers=IP21["layers"][1:]),
+    silent(
+        preprocessing.augmentation_in_model,
+        IP21,
+        NotApplicable,
+        "a layer of one's own",
+        layers=(Layer("features", "RandomFourierFeatures", 0, 0, path="augment/random_rotation"),),
+    ),
     silent(preprocessing.augmentation_in_model, IP21, Passed, "cheap", step_s=0.11),
     silent(preprocessing.text_lookup_in_model, IP22, NotApplicable, "none", layers=(ROTATION,)),
     silent(preprocessing.text_lookup_in_model, IP22, Passed, "cheap", step_s=0.11),

@@ -27,7 +27,13 @@ TR02 = {
     "batch_bytes": 64 * (5000 * 4 + 128),
     "batch_size": 64,
 }
-TR03 = {"data": Data(holds_bytes=True), "accelerators": ("GPU",), "step_s": 0.01, "batch_bytes": 40_000_000}
+TR03 = {
+    "data": Data(holds_bytes=True),
+    "accelerators": ("GPU",),
+    "step_s": 0.01,
+    "batch_bytes": 40_000_000,
+    "steady": STEADY,
+}
 TR04 = {
     "adapter": "ArrayDataAdapter",
     "data": Data(inputs_bytes=4 * 10**9, batch_size=256),
@@ -44,8 +50,13 @@ TR05 = {
     "accelerators": ("GPU",),
     "python_s": {},
     "computing_s": 0.01,
-    "dispatch_s": 0.004,
 }
+
+
+def copies(share):
+    return dataclasses.replace(STEADY, phases={"transfer": share * STEADY.epoch_s * STEADY.epochs})
+
+
 PRINTS = {"step_code": (line("print", "tf.print"),), "accelerators": (), "backend": "tensorflow"}
 TR06 = {
     "backend": "jax",
@@ -72,6 +83,7 @@ FIRES = [
     fires(transfer.float64_inputs, TR01, "starts slowly", backend="tensorflow", startup_s=1.0, wall_s=10.0),
     fires(transfer.one_hot_huge_classes, TR02),
     fires(transfer.float32_images, TR03),
+    fires(transfer.float32_images, TR03, "copies measured", steady=copies(0.05)),
     fires(transfer.arrays_copied, TR04),
 ]
 
@@ -107,6 +119,7 @@ SILENT = [
     silent(transfer.float32_images, TR03, NotApplicable, "CPU", accelerators=()),
     silent(transfer.float32_images, TR03, Passed, "not bytes", data=Data(holds_bytes=False)),
     silent(transfer.float32_images, TR03, Passed, "little", step_s=0.021),
+    silent(transfer.float32_images, TR03, Passed, "hidden", steady=copies(0.049)),
     silent(transfer.arrays_copied, TR04, NotApplicable, "a dataset", adapter="TFDatasetAdapter"),
     silent(transfer.arrays_copied, TR04, NotApplicable, "JAX", backend="jax"),
     silent(

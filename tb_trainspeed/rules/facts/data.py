@@ -2,6 +2,7 @@
 
 from tb_trainspeed.profile import Data, Files, HotSpot, Profile, Source, Stage
 from tb_trainspeed.rules.facts.registry import fact
+from tb_trainspeed.rules.facts.timing import least_call_of
 
 
 @fact
@@ -63,6 +64,12 @@ def workers(profile: Profile) -> int:
 @fact
 def multiprocessing(profile: Profile) -> bool:
     return bool(profile.data.use_multiprocessing)
+
+
+@fact
+def least_call_share(profile: Profile) -> float | None:
+    """The calls of the train function that what makes the batches disturbs least, share of the mean call, 0 to 1."""
+    return least_call_of(profile)
 
 
 @fact

@@ -18,6 +18,7 @@ from tb_trainspeed.rules.input_pipeline.shared import (
     from_memory,
     image_shape,
     maps,
+    recurring,
     share_left,
     waits,
 )
@@ -29,7 +30,10 @@ _READERS = frozenset(
 )  # fmt: skip
 _READING = frozenset(("open", "read", "load", "loadtxt", "genfromtxt", "imread", "imdecode", "fromfile", "read_bytes"))
 _CROPPING = ("SampleDistorted", "DecodeAndCrop", "CropAndResize", "RandomUniformInt", "ExtractGlimpse")
+_FROM_DISK = ("ReadFile", "TFRecord", "TextLine", "FixedLengthRecord")
 _OVERSIZED_FROM = 4
+# The least size at which a JPEG can be decoded: an eighth.
+_LEAST_RATIO = 8
 # How often a batch of tf.data is copied on its way, where that is not once: on JAX it becomes an array of NumPy, and
 # then one of JAX. Measured on two machines of two cores.
 _COPIES = {"jax": 3}
@@ -43,6 +47,7 @@ _REMOTE = frozenset(
 def redecode_each_epoch(
     backend: str,
     adapter: str,
+    data: Data,
     stages: tuple[Stage, ...],
     input_share: float,
     held_up_share: float,
@@ -68,7 +73,11 @@ def redecode_each_epoch(
     line; augmentation stays outside, so that it stays random.
 
     When this is wrong: the function that loads also augments at random (a cache would freeze that), or the decoded data
-    do not fit into memory. The rule speaks up only where an epoch of batches fits into half of the free memory.
+    do not fit into memory. The rule speaks up only where an epoch of batches fits into half of the free memory; in
+    Python a cache holds what the function returns, which is more where it is cropped or made smaller afterwards. With
+    `steps_per_epoch` an epoch may be any part of the data: then the rule speaks only where the stages tell how often
+    the fit passes over the files, or where the source of a generator shows a loop without end around one over all
+    files, nothing of it at random. How long that one is cannot be seen, so the cache is then bounded.
 
     Sources: https://www.tensorflow.org/guide/data_performance (caching). Measured on two cores: 2.1 to 2.9 times
     faster. In Python the share of loading is measured by sampling the stack of the code that makes batches; its
@@ -83,10 +92,13 @@ def redecode_each_epoch(
     if epochs_planned < 2:
         return NotApplicable("every file is needed once, for there is one epoch")
     if stages:
-        copies = _COPIES.get(backend, 1)
+        copies, drawn = _COPIES.get(backend, 1), (data.steps_per_epoch or 0) * epochs_planned
         return _uncached(
-            stages, input_share, wait_s, step_s, batch_bytes, copies, batches_per_epoch, memory_available_bytes
+            stages, input_share, wait_s, step_s, batch_bytes, copies, batches_per_epoch, drawn, memory_available_bytes
         )
+    in_parts = data.steps_per_epoch is not None or adapter == "GeneratorDataAdapter"
+    if in_parts and data.options.get("generator") != "passes":
+        return Passed("an epoch is not known to be one pass over the files")
     name, spots = _loading(hot_spots)
     share = sum(spot.share for spot in spots)
     if share < 0.25:
@@ -94,7 +106,12 @@ def redecode_each_epoch(
     if epoch_bytes > memory_available_bytes / 2:
         return Passed(f"an epoch of batches is {words.size(epoch_bytes)}, too large to keep in memory")
     batch_s, cpu_s = source.wall_s / source.calls, source.cpu_s / source.calls
-    short = name.rpartition(".")[2]
+    short, apart = name.rpartition(".")[2], ""
+    if short.startswith("<"):  # of a comprehension
+        short, apart = "load", " Put it into a function of its own for that."
+    # What the number of files is not known of must not fill the memory.
+    held = data.batch_size and data.batch_size * batches_per_epoch
+    cache = f"functools.lru_cache(maxsize={held})" if in_parts and held else "functools.cache"
     where = f"{spots[0].file.rpartition('/')[2]}:{min(spot.line for spot in spots)}"
     return Found(
         title="The same files are decoded again in every epoch",
@@ -106,11 +123,12 @@ def redecode_each_epoch(
             "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
             "making one batch": f"{words.seconds(batch_s)}, {words.seconds(cpu_s)} of it on the CPU",
             f"in {short} ({where})": words.share(share),
-            "an epoch, decoded": f"{words.size(epoch_bytes)} of {words.size(memory_available_bytes)} free memory",
+            "an epoch of batches": f"{words.size(epoch_bytes)} of {words.size(memory_available_bytes)} free memory",
         },
-        remedy=f"Keep what `{short}` returns: then every file is decoded once, in the first epoch. What it returns "
-        "must depend on its arguments alone, which must not be arrays, and must not be changed in place.",
-        code=f"+ import functools\n+\n+ @functools.cache\n  def {short}(...):",
+        remedy=f"Keep what `{short}` returns: then every file is decoded once, in the first epoch.{apart} What it "
+        "returns must depend on its arguments alone, which must not be arrays, and must not be changed in place; all "
+        "of it has to fit into memory, also what is cropped or made smaller only afterwards.",
+        code=f"+ import functools\n+\n+ @{cache}\n  def {short}(...):",
         change=dataclasses.replace(faster_source(share_left(share, batch_s, batch_bytes)), first_epoch=False),
         confidence="likely",
         bars={f"a batch in {short}": share * batch_s, "the rest of a batch": (1 - share) * batch_s},
@@ -140,8 +158,10 @@ def _uncached(
     batch_bytes: int,
     copies: int,
     batches_per_epoch: int,
+    drawn: int,
     memory_available_bytes: int,
 ) -> Outcome:
+    """`drawn`: batches of the whole fit, where `fit` was given steps, and goes on from epoch to epoch; else 0."""
     heavy = [index for index, stage in enumerate(stages) if maps(stage) and does(stage, (*DECODING, *PARSING))]
     if not heavy:
         return Passed("nothing is read or decoded in the pipeline")
@@ -154,6 +174,8 @@ def _uncached(
     # A cache after it would keep the order of the first epoch.
     shuffle = ".shuffle(n)" if any("Shuffle" in stage.kind for stage in stages[:last]) else ""
     elements = decoding.elements_per_batch or 1.0
+    if drawn and (decoding.elements is None or drawn * elements < 2 * decoding.elements):
+        return Passed("the fit is not known to pass over the files twice")
     count = decoding.elements or elements * batches_per_epoch
     cached_bytes = count * (decoding.output_bytes or batch_bytes / elements)
     if cached_bytes > memory_available_bytes / 2:
@@ -195,6 +217,11 @@ def _decoder(stages: Sequence[Stage]) -> tuple[int, Stage] | None:
     return next(
         ((index, stage) for index, stage in enumerate(stages) if maps(stage) and does(stage, ("Decode",))), None
     )
+
+
+def _decoded_at(stage: Stage) -> int:
+    """A JPEG may be decoded at a part of its size: 1, 2, 4 or 8 for all, a half, a quarter or an eighth of it."""
+    return next((int(kind.rpartition("/")[2]) for kind in stage.operations if "Jpeg/" in kind), 1)
 
 
 def _cached(stages: Sequence[Stage]) -> bool:
@@ -240,12 +267,16 @@ def oversized_images(
     height, width = files.image_height, files.image_width
     if not height or not width:
         return NotApplicable("the size of the images is not known")
+    done = _decoded_at(decoding)
+    height, width = -(-height // done), -(-width // done)
     ratio = height * width / (target[0] * target[1])
     if ratio < _OVERSIZED_FROM:
         return Passed(f"images of {width} × {height} pixels are resized to {target[1]} × {target[0]}")
     scale = max(power for power in (1, 2, 4, 8) if power == 1 or power * power <= ratio)
+    scale = min(_LEAST_RATIO, done * scale)
     left = Range(min(0.9, 3 / ratio + 0.2), min(0.8, 1.5 / ratio + 0.07), min(0.7, 1 / ratio + 0.03))
-    jpeg = files.image_format == "jpeg"
+    jpeg = files.image_format == "jpeg" and scale > done
+    before = f", ratio={done}" if done > 1 else ""
     return Found(
         title="Images are far larger than the network needs",
         message=f"Images of {width} × {height} pixels are decoded and resized to {target[1]} × {target[0]}: "
@@ -253,13 +284,14 @@ def oversized_images(
         phase="input_wait",
         evidence={
             "waiting for data": f"{words.share(input_share)} of training",
-            "images in the files": f"{width} × {height}, {files.image_format}",
+            "images in the files": f"{files.image_width} × {files.image_height}, {files.image_format}",
+            **({"decoded at": f"1/{done}"} if done > 1 else {}),
             "images in a batch": f"{target[1]} × {target[0]}",
             "time an image": words.seconds(step_s / (decoding.elements_per_batch or 1)),
         },
         remedy="Resize the files once, offline; "
         + (f"or decode them at 1/{scale} of their size, in one line." if jpeg else "or cache the resized images."),
-        code=f"- tf.io.decode_jpeg(file, ...)\n+ tf.io.decode_jpeg(file, ..., ratio={scale})"
+        code=f"- tf.io.decode_jpeg(file, ...{before})\n+ tf.io.decode_jpeg(file, ..., ratio={scale})"
         if jpeg
         else f"+ image = PIL.Image.open(path).resize(({target[1]}, {target[0]}))   # once, offline\n"
         "+ image.save(new_path)",
@@ -314,7 +346,9 @@ def slow_image_format(stages: tuple[Stage, ...], files: Files, input_share: floa
 
 
 @rule("IP13", "remote-storage")
-def remote_storage(data: Data, input_share: float, wait_s: float, busy_cores: float, cores: float) -> Outcome:
+def remote_storage(
+    data: Data, epochs_planned: int, input_share: float, wait_s: float, busy_cores: float, cores: float
+) -> Outcome:
     """The data are read from a network or cloud file system.
 
     What it means: the files lie on a file system that is not a local disk, and the step waits while the cores idle.
@@ -324,7 +358,8 @@ def remote_storage(data: Data, input_share: float, wait_s: float, busy_cores: fl
     What to change: copy the data to a local disk before training; or read few large files, such as TFRecords of 100 MB,
     several at once.
 
-    When this is wrong: the machine keeps the files in memory after the first epoch; then only that one is slow.
+    When this is wrong: the machine keeps the files in memory after the first epoch; then only that one is slow. So it
+    is with `cache()` behind the stage that reads, and the rule is silent.
 
     Sources: https://sharkovsky.github.io/2020/09/18/colab-io-bench.html. How fast a local disk would be cannot be seen
     from here: this is a hint, and its range is wide.
@@ -339,6 +374,9 @@ def remote_storage(data: Data, input_share: float, wait_s: float, busy_cores: fl
         return NotApplicable("no file system is involved")
     if system.partition(".")[0] not in _REMOTE:
         return Passed(f"the files lie on {system}")
+    again = recurring(data.stages, epochs_planned)
+    if len(again) < len(data.stages) and not any(does(stage, _FROM_DISK) for stage in again):
+        return Passed("what was read is cached")
     if busy_cores > cores / 2:
         return Passed(f"{busy_cores:.1f} of {cores:g} cores are busy: it is not the storage that makes the step wait")
     size = f", {words.size(files.mean_bytes)} each" if files.mean_bytes else ""

@@ -18,6 +18,7 @@ from tb_trainspeed.rules.input_pipeline.shared import (
     faster_source,
     from_memory,
     maps,
+    recurring,
     waits,
 )
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
@@ -55,7 +56,9 @@ def _batched_after(stages: Sequence[Stage], index: int) -> int | None:
 
 
 @rule("IP05", "generator-per-sample", silences=("IP08",))
-def generator_per_sample(stages: tuple[Stage, ...], held_up_share: float, wait_s: float, step_s: float) -> Outcome:
+def generator_per_sample(
+    stages: tuple[Stage, ...], epochs_planned: int, held_up_share: float, wait_s: float, step_s: float
+) -> Outcome:
     """A generator yields single samples, which are batched afterwards.
 
     What it means: `tf.data.Dataset.from_generator` hands samples over one by one, and `batch` puts them together.
@@ -65,7 +68,8 @@ def generator_per_sample(stages: tuple[Stage, ...], held_up_share: float, wait_s
 
     What to change: yield whole batches, and drop `batch`.
 
-    When this is wrong: making a sample takes far longer than handing it over; the rule is silent from 1 ms on.
+    When this is wrong: making a sample takes far longer than handing it over; the rule is silent from 1 ms on. It is
+    silent, too, where `cache()` comes after the generator, which then runs in the first epoch only.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/59744. Measured on two cores: 4.6 to 9 times faster,
     with 0 to 15 % of the CPU time of a batch left, where a sample took 0.08 to 0.4 ms. The prediction takes 0.06 to
@@ -73,9 +77,10 @@ def generator_per_sample(stages: tuple[Stage, ...], held_up_share: float, wait_s
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
+    stages = recurring(stages, epochs_planned)
     generated = [index for index, stage in enumerate(stages) if "GeneratorDataset" in stage.operations]
     if not generated:
-        return Passed("no generator in the pipeline")
+        return Passed("no generator in what runs every epoch")
     size = _batched_after(stages, generated[-1])
     if size is None:
         return Passed("the generator yields whole batches")
@@ -109,7 +114,9 @@ def generator_per_sample(stages: tuple[Stage, ...], held_up_share: float, wait_s
 
 
 @rule("IP06", "py-function-in-map", silences=("IP07", "IP08"))
-def py_function_in_map(stages: tuple[Stage, ...], held_up_share: float, wait_s: float, step_s: float) -> Outcome:
+def py_function_in_map(
+    stages: tuple[Stage, ...], epochs_planned: int, held_up_share: float, wait_s: float, step_s: float
+) -> Outcome:
     """A tf.data map calls back into Python for every element.
 
     What it means: the function of a `map` contains `tf.py_function` or `tf.numpy_function`.
@@ -120,7 +127,8 @@ def py_function_in_map(stages: tuple[Stage, ...], held_up_share: float, wait_s: 
     What to change: write the function in TensorFlow operations; `tf.image`, `tf.strings`, `tf.io` and `keras.ops` cover
     most of what people use Python for. Where that cannot be done, call Python once a batch instead of once an element.
 
-    When this is wrong: the Python function takes a negligible part of the pipeline.
+    When this is wrong: the Python function takes a negligible part of the pipeline. What comes before `cache()` runs
+    in the first epoch only, and the rule does not look at it.
 
     Sources: https://www.tensorflow.org/guide/data_performance. Measured on two cores: 12.7 times faster with TensorFlow
     operations, 1.9 times with parallel calls alone, which are the ends of the predicted range; 12 % of the CPU time
@@ -128,9 +136,13 @@ def py_function_in_map(stages: tuple[Stage, ...], held_up_share: float, wait_s: 
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
-    found = [stage for stage in stages if PYTHON & set(stage.operations) and "GeneratorDataset" not in stage.operations]
+    found = [
+        stage
+        for stage in recurring(stages, epochs_planned)
+        if PYTHON & set(stage.operations) and "GeneratorDataset" not in stage.operations
+    ]
     if not found:
-        return Passed("no Python code in the pipeline")
+        return Passed("no Python code in what runs every epoch")
     if too_little := waits(held_up_share):
         return Passed(too_little)
     stage = found[-1]
@@ -156,7 +168,12 @@ def py_function_in_map(stages: tuple[Stage, ...], held_up_share: float, wait_s: 
 
 @rule("IP07", "serial-stateful-map")
 def serial_stateful_map(
-    stages: tuple[Stage, ...], held_up_share: float, wait_s: float, busy_cores: float, cores: float
+    stages: tuple[Stage, ...],
+    epochs_planned: int,
+    held_up_share: float,
+    wait_s: float,
+    busy_cores: float,
+    cores: float,
 ) -> Outcome:
     """A map runs one element at a time, and tf.data cannot make it parallel by itself.
 
@@ -169,7 +186,8 @@ def serial_stateful_map(
     element the result does not depend on the order either.
 
     When this is wrong: the order of calls matters, as for a counter. A map without such an operation is parallel
-    already, whether it says so or not.
+    already, whether it says so or not; `tf.debugging.assert_*` is none. What comes before `cache()` runs in the first
+    epoch only, and the rule does not look at it.
 
     Sources: https://www.tensorflow.org/guide/data_performance (parallel mapping). Measured on two cores: nothing for a
     light random operation, 1.9 times for one that waits. The prediction divides the time of a batch by the cores at
@@ -178,7 +196,9 @@ def serial_stateful_map(
     if not stages:
         return NotApplicable("no tf.data pipeline")
     serial = [
-        stage for stage in stages if stage.kind == "Map" and stage.stateful_operations and not does(stage, PYTHON)
+        stage
+        for stage in recurring(stages, epochs_planned)
+        if stage.kind == "Map" and stage.stateful_operations and not does(stage, PYTHON)
     ]
     if not serial:
         return Passed("no map that has to run one element at a time")
@@ -207,7 +227,9 @@ def serial_stateful_map(
 
 
 @rule("IP08", "map-before-batch")
-def map_before_batch(stages: tuple[Stage, ...], held_up_share: float, wait_s: float, step_s: float) -> Outcome:
+def map_before_batch(
+    stages: tuple[Stage, ...], epochs_planned: int, held_up_share: float, wait_s: float, step_s: float
+) -> Outcome:
     """Small elements are mapped one by one and batched afterwards.
 
     What it means: a cheap function is mapped over single elements before `batch`.
@@ -217,7 +239,8 @@ def map_before_batch(stages: tuple[Stage, ...], held_up_share: float, wait_s: fl
 
     What to change: batch first, then map: the same function on whole batches, one call for all of it.
 
-    When this is wrong: the function decodes, changes the shape of each element differently, or does real work.
+    When this is wrong: the function decodes, changes the shape of each element differently, or does real work. What
+    comes before `cache()` runs in the first epoch only, and the rule does not look at it.
 
     Sources: https://www.tensorflow.org/guide/data_performance (vectorizing mapping). Measured on two cores: 6 to 8
     times faster, with 6 to 12 % of the CPU time of a batch left, and for rows of 100 numbers and one dear operation
@@ -228,6 +251,7 @@ def map_before_batch(stages: tuple[Stage, ...], held_up_share: float, wait_s: fl
         return NotApplicable("no tf.data pipeline")
     if too_little := waits(held_up_share):
         return Passed(too_little)
+    stages = recurring(stages, epochs_planned)
     for index, stage in enumerate(stages):
         if not batches(stage):
             continue

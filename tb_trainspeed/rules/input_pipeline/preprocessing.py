@@ -1,28 +1,29 @@
 """Where preprocessing runs: inside the model, or on a host with too few cores."""
 
-import re
-
-from tb_trainspeed.profile import Layer, LayerTime
+from tb_trainspeed.profile import Layer
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import seconds_of
 from tb_trainspeed.rules.input_pipeline.shared import waits
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
-_AUGMENTS = ("Random", "AugMix", "CutMix", "MixUp", "RandAugment", "AutoContrast", "Equalization", "MaxNumBounding")
+# Of Keras 3.8 to 3.15, by their names: a `RandomFourierFeatures` of one's own is no augmentation.
+_AUGMENTS = frozenset(
+    ("AugMix", "AutoContrast", "CutMix", "Equalization", "MaxNumBoundingBoxes", "MixUp", "RandAugment",
+     "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomCrop",
+     "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
+     "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation",
+     "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom", "Solarization")
+)  # fmt: skip
 _TEXT = ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing")
 _SHARE_FROM = 0.1
 
 
-def _time(layers: tuple[Layer, ...], times: tuple[LayerTime, ...]) -> tuple[float, float]:
-    """Seconds a step in some layers, and in all. A layer is timed under its path within the model."""
-    names = {layer.name for layer in layers}
-    seconds = {time.name: time.forward_s + time.backward_s for time in times}
-    own = sum(value for name, value in seconds.items() if names & set(re.split(r"[/.]", name)))
-    return own, sum(seconds.values())
-
-
 @rule("IP21", "augmentation-in-model")
 def augmentation_in_model(
-    layers: tuple[Layer, ...], layer_times: tuple[LayerTime, ...], step_s: float, accelerators: tuple[str, ...]
+    layers: tuple[Layer, ...],
+    layer_s: dict[str, tuple[float, float]],
+    step_s: float,
+    accelerators: tuple[str, ...],
 ) -> Outcome:
     """Augmentation inside the model takes a good part of the step.
 
@@ -41,10 +42,10 @@ def augmentation_in_model(
     the layers is measured by deep samples: with an accelerator the prediction takes half to all of it out of the step,
     on a CPU nothing to all.
     """
-    found = tuple(layer for layer in layers if layer.kind.startswith(_AUGMENTS))
+    found = tuple(layer for layer in layers if layer.kind in _AUGMENTS)
     if not found:
         return NotApplicable("no augmentation in the model")
-    own_s, _ = _time(found, layer_times)
+    own_s = seconds_of(found, layer_s)
     share = own_s / step_s
     if share < _SHARE_FROM:
         return Passed(f"augmentation takes {words.share(share)} of a step")
@@ -80,7 +81,7 @@ def augmentation_in_model(
 @rule("IP22", "text-lookup-in-model")
 def text_lookup_in_model(
     layers: tuple[Layer, ...],
-    layer_times: tuple[LayerTime, ...],
+    layer_s: dict[str, tuple[float, float]],
     step_s: float,
     accelerators: tuple[str, ...],
     idle_cores: float,
@@ -103,7 +104,7 @@ def text_lookup_in_model(
     found = tuple(layer for layer in layers if layer.kind in _TEXT)
     if not found:
         return NotApplicable("no strings are looked up in the model")
-    own_s, _ = _time(found, layer_times)
+    own_s = seconds_of(found, layer_s)
     share = own_s / step_s
     if share < _SHARE_FROM:
         return Passed(f"looking strings up takes {words.share(share)} of a step")

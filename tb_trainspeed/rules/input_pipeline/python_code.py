@@ -32,7 +32,10 @@ _OPENING = {
 }
 # What an array operation leaves of the time of a batch that was computed row by row. Measured on two cores: 0.6 to 6 %.
 _WHOLE, _WHOLE_AT_BEST = 0.015, 0.005
-_ROW_BY_ROW = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
+_COMPREHENSIONS = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
+_ROW_BY_ROW = (*_COMPREHENSIONS, "<loop>")
+# These go over the rows of a table themselves.
+_OVER_ROWS = frozenset(("iterrows", "itertuples"))
 
 
 def _share(spots: Sequence[HotSpot]) -> float:
@@ -49,7 +52,7 @@ def _place(spot: HotSpot) -> tuple[str, str, int]:
 
 
 def _around(function: str) -> str:
-    """The function that a comprehension is written in."""
+    """The function that a comprehension, or a loop, is written in."""
     while function.endswith(_ROW_BY_ROW):
         function = function.rpartition(".<locals>.")[0]
     return function
@@ -77,7 +80,8 @@ def open_file_per_batch(
     What to change: open it once. An uncompressed `.npy` file can be mapped into memory with `mmap_mode="r"`: then a
     batch reads its own rows and nothing else.
 
-    When this is wrong: every batch lies in a file of its own, which is read once an epoch.
+    When this is wrong: every batch lies in a file of its own, which is read once an epoch. Where the source shows that
+    what is opened comes from the arguments, as in `np.load(self.files[index])`, the rule is silent.
 
     Sources: NumPy, numpy.load. Measured on two cores: 11 times faster. The share of opening is measured by sampling the
     stack of the code that makes batches; its standard error is the width of the predicted range. Whether a function of
@@ -92,6 +96,7 @@ def open_file_per_batch(
         spot
         for spot in hot_spots
         if _opens(spot)
+        and spot.given_the_same is not False
         and (spot.given_the_same or spot.function.endswith("__getitem__") or adapter == "GeneratorDataAdapter")
     ]
     share = _share(spots)
@@ -125,6 +130,12 @@ def open_file_per_batch(
     )
 
 
+def _goes_over_rows(spot: HotSpot, adapter: str) -> bool:
+    """Whether a line asks pandas for one row after the other; of a batch at once is quick."""
+    one = spot.function.endswith(_ROW_BY_ROW) or adapter == "TorchDataLoaderAdapter"  # which asks for a sample
+    return spot.callee in _OVER_ROWS or (one and not spot.callee.startswith("read_"))
+
+
 @rule("IP19", "python-row-assembly")
 def python_row_assembly(
     adapter: str, held_up_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
@@ -132,7 +143,7 @@ def python_row_assembly(
     """A batch is put together row by row in Python.
 
     What it means: the time of a batch goes into a comprehension over its rows, or into indexing a pandas table row by
-    row.
+    row: in a comprehension or a loop, as its source shows, or in the `__getitem__` of a `DataLoader`'s dataset.
 
     Why it is slow: each row costs some microseconds of Python, and one `iloc` of pandas some fifty; NumPy takes all
     rows of a batch in one call.
@@ -140,7 +151,8 @@ def python_row_assembly(
     What to change: turn the table into an array once, `table.to_numpy()`, and index it with all rows of the batch at
     once, `x[rows]`; write what is computed for a row for a whole array.
 
-    When this is wrong: what is done for each row is itself the work, such as decoding a file.
+    When this is wrong: what is done for each row is itself the work, such as decoding a file. Or the loop goes over the
+    columns of a table.
 
     Sources: pandas, "Enhancing performance". Measured on two cores: 5 to 16 times faster, with 1 to 6 % of the CPU
     time of a batch left where 76 to 80 % was row by row. That share is measured by sampling the stack; what puts the
@@ -158,8 +170,8 @@ def python_row_assembly(
     spots = [
         spot
         for spot in hot_spots
-        if (in_python and spot.function.endswith(_ROW_BY_ROW) and not spot.library)
-        or (spot.library == "pandas" and not spot.callee.startswith("read_"))
+        if (in_python and spot.function.endswith(_COMPREHENSIONS) and not spot.library)
+        or (spot.library == "pandas" and _goes_over_rows(spot, adapter))
     ]
     share = _share(spots)
     if share < _SHARE_FROM:

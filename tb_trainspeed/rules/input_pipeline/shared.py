@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+from collections.abc import Mapping
 
 from tb_trainspeed.profile import Source, Stage
 from tb_trainspeed.rules import words
@@ -51,15 +52,25 @@ def faster_source(factors: Range) -> Change:
     return Change(factors={"supply_s": factors, "source_cpu_s": factors})
 
 
-def batches_of_arrays(size: int | None) -> str:
+def batches_of_arrays(size: int | None, options: Mapping[str, str] = {}) -> str:
     """Code that makes a pipeline of the arrays `x` and `y` as Keras does: whole batches, by the indices of their rows.
 
     One that slices arrays hands every element through every stage, which is what IP23 is about.
+
+    Args:
+        size: of a batch.
+        options: of the data, which tell whether `fit` shuffled, and whether it was given weights.
     """
+    batch = f".batch({size or 32})"
+    orders = {"False": batch, "batch": f"{batch}.map(tf.random.shuffle)"}
+    order = orders.get(options.get("shuffle", ""), f".shuffle(len(x)){batch}")
+    names = ("x", "y", "sample_weight") if "sample_weight" in options else ("x", "y")
+    made = ", ".join(f"tf.constant({name})" for name in names)
+    taken = ", ".join(f"tf.gather({name}, rows)" for name in names)
     return (
-        "+ x, y = tf.constant(x), tf.constant(y)\n"
-        f"+ rows = tf.data.Dataset.range(len(x)).shuffle(len(x)).batch({size or 32})\n"
-        "+ dataset = rows.map(lambda rows: (tf.gather(x, rows), tf.gather(y, rows)))"
+        f"+ {', '.join(names)} = {made}\n"
+        f"+ rows = tf.data.Dataset.range(len(x)){order}\n"
+        f"+ dataset = rows.map(lambda rows: ({taken}))"
     )
 
 
@@ -73,6 +84,12 @@ def lock_held(source: Source) -> float | None:
         return None
     seen = 1 - _SWITCH_S * source.calls / source.wall_s
     return min(1.0, source.gil_share / seen) if seen > _SEEN_FROM else source.gil_share
+
+
+def recurring(stages: tuple[Stage, ...], epochs: int) -> tuple[Stage, ...]:
+    """The stages that run in every epoch: of several, those after the last cache, which keeps what came before it."""
+    kept = max((index for index, stage in enumerate(stages) if "Cache" in stage.kind), default=-1)
+    return stages[kept + 1 :] if epochs > 1 else stages
 
 
 def does(stage: Stage, kinds: tuple[str, ...] | frozenset[str]) -> bool:

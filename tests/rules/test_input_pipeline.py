@@ -1,0 +1,105 @@
+"""What the rules of the input pipeline propose and say it gives, where the table of outcomes does not show it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tb_trainspeed.profile import HotSpot, Profile, Quantiles, Steps
+from tb_trainspeed.rules import transfer
+from tb_trainspeed.rules.facts import FACTS
+from tb_trainspeed.rules.input_pipeline import epoch, files, workers
+from tb_trainspeed.rules.input_pipeline.shared import batches_of_arrays, recurring
+from tests.rules.input_pipeline import BATCH32, CACHE, IP03, IP09, IP10, IP15, IP27, JPEGS, PASSES, PATHS, SHUFFLE
+from tests.rules.transfer import TR02, TR03, copies
+
+
+def test_what_a_cache_keeps_does_not_recur():
+    stages = (PATHS, CACHE, JPEGS, CACHE, SHUFFLE, BATCH32)
+    assert recurring(stages, 2) == (SHUFFLE, BATCH32)
+    assert recurring(stages, 1) == stages
+    assert recurring((PATHS, JPEGS), 2) == (PATHS, JPEGS)
+
+
+def test_a_cache_is_bounded_where_a_pass_may_be_longer_than_an_epoch():
+    assert "@functools.lru_cache(maxsize=3200)" in files.redecode_each_epoch(**{**IP09, **PASSES}).code
+    assert "@functools.cache\n" in files.redecode_each_epoch(**IP09).code
+
+
+def test_what_a_comprehension_reads_gets_a_function_of_its_own():
+    spot = HotSpot("A.__getitem__.<locals>.<listcomp>", "train.py", 7, "load", "numpy", 0.8, False)
+    found = files.redecode_each_epoch(**{**IP09, "hot_spots": (spot,)})
+    assert "def load(" in found.code
+    assert "function of its own" in found.remedy
+
+
+@pytest.mark.parametrize(("done", "code"), [("", "ratio=8)"), ("/2", "ratio=2)\n+"), ("/8", "resize((64, 64))")])
+def test_a_jpeg_is_decoded_at_less_than_it_is(done, code):
+    decoding = dataclasses.replace(JPEGS, operations=(f"DecodeJpeg{done}", "ResizeBilinear"))
+    found = files.oversized_images(**{**IP10, "stages": (PATHS, decoding, BATCH32)})
+    assert code in found.code
+
+
+def test_what_is_skipped_takes_no_longer_than_in_training():
+    few = dataclasses.replace(IP15["stages"][2], count=480)
+    found = epoch.skip_after_heavy_work(**{**IP15, "stages": (PATHS, JPEGS, few, SHUFFLE, BATCH32)})
+    assert found.change.removes["restart_s"].expected == pytest.approx(0.88 * 480 * 2.0 / 3200)
+    assert epoch.skip_after_heavy_work(**IP15).change.removes["restart_s"].expected == pytest.approx(0.88 * 0.4)
+
+
+def test_processes_take_from_torch_what_its_calls_show():
+    torch = workers.multiprocessing_copies(**{**IP03, "backend": "torch"})
+    assert torch.change.factors["device_s"].expected == pytest.approx(1.03 * 0.4)
+    assert set(torch.change.removes) == {"restart_s"}
+    assert "device_s" not in workers.multiprocessing_copies(**IP03).change.factors
+
+
+def test_the_calls_that_are_disturbed_least():
+    call = Quantiles(100, 0.01, 0.003, 0.01, 0.01, 0.01, 0.01)
+    assert FACTS["least_call_share"](Profile(steps=Steps(count=100, call=call))) == pytest.approx(0.3)
+    assert FACTS["least_call_share"](Profile()) is None
+
+
+@pytest.mark.parametrize(
+    ("batch", "share"),
+    [
+        ("float32(64, 16), float32(64, 20, 5000)", 0.5),
+        ("float32(64, 5000), int64(64, 5000)", 0.05),
+        ("float32(None, 16), float32(None, 5000), float32(None)", 0.025),
+        (None, 0.025),
+    ],
+)
+def test_the_bytes_of_the_targets(batch, share):
+    data = dataclasses.replace(TR02["data"], batch=batch)
+    found = transfer.one_hot_huge_classes(**{**TR02, "data": data, "batch_bytes": 64 * 20 * 5000 * 8})
+    assert found.change.factors["supply_s"].high == pytest.approx(1 - share)
+
+
+def test_no_more_is_saved_of_copies_than_is_not_hidden():
+    free = transfer.float32_images(**TR03).change.removes["device_s"]
+    assert free.expected == pytest.approx(0.75 * 40e6 / 12e9)
+    bound = transfer.float32_images(**{**TR03, "steady": copies(0.1)}).change.removes["device_s"]
+    assert (bound.low, bound.expected) == (pytest.approx(0.75 * 40e6 / 25e9), pytest.approx(0.002))
+
+
+ORDERS = [({}, set()), ({"shuffle": "False"}, {"order", "batches"}), ({"shuffle": "batch"}, {"batches"})]
+
+
+@pytest.mark.parametrize(("options", "kept"), ORDERS, ids=["shuffled", "in order", "within batches"])
+def test_a_dataset_of_arrays_has_the_order_that_fit_had(options, kept):
+    tf = pytest.importorskip("tensorflow")
+    tf.random.set_seed(0)
+    names = {"tf": tf, "x": np.arange(64), "y": np.arange(64)}
+    exec(batches_of_arrays(16, options).replace("+ ", ""), names)
+    taken = [x.numpy() for x, y in names["dataset"] if np.array_equal(x, y)]
+    assert sorted(np.concatenate(taken)) == list(range(64))
+    assert (sorted(taken[0]) == list(range(16))) == ("batches" in kept)
+    assert (list(taken[0]) == list(range(16))) == ("order" in kept)
+
+
+def test_a_dataset_of_arrays_keeps_their_weights():
+    data = dataclasses.replace(IP27["data"], options={"sample_weight": "True"})
+    found = epoch.autotuner_holds_up_epochs(**{**IP27, "adapter": "ArrayDataAdapter", "stages": (), "data": data})
+    assert "tf.gather(sample_weight, rows)" in found.code
+    assert "- model.fit(x, y, sample_weight=sample_weight, ...)" in found.code
+    assert "Weights of classes" in found.remedy
