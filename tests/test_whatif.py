@@ -299,3 +299,14 @@ def test_on_torch_computing_falls_to_the_least_disturbed_calls():
     assert whatif.apply(model, [SOURCE_HALVED], "expected").device_s > 1.03 * least * model.device_s
     few = dataclasses.replace(alone.steps, call=dataclasses.replace(alone.steps.call, count=19))
     assert whatif.baseline(dataclasses.replace(alone, steps=few)).undisturbed == 1.0
+
+
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_train_end"])
+def test_what_a_callback_does_once_is_not_taken_for_work_in_epochs(hook):
+    once = Hook("A", hook, "callbacks", 1, 60.0, 60.0)
+    with_it = dataclasses.replace(STARVED, hooks=(*STARVED.hooks, once))
+    assert whatif.baseline(with_it) == whatif.baseline(STARVED)
+    # The ledger of a single epoch is that of the fit, and holds it.
+    phases = {**PHASES, "callbacks": 60.5}
+    single = dataclasses.replace(with_it, steady=None, ledger=Ledger(65.0, 130, 1, phases))
+    assert whatif.baseline(single).batch_callbacks_s == pytest.approx(0.4 / 130)

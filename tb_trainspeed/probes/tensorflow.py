@@ -82,6 +82,7 @@ def time_steps(
     ready: ReadyFetch | None = None
     batch: Any = None
     naming, undo = deep is not None and not _trace_counter(train_function)(), Undo()
+    awaits = bool(tf.config.list_logical_devices("GPU"))
 
     recorder.may_wait = recorder.call_fetches = True
 
@@ -142,6 +143,9 @@ def time_steps(
             raise
         finally:
             undo.run()
+        if awaits:
+            recorder.dispatched()
+            recorder.safely(lambda: _await(outputs))
         recorder.step_end(traced, None, shapes)
         if not recorder.later.steps:
             if batch is not None:
@@ -152,6 +156,13 @@ def time_steps(
         return outputs
 
     return timed
+
+
+def _await(outputs: Any) -> None:
+    """Waits for a GPU as Keras does a moment later, which reads these: so that its time counts as that of the step."""
+    for value in tf.nest.flatten(outputs):
+        if hasattr(value, "numpy"):
+            value.numpy()
 
 
 def name_metrics(model: Any, train_function: Callable[..., Any], undo: Undo) -> None:
@@ -307,7 +318,31 @@ def device_memory() -> tuple[DeviceMemory, ...]:
     """What TensorFlow's allocators say of the GPUs."""
     names = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("GPU")]
     about = [tf.config.experimental.get_memory_info(name) for name in names]
-    return tuple(DeviceMemory(name, info["current"], info["peak"]) for name, info in zip(names, about, strict=True))
+    limits = _memory_limits() if names else {}
+    return tuple(
+        DeviceMemory(name, info["current"], info["peak"], limits.get(name.rpartition("device:")[2]))
+        for name, info in zip(names, about, strict=True)
+    )
+
+
+def _memory_limits() -> dict[str, int]:
+    """What the allocators of this process may take at most, bytes, by names such as `GPU:0`; empty where that is not
+    told."""
+    with contextlib.suppress(Exception):  # all of this is private
+        from tensorflow.python import pywrap_tfe
+        from tensorflow.python.client import pywrap_tf_session
+        from tensorflow.python.eager import context
+
+        found = pywrap_tfe.TFE_ContextListDevices(context.context()._handle)
+        try:
+            return {
+                pywrap_tfe.TF_DeviceListName(found, i).rpartition("device:")[2]:
+                    pywrap_tf_session.TF_DeviceListMemoryBytes(found, i)
+                for i in range(pywrap_tfe.TF_DeviceListCount(found))
+            }  # fmt: skip
+        finally:
+            pywrap_tfe.TF_DeleteDeviceList(found)
+    return {}
 
 
 def settings() -> dict[str, str]:
@@ -328,9 +363,14 @@ def settings() -> dict[str, str]:
 
         return bool(config.is_op_determinism_enabled())
 
+    def shown_gpus() -> str:
+        shown, all_gpus = tf.config.get_visible_devices("GPU"), tf.config.list_physical_devices("GPU")
+        return f"{len(shown)} of {len(all_gpus)} GPUs"
+
     threading = tf.config.threading
     return facts.settings(
         {
+            "tf.config.set_visible_devices": shown_gpus,
             "tf.config.run_functions_eagerly": tf.config.functions_run_eagerly,
             "tf.debugging.enable_check_numerics": checks_numerics,
             "tf.data.experimental.enable_debug_mode": debugs_data,

@@ -13,11 +13,11 @@ class Usage:
     `swap_bytes` and `memory_bytes`, its least for `memory_available_bytes`.
 
     Columns of the machine: `process_cores` (cores that this process keeps busy), `worker_cores` (its child processes),
-    `machine_cores` (all processes), `iowait_cores`, `steal_cores`, `throttled` (share of the time that a cgroup quota
-    held it up), `rss_bytes`, `memory_available_bytes`, `memory_pressure` (share of the time that some task waited for
-    memory), `swap_bytes`, `swapped_bytes_per_s`, `core_work_s` (CPU time of the same small work, which tells how fast a
-    core is), and of the machine `disk_read_bytes_per_s`,
-    `disk_write_bytes_per_s`, `network_in_bytes_per_s`, `network_out_bytes_per_s`.
+    `machine_cores` (all processes), `iowait_cores`, `steal_cores`, `throttled` (share of the periods of a cgroup quota
+    in which it stopped threads), `rss_bytes`, `memory_available_bytes`, `memory_pressure` (share of the time that some
+    task waited for memory), `swap_bytes`, `swapped_bytes_per_s`, `core_work_s` (CPU time of the same small work, which
+    tells how fast a core is), and of the machine `disk_read_bytes_per_s`, `disk_write_bytes_per_s`,
+    `network_in_bytes_per_s`, `network_out_bytes_per_s`.
 
     Columns of an accelerator: `utilization` (share of the time that a kernel ran), `memory_utilization` (that its
     memory was read or written), `memory_bytes`, `power_w`, `clock_hz`, `temperature_c`.

@@ -72,6 +72,7 @@ class StepRecorder:
         self._totals_at_begin: dict[str, int] = {}
         #: Of the step that runs, where it is measured.
         self._thread_begin: int | None = None
+        self._dispatched_ns: int | None = None
         self._traces = Traces()
         self._in_epoch = False
         self._step_of_epoch = 0
@@ -259,6 +260,14 @@ class StepRecorder:
             self.clock.move(FETCH, "input_wait" if self._step_of_epoch else FIRST_WAIT, wait_ns)
         self._waits += 1
 
+    def dispatched(self) -> None:
+        """The host has handed the step over; where somebody waits for the device before `step_end`, that is no work."""
+        self._dispatched_ns = self._computed_ns()
+
+    def _computed_ns(self) -> int | None:
+        """What the thread has computed in this call of the train function."""
+        return None if self._thread_begin is None else self._thread_now() - self._thread_begin
+
     def step_end(
         self,
         traced: Callable[[], bool],
@@ -272,7 +281,9 @@ class StepRecorder:
         """
         later, now = self.later, self.clock.now()
         self._just_asked = False
-        dispatch_ns = None if self._thread_begin is None else self._thread_now() - self._thread_begin
+        dispatch_ns, self._dispatched_ns = self._dispatched_ns, None
+        if dispatch_ns is None:
+            dispatch_ns = self._computed_ns()
         if self._crowding and self._may_be_last():
             self._crowding.gap_begins(now)
         usual = later.is_usual(now)

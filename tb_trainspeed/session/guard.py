@@ -12,11 +12,12 @@ log = logging.getLogger("tb_trainspeed")
 CLOCK = ("tick", "push", "pop", "switch", "move")
 SAMPLER = ("before_step", "after_step", "end")
 RECORDER = (
-    "safely", "step_begin", "fetched", "fetch_begin", "fetch_end", "step_end", "step_abort", "watch_device",
-    "drain_device", "epoch_logs_read", "epoch_begin", "epoch_end", "validation_begin", "validation_call",
-    "validation_end", "enter", "leave", "nested_call", "released", "new_function", "sample_begin", "sample_end",
+    "safely", "step_begin", "fetched", "fetch_begin", "fetch_end", "dispatched", "step_end", "step_abort",
+    "watch_device", "drain_device", "epoch_logs_read", "epoch_begin", "epoch_end", "validation_begin",
+    "validation_call", "validation_end", "enter", "leave", "nested_call", "released", "new_function", "sample_begin",
+    "sample_end",
 )  # fmt: skip
-IN_STEPS = ("step_begin", "fetched", "fetch_begin", "fetch_end", "step_end", "enter", "leave")
+IN_STEPS = ("step_begin", "fetched", "fetch_begin", "fetch_end", "dispatched", "step_end", "enter", "leave")
 
 
 class Guard:

@@ -17,11 +17,12 @@ _EXPECTED = ENDS[1]
 # part: 0.95 to 1.
 _CORE_USE = Range(0.8, 0.95, 1.0)
 # The ends that are stated for what is unsure are extremes, seen or thought of: this share of the way to them is what
-# nine in ten need, with what no part of the model explains. Longer upwards: on a machine that nothing was set from,
-# with a quicker processor, 32 of 152 fixes gained more than a range of 1.28 and 0.78, and one gained less. Set from two
-# machines of two cores, all backends, with the speed of the cores allowed for (`benchmarks.cores`).
+# nine in ten need, with what no part of the model explains. The logarithm of that is the first number, and the second
+# times that of the gain: of 740 fixes on five machines of two cores (docs/accuracy.md), nine in ten that gain less than
+# twice are off by a fifth, and nine in ten that gain more than eight times by half. More of them gained more than
+# foreseen than less.
 _OF_THE_ENDS = 0.4
-_SPREAD = Range(1.25, 1.0, 0.62)
+_SPREAD = {"low": (0.17, 0.08), "high": (0.15, 0.15)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +87,9 @@ def _apart(model: StepModel, changes: Sequence[Change], expected_s: float, end: 
     likely, sign = _likely(changes), 1 if end == "low" else -1
     alone = [(*likely[:index], end, *likely[index + 1 :]) for index in range(len(likely))]
     parts = [_OF_THE_ENDS * math.log(_after(model, changes, ends)[2] / expected_s) for ends in alone]
-    parts.append(math.log(getattr(_SPREAD, end)))
-    return sign * math.hypot(*(max(0.0, sign * part) for part in parts))
+    unexplained, of_gain = _SPREAD[end]
+    gain = max(0.0, math.log(model.epoch_s(1.0) / expected_s))
+    return sign * math.hypot(unexplained + of_gain * gain, *(max(0.0, sign * part) for part in parts))
 
 
 def speedup(model: StepModel, changes: Iterable[Change]) -> Range:

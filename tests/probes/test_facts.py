@@ -1,6 +1,8 @@
 """Facts of the machine, the model and the callbacks."""
 
 import keras
+import pytest
+import tensorflow as tf
 
 from tb_trainspeed import TrainSpeedCallback
 from tb_trainspeed.probes import facts
@@ -102,6 +104,26 @@ def test_facts_of_a_fit(make_model, arrays):
     assert report["environment"]["settings"] == found.settings
     assert report["model"]["layers"][1]["forward_flops"] == 2 * 4 * 8 + 2 * 8
     assert report["not_measured"] == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "batch_size"),
+    [
+        ({}, 32),
+        ({"batch_size": 512}, 512),
+        ({"batch_size": 512, "validation_batch_size": 64}, 64),
+        ({"validation_steps": 5}, None),
+        ({"validation_steps": 5, "batch_size": 16}, 16),
+    ],
+)
+def test_of_arrays_alone_the_size_of_the_batches_of_a_validation_is_known(arrays, options, batch_size):
+    x, y = arrays
+    for given in (arrays, (x, y, None), [x, y], ({"a": x, "b": x}, y), x):
+        found = facts.validation_facts({"validation_data": given, "validation_freq": 2, **options})
+        assert (found.batch_size, found.frequency, found.max_steps) == (batch_size, 2, options.get("validation_steps"))
+    for given in ((batch for batch in [arrays]), keras.utils.PyDataset(), tf.data.Dataset.from_tensors(arrays)):
+        assert facts.validation_facts({"validation_data": given, **options}).batch_size is None
+    assert facts.validation_facts({"validation_data": None}) is None
 
 
 def test_callback_facts():

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tb_trainspeed import TrainSpeedCallback
 from tb_trainspeed.probes import tensorflow as probe
+from tb_trainspeed.recorder import FitRecorder
 
 pytestmark = pytest.mark.filterwarnings("ignore:Your input ran out of data")
 
@@ -116,8 +117,29 @@ def test_gpus(monkeypatch):
         ("CPU", "/device:CPU:0", None),
         ("GPU", "/device:GPU:0 NVIDIA A100", "8.0"),
     ]
+    monkeypatch.setattr(probe, "_memory_limits", lambda: {"CPU:0": 7, "GPU:0": 9})
     (memory,) = probe.device_memory()
-    assert (memory.device, memory.in_use_bytes, memory.peak_bytes, memory.limit_bytes) == ("GPU:0", 3, 5, None)
+    assert (memory.device, memory.in_use_bytes, memory.peak_bytes, memory.limit_bytes) == ("GPU:0", 3, 5, 9)
+
+
+def test_tensorflow_tells_how_much_an_allocator_may_take():
+    """By a private way, which a version may not have: this fails then. A CPU has a number of its own there."""
+    limits = probe._memory_limits()
+    assert limits["CPU:0"] > 2**20
+
+
+def test_without_that_way_the_limit_is_not_known(monkeypatch):
+    from tensorflow.python import pywrap_tfe
+
+    monkeypatch.delattr(pywrap_tfe, "TFE_ContextListDevices")
+    assert probe._memory_limits() == {}
+
+
+def test_gpus_that_were_hidden_are_seen(monkeypatch):
+    name = "tf.config.set_visible_devices"
+    assert probe.settings()[name] == "0 of 0 GPUs"
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["GPU:0", "GPU:1"])
+    assert probe.settings()[name] == "0 of 2 GPUs"
 
 
 class Counting(keras.Model):
@@ -128,6 +150,23 @@ class Counting(keras.Model):
     def train_step(self, *args):
         self.traces += 1
         return super().train_step(*args)
+
+
+def test_the_time_of_a_gpu_is_that_of_the_step_and_not_of_what_comes_after_it(make_model, arrays, monkeypatch):
+    """Without one, for what is read is there: Keras has read the same when the callbacks come."""
+    told, read = [], []
+    list_devices = tf.config.list_logical_devices
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: list_devices(kind and "CPU"))
+    monkeypatch.setattr(probe, "_await", read.append)
+    monkeypatch.setattr(FitRecorder, "dispatched", lambda self, plain=FitRecorder.dispatched: told.append(plain(self)))
+    make_model().fit(*arrays, batch_size=32, verbose=0, callbacks=[TrainSpeedCallback(None, verbose=0)])
+    assert len(read) == 5
+    assert all("loss" in outputs for outputs in read)
+    assert len(told) >= 5
+
+
+def test_awaiting_a_step_takes_what_it_returns_whatever_that_is():
+    probe._await({"loss": tf.constant(1.0), "other": [2.0, None]})
 
 
 @pytest.mark.parametrize("options", [{}, {"jit_compile": True}, {"run_eagerly": True}])

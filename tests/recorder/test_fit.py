@@ -115,6 +115,21 @@ def test_the_quickest_steps_tell_what_the_host_needs_at_least(played):
     assert steps.dispatch_s > steps.least_dispatch_s
 
 
+def test_waiting_for_the_device_in_a_call_is_no_dispatch(played):
+    played.recorder.call_fetches = True
+    played.computes = True
+    for _ in range(20):
+        played.recorder.step_begin(True)
+        played.recorder.fetched(0, 0)
+        played.spend(2.0)
+        played.recorder.dispatched()
+        played.spend(30.0)
+        played.recorder.step_end(lambda: False)
+    steps = played.profile().steps
+    assert steps.dispatch_s == pytest.approx(0.002)
+    assert steps.call.mean_s == pytest.approx(0.032)
+
+
 def test_letting_an_iterator_go_is_told_where_the_host_fetches(played):
     recorder = played.recorder
     for epoch in range(3):

@@ -73,5 +73,12 @@ SILENT = [
     silent(setup.softmax_in_float16, CV08, Passed, "float32", layers=(dataclasses.replace(SOFTMAX, dtype="float32"),)),
     silent(setup.softmax_in_float16, CV08, NotApplicable, "bfloat16", model=Model(dtype_policy="mixed_bfloat16")),
     silent(setup.deep_without_normalisation, CV09, Passed, "shallow", layers=(DENSE,) * 11),
+    silent(
+        setup.deep_without_normalisation,
+        CV09,
+        Passed,
+        "trap: heads side by side",
+        layers=(DENSE, *(Layer(f"task {n}", "Dense", 65, 65, "(None, 1)") for n in range(14))),
+    ),
     silent(setup.deep_without_normalisation, CV09, Passed, "normalised", layers=(DENSE,) * 12 + (NORMALIZATION,)),
 ]

@@ -38,7 +38,7 @@ FW02 = {
     "jit_compile": True,
     "compilation": Compilation(count=9, retraces=8, events=_events(*range(10, 26, 2))),
     "compilation_s": 5.0,
-    "wall_s": 10.0,
+    "fit_s": 10.0,
     "data": Data(batch="float32(32, 8, 8), int64(32,)"),
 }
 FW02B = {
@@ -48,7 +48,7 @@ FW02B = {
     "custom_train_step": True,
     "compilation": Compilation(count=9, retraces=8, events=_events(*[10] * 8)),
     "compilation_s": 5.0,
-    "wall_s": 10.0,
+    "fit_s": 10.0,
 }
 ODD = CompilationEvent(9, 1.0, 2.0, "float32(7, 32), int64(7,)")
 FW03 = {
@@ -56,7 +56,7 @@ FW03 = {
     "jit_compile": True,
     "compilation": Compilation(count=2, retraces=1, events=(ODD,)),
     "compilation_s": 4.0,
-    "wall_s": 10.0,
+    "fit_s": 10.0,
     "data": Data("ArrayDataAdapter", batch="float32(32, 32), int64(32,)", batch_size=32),
 }
 FW04 = {
@@ -65,8 +65,8 @@ FW04 = {
     "settings": {"jax_compilation_cache_dir": "None"},
     "compilation": Compilation(functions_s={"train_step": 15.0}),
     "compilation_s": 20.0,
-    "wall_s": 60.0,
-    "steps": 500,
+    "fit_s": 60.0,
+    "fit_steps": 500,
     "compute_s": 0.01,
 }
 FW05 = {
@@ -108,14 +108,14 @@ FW08 = {
     "wall_s": 0.1,
     "compilation": Compilation(remade=0),
 }
-FW09 = {"fit_index": 3, "compilation": Compilation(remade=2), "compilation_s": 0.8, "wall_s": 1.2}
+FW09 = {"fit_index": 4, "compilation": Compilation(remade=3), "compilation_s": 0.8, "wall_s": 1.2}
 FW13 = {"live_models": 6, "memory_pressure": 0.1, "steady_wall_s": 60.0}
 UNROLLED = Layer("lstm", "LSTM", 4096, 4096, "(None, 64)", options={"unroll": "True"})
 FW11 = {
     "layers": (Layer("input", "InputLayer", 0, 0, "(None, 100, 8)"), UNROLLED),
     "data": Data(),
     "compilation_s": 7.0,
-    "wall_s": 10.0,
+    "fit_s": 10.0,
 }
 FW12 = {
     "backend": "tensorflow",
@@ -221,26 +221,26 @@ SILENT = [
         backend="tensorflow", jit_compile=False,
     ),
     silent(compiling.recompile_per_shape, FW02, Passed, "a last batch", compilation=FW03["compilation"]),
-    silent(compiling.recompile_per_shape, FW02, Passed, "a long fit", wall_s=41.0),
+    silent(compiling.recompile_per_shape, FW02, Passed, "a long fit", fit_s=41.0),
     silent(compiling.retracing, FW02B, NotApplicable, "JAX", backend="jax"),
     silent(compiling.retracing, FW02B, NotApplicable, "XLA", jit_compile=True),
     silent(
         compiling.retracing, FW02B, Passed, "trap: relaxed shapes",
         compilation=Compilation(retraces=3, events=_events(10, 11, 12)),
     ),
-    silent(compiling.retracing, FW02B, Passed, "a long fit", wall_s=41.0),
+    silent(compiling.retracing, FW02B, Passed, "a long fit", fit_s=41.0),
     silent(compiling.last_partial_batch, FW03, NotApplicable, "not compiled", jit_compile=False),
     silent(compiling.last_partial_batch, FW03, Passed, "divides", compilation=Compilation(count=1, retraces=0)),
     silent(
         compiling.last_partial_batch, FW03, Passed, "another shape",
         compilation=Compilation(retraces=1, events=(dataclasses.replace(ODD, batch="float32(32, 7), int64(32,)"),)),
     ),
-    silent(compiling.last_partial_batch, FW03, Passed, "a long fit", wall_s=20.1),
+    silent(compiling.last_partial_batch, FW03, Passed, "a long fit", fit_s=20.1),
     silent(compiling.compile_dominates, FW04, NotApplicable, "TensorFlow", backend="tensorflow"),
-    silent(compiling.compile_dominates, FW04, Passed, "a long fit", wall_s=101.0),
-    silent(compiling.compile_dominates, FW04, Passed, "seconds", compilation_s=4.9, wall_s=10.0),
+    silent(compiling.compile_dominates, FW04, Passed, "a long fit", fit_s=101.0),
+    silent(compiling.compile_dominates, FW04, Passed, "seconds", compilation_s=4.9, fit_s=10.0),
     silent(compiling.compile_dominates, FW04, Passed, "kept", settings={"jax_compilation_cache_dir": "/cache"}),
-    silent(compiling.compile_dominates, FW04, Passed, "repaid", backend="torch", steps=700),
+    silent(compiling.compile_dominates, FW04, Passed, "repaid", backend="torch", fit_steps=700),
     silent(compiling.jit_compile_hurts, FW05, NotApplicable, "not asked for", jit_compile=False),
     silent(compiling.jit_compile_hurts, FW05, NotApplicable, "GPU", accelerators=("GPU",)),
     silent(compiling.jit_compile_hurts, FW05, NotApplicable, "JAX", backend="jax"),
@@ -264,8 +264,9 @@ SILENT = [
     silent(refits.fit_in_a_loop, FW08, Passed, "a few fits", fit_index=5),
     silent(refits.fit_in_a_loop, FW08, Passed, "long fits", steps=20),
     silent(refits.fit_in_a_loop, FW08, Passed, "starts quickly", startup_s=0.02),
-    silent(refits.fit_in_a_loop, FW08, Passed, "compiled in between", compilation=Compilation(remade=3)),
-    silent(refits.recompile_in_loop, FW09, Passed, "once, to unfreeze", compilation=Compilation(remade=1)),
+    silent(refits.fit_in_a_loop, FW08, Passed, "compiled in between", compilation=Compilation(remade=20)),
+    silent(refits.recompile_in_loop, FW09, Passed, "twice, to unfreeze", compilation=Compilation(remade=2)),
+    silent(refits.recompile_in_loop, FW09, Passed, "now and then", fit_index=8),
     silent(refits.recompile_in_loop, FW09, Passed, "long fits", wall_s=4.1),
     silent(refits.recompile_in_loop, FW09, NotApplicable, "an old record", compilation=Compilation()),
     silent(refits.models_kept, FW13, Passed, "few", live_models=5),
@@ -275,7 +276,7 @@ SILENT = [
         compiling.rnn_unroll, FW11, Passed, "few steps",
         layers=(Layer("input", "InputLayer", 0, 0, "(None, 30, 8)"), UNROLLED),
     ),
-    silent(compiling.rnn_unroll, FW11, Passed, "a long fit", wall_s=71.0),
+    silent(compiling.rnn_unroll, FW11, Passed, "a long fit", fit_s=71.0),
     silent(debugging.debug_flags, FW12, Passed, "none", settings={"tf.debugging.enable_check_numerics": "False"}),
     silent(
         debugging.debug_flags, FW12, Passed, "determinism costs nothing",

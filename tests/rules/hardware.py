@@ -2,23 +2,27 @@
 
 import dataclasses
 
-from tb_trainspeed.profile import Accelerator, Device, DeviceMemory, Environment, Layer, Resources, Usage
+from tb_trainspeed.profile import Accelerator, Device, Environment, Layer, Resources, Usage
 from tb_trainspeed.rules.hardware import accelerator, host
 from tb_trainspeed.rules.rule import NotApplicable, Passed
-from tests.rules.rows import fires, silent
+from tests.rules.rows import STEADY, fires, silent
 
 CPU = Device("CPU", "cpu")
 T4 = Device("GPU", "Tesla T4", capability="7.5")
 COMPUTES = {"computing_share": 0.9, "computing_s": 0.1}
 UNUSED = Environment(backend="tensorflow", devices=(CPU,), machine_devices=(T4,))
+NOT_GIVEN = Device("GPU", "NVIDIA A100 (not given to this container)")
 ON_CPU = Environment(backend="tensorflow", devices=(CPU,))
 SMALL = Layer("dense", "Dense", 100, 100, forward_flops=200_000)
 LARGE = Layer("conv", "Conv2D", 100, 100, forward_flops=2_000_000_000)
 
 
-def busy(utilization, **facts):
-    columns = {"utilization": (utilization,), "clock_hz": (0.8e9,)}
-    return Resources(accelerators=(Accelerator(0, "T4", usage=Usage(columns=columns), **facts),))
+def card(**facts):
+    return (Accelerator(0, "T4", usage=Usage(columns={"utilization": (0.9,), "clock_hz": (0.8e9,)}), **facts),)
+
+
+def unused(backend="tensorflow", machine_devices=(T4,), **settings):
+    return Environment(backend=backend, devices=(CPU,), machine_devices=machine_devices, settings=settings)
 
 
 def using(**columns):
@@ -30,18 +34,20 @@ def threads(number, cores=8.0, backend="tensorflow"):
     return Environment(backend=backend, devices=(CPU,), cores=cores, settings={name: str(number)})
 
 
-HALF_EMPTY = (DeviceMemory("GPU:0", 10**9, 3 * 10**9, 10**10),)
-
-HW01 = {"environment": UNUSED, **COMPUTES, "dispatch_s": 0.001}
+HW01 = {"environment": UNUSED, **COMPUTES, "dispatch_bound": False}
 HW02 = {
     "accelerators": ("GPU",),
-    "resources": busy(0.1),
+    "utilization": 0.1,
     "layers": (SMALL,),
     "computing_s": 0.001,
     "batch_size": 32,
 }
-HW03 = {**COMPUTES, "resources": busy(0.9, other_processes=1)}
-HW04 = {**COMPUTES, "resources": busy(0.9, throttled={"hardware_thermal": 0.6}, clock_limit_hz=1.6e9)}
+HW03 = {**COMPUTES, "accelerators": ("GPU",), "used_accelerators": card(other_processes=1)}
+HW04 = {
+    **COMPUTES,
+    "accelerators": ("GPU",),
+    "used_accelerators": card(throttled={"hardware_thermal": 0.6}, clock_limit_hz=1.6e9),
+}
 HW05 = {
     **COMPUTES,
     "environment": threads(0, 2.0),
@@ -68,8 +74,10 @@ HW08 = {
 HW10 = {
     **COMPUTES,
     "accelerators": ("GPU",),
-    "resources": dataclasses.replace(busy(0.5), device_memory=HALF_EMPTY),
+    "device_memory_share": 0.3,
+    "utilization": 0.5,
     "batch_size": 32,
+    "steady": STEADY,
 }
 HW11 = {
     **COMPUTES,
@@ -95,11 +103,14 @@ HW12 = {
 
 FIRES = [
     fires(accelerator.gpu_not_used, HW01),
+    fires(accelerator.gpu_not_used, HW01, "torch", environment=unused("torch")),
+    fires(accelerator.gpu_not_used, HW01, "a container", environment=unused(machine_devices=(NOT_GIVEN,))),
+    fires(accelerator.gpu_not_used, HW01, "one is shown", environment=unused(CUDA_VISIBLE_DEVICES="0")),
     fires(
         accelerator.gpu_not_used,
         HW01,
-        "hidden",
-        environment=dataclasses.replace(UNUSED, settings={"CUDA_VISIBLE_DEVICES": "-1"}),
+        "nothing is hidden",
+        environment=unused("jax", **{"jax_platforms": "None", "tf.config.set_visible_devices": "0 of 0 GPUs"}),
     ),
     fires(accelerator.gpu_slower, HW02),
     fires(accelerator.gpu_shared, HW03),
@@ -135,15 +146,53 @@ FIRES = [
 SILENT = [
     silent(accelerator.gpu_not_used, HW01, Passed, "no GPU", environment=ON_CPU),
     silent(accelerator.gpu_not_used, HW01, Passed, "used", environment=Environment(devices=(T4,))),
-    silent(accelerator.gpu_not_used, HW01, Passed, "tiny model", dispatch_s=0.051),
+    silent(accelerator.gpu_not_used, HW01, Passed, "tiny model", dispatch_bound=True),
+    silent(accelerator.gpu_not_used, HW01, Passed, "hidden", environment=unused(CUDA_VISIBLE_DEVICES="")),
+    silent(
+        accelerator.gpu_not_used, HW01, Passed, "hidden too", environment=unused("torch", CUDA_VISIBLE_DEVICES="-1")
+    ),
+    silent(accelerator.gpu_not_used, HW01, Passed, "hidden on JAX", environment=unused("jax", JAX_PLATFORMS="cpu")),
+    silent(accelerator.gpu_not_used, HW01, Passed, "hidden in JAX", environment=unused("jax", jax_platforms="cpu")),
+    silent(
+        accelerator.gpu_not_used,
+        HW01,
+        Passed,
+        "hidden in TensorFlow",
+        environment=unused(**{"tf.config.set_visible_devices": "0 of 1 GPUs"}),
+    ),
+    silent(
+        accelerator.gpu_not_used,
+        HW01,
+        Passed,
+        "trap: what Windows draws with, as older versions recorded it",
+        environment=unused(machine_devices=(Device("GPU", "DirectX under WSL 2"),)),
+    ),
     silent(accelerator.gpu_not_used, HW01, Passed, "bound by something else", computing_share=0.49),
-    silent(accelerator.gpu_slower, HW02, Passed, "busy", resources=busy(0.2)),
+    silent(accelerator.gpu_slower, HW02, Passed, "busy", utilization=0.2),
+    silent(accelerator.gpu_slower, HW02, Passed, "longer steps", computing_s=0.003),
+    silent(
+        accelerator.gpu_slower,
+        HW02,
+        NotApplicable,
+        "unknown layer",
+        layers=(SMALL, dataclasses.replace(SMALL, forward_flops=None)),
+    ),
     silent(accelerator.gpu_slower, HW02, Passed, "large model", layers=(LARGE,)),
     silent(accelerator.gpu_slower, HW02, NotApplicable, "CPU", accelerators=()),
-    silent(accelerator.gpu_shared, HW03, Passed, "alone", resources=busy(0.9, other_processes=0)),
-    silent(accelerator.gpu_shared, HW03, NotApplicable, "CPU", resources=Resources()),
-    silent(accelerator.gpu_throttled, HW04, Passed, "power cap", resources=busy(0.9, throttled={"power_cap": 1.0})),
-    silent(accelerator.gpu_throttled, HW04, Passed, "seldom", resources=busy(0.9, throttled={"hardware": 0.19})),
+    silent(accelerator.gpu_shared, HW03, Passed, "alone", used_accelerators=card(other_processes=0)),
+    silent(accelerator.gpu_shared, HW03, Passed, "none is busy", used_accelerators=()),
+    silent(accelerator.gpu_shared, HW03, NotApplicable, "CPU", accelerators=()),
+    silent(accelerator.gpu_throttled, HW04, Passed, "power cap", used_accelerators=card(throttled={"power_cap": 1.0})),
+    silent(accelerator.gpu_throttled, HW04, Passed, "seldom", used_accelerators=card(throttled={"hardware": 0.19})),
+    silent(accelerator.gpu_throttled, HW04, Passed, "none is busy", used_accelerators=()),
+    silent(accelerator.gpu_throttled, HW04, NotApplicable, "CPU", accelerators=()),
+    silent(
+        host.competing_processes,
+        HW06,
+        Passed,
+        "stolen counts once",
+        resources=using(machine_cores=3.8, process_cores=3.3, steal_cores=0.5),
+    ),
     silent(host.threads_misconfigured, HW05, Passed, "seldom stopped", resources=using(throttled=0.09)),
     silent(
         host.threads_misconfigured,
@@ -179,12 +228,14 @@ SILENT = [
     silent(host.memory_pressure, HW07, NotApplicable, "nobody counts", resources=Resources()),
     silent(accelerator.metal_plugin, HW08, NotApplicable, "Linux", environment=ON_CPU),
     silent(accelerator.metal_plugin, HW08, Passed, "convolutions", layers=(LARGE,)),
+    silent(accelerator.batch_headroom, HW10, Passed, "busy", utilization=0.8),
+    silent(accelerator.batch_headroom, HW10, Passed, "half full", device_memory_share=0.4),
     silent(
         accelerator.batch_headroom,
         HW10,
-        Passed,
-        "busy",
-        resources=dataclasses.replace(busy(0.8), device_memory=HALF_EMPTY),
+        NotApplicable,
+        "one batch",
+        steady=dataclasses.replace(STEADY, steps_per_epoch=1),
     ),
     silent(accelerator.batch_headroom, HW10, NotApplicable, "CPU", accelerators=()),
     silent(host.no_vector_library, HW11, Passed, "on", environment=ON_CPU),

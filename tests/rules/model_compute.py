@@ -3,6 +3,7 @@
 import dataclasses
 
 from tb_trainspeed.profile import Data, Device, DeviceMemory, Environment, Layer, Model, Resources, Stage
+from tb_trainspeed.rules.missing import Missing
 from tb_trainspeed.rules.model_compute import architecture, batch, frozen, precision, recurrent, traced
 from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, line, silent
@@ -64,8 +65,7 @@ MC03 = {**COMPUTES, "data": Data(padding_share=0.7, batch_size=32), "layers": (E
 MC04 = {
     **COMPUTES,
     "environment": Environment(backend="tensorflow", devices=(V100,)),
-    "model": Model(dtype_policy="float32", layers=(WIDE,)),
-    "trainable_parameters": 2_000_000,
+    "model": Model(dtype_policy="float32", parameters=2_000_000, layers=(WIDE,)),
     "dispatch_s": 0.01,
 }
 MC05 = {**COMPUTES, "environment": ON_CPU, "model": Model(dtype_policy="mixed_bfloat16"), "accelerators": ()}
@@ -132,7 +132,7 @@ MC12 = {
     "timed_layers": taking("mixer/dense"),
     "computing_s": 0.1,
     "compilation_s": 3.0,
-    "wall_s": 60.0,
+    "fit_s": 60.0,
 }
 MC19 = {
     **COMPUTES,
@@ -159,6 +159,13 @@ FIRES = [
     fires(batch.padding_waste, MC03, "arrays"),
     fires(batch.padding_waste, MC03, "a dataset", data=Data("TFDatasetAdapter", padding_share=0.7, batch_size=32)),
     fires(precision.float32_on_tensor_cores, MC04),
+    fires(
+        precision.float32_on_tensor_cores,
+        MC04,
+        "torch, whose dispatch is not known",
+        environment=Environment(backend="torch", devices=(V100,)),
+        dispatch_s=Missing("dispatch_s"),
+    ),
     fires(precision.low_precision_on_wrong_hardware, MC05),
     fires(
         precision.low_precision_on_wrong_hardware,
@@ -167,11 +174,19 @@ FIRES = [
         accelerators=("GPU",),
         environment=Environment(devices=(GTX,)),
     ),
+    fires(
+        precision.low_precision_on_wrong_hardware,
+        MC05,
+        "bfloat16 before Ampere",
+        accelerators=("GPU",),
+        environment=Environment(devices=(V100,)),
+    ),
     fires(precision.misaligned_dims, MC06),
     fires(architecture.flatten_dense, MC07),
     fires(architecture.input_resolution, MC08),
     fires(frozen.frozen_backbone, MC09),
     fires(frozen.frozen_backbone, MC09, "scaled before", layers=(layer("Rescaling", "scale"), BASE, BASE_CONV, OUTPUT)),
+    fires(frozen.frozen_backbone, MC09, "a dataset", data=Data(adapter="TFDatasetAdapter")),
     fires(frozen.training_whole_backbone, MC10),
     fires(architecture.depthwise_on_gpu, MC11),
     fires(recurrent.dropout_rng, MC13),
@@ -206,8 +221,31 @@ SILENT = [
     ),
     silent(batch.padding_waste, MC03, Passed, "little", data=Data(padding_share=0.39)),
     silent(batch.padding_waste, MC03, NotApplicable, "zeros that are no tokens", layers=(OUTPUT,)),
+    silent(batch.padding_waste, MC03, NotApplicable, "rows of one length", layers=(EMBEDDING, FLATTEN, OUTPUT)),
     silent(batch.padding_waste, MC03, Passed, "bound by something else", **IDLE),
-    silent(precision.float32_on_tensor_cores, MC04, Passed, "small", trainable_parameters=999_999),
+    silent(
+        precision.float32_on_tensor_cores,
+        MC04,
+        Passed,
+        "small",
+        model=dataclasses.replace(MC04["model"], parameters=999_999),
+    ),
+    silent(
+        precision.float32_on_tensor_cores,
+        MC04,
+        Passed,
+        "16 bits by layer",
+        model=dataclasses.replace(MC04["model"], layers=(dataclasses.replace(WIDE, dtype="float16"),)),
+    ),
+    silent(
+        precision.low_precision_on_wrong_hardware,
+        MC05,
+        Passed,
+        "float16 on tensor cores",
+        accelerators=("GPU",),
+        environment=Environment(devices=(V100,)),
+        model=Model(dtype_policy="mixed_float16"),
+    ),
     silent(precision.float32_on_tensor_cores, MC04, Passed, "dispatches", dispatch_s=0.041),
     silent(
         precision.float32_on_tensor_cores, MC04, NotApplicable, "trap: mixed precision on a CPU", environment=ON_CPU
@@ -307,6 +345,9 @@ SILENT = [
         "another layer's loop",
         layers=(layer("Blocks", "blocks"), LOOP, LOOPED),
         step_code=(line("loop", "range", "Blocks.call"),),
+    ),
+    silent(
+        traced.python_loop, MC12, Passed, "a loss, which calls no layer", step_code=(line("loop", "range", "my_loss"),)
     ),
     silent(traced.python_loop, MC12, Passed, "cheap", timed_layers=taking("mixer/dense", 0.005, 0.009)),
     silent(traced.python_loop, MC12, Passed, "compiles soon", timed_layers={}, compilation_s=5.9),

@@ -4,9 +4,10 @@ import dataclasses
 from importlib import metadata
 
 from tb_trainspeed.profile import DeviceMemory, Layer, Model, Resources
+from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.optimizer import embedding, update
 from tb_trainspeed.rules.rule import NotApplicable, Passed
-from tests.rules.rows import fires, silent
+from tests.rules.rows import STEADY, fires, silent
 
 TABLE = Layer(
     "users", "Embedding", 16_000_000, 16_000_000, "(None, 4, 32)", "float32", "users", True, 1, 0,
@@ -26,7 +27,8 @@ OP01 = {
     "versions": {"keras": metadata.version("keras")},
 }
 OP02 = {**UPDATE, "model": CLIPPED, "optimizer": "SGD", "backend": "tensorflow", "batch_size": 64}
-OP03 = {**UPDATE, "optimizer": "Adam", "batch_size": 32}
+OP03 = {**UPDATE, "model": Model(), "optimizer": "Adam", "batch_size": 32, "steady": STEADY}
+ACCUMULATES = Model(optimizer="Adam", optimizer_options={"gradient_accumulation_steps": "4"})
 OP04 = {
     "model": Model(trainable_variables=400),
     "backend": "tensorflow",
@@ -38,7 +40,8 @@ OP04 = {
 OP05 = {**UPDATE, "backend": "tensorflow", "optimizer": "Muon", "batch_size": 32}
 OP06 = {**UPDATE, "model": Model(optimizer="Adam", optimizer_options={"use_ema": "True"})}
 OP07 = {
-    "model": Model(optimizer="Adam", optimizer_options={"gradient_accumulation_steps": "4"}),
+    "model": ACCUMULATES,
+    "steady": STEADY,
     "resources": Resources(device_memory=(DeviceMemory("GPU:0", 10**9, 15 * 10**8, 10**10),)),
     "batch_size": 8,
     "computing_s": 0.02,
@@ -84,6 +87,9 @@ SILENT = [
     ),
     silent(embedding.embedding_densified, OP02, Passed, "cheap", optimizer_s=0.014),
     silent(update.update_dominates, OP03, Passed, "large batch", batch_size=129),
+    silent(update.update_dominates, OP03, Passed, "an update of many", batch_size=33, model=ACCUMULATES),
+    silent(update.update_dominates, OP03, NotApplicable, "few batches", steady=Steady(1.0, 3, 3, {})),
+    silent(update.needless_accumulation, OP07, NotApplicable, "few batches", steady=Steady(1.0, 3, 3, {})),
     silent(update.update_dominates, OP03, Passed, "small model", trainable_parameters=999_999),
     silent(update.update_dominates, OP03, Passed, "cheap", optimizer_s=0.029),
     silent(update.many_small_variables, OP04, Passed, "few", model=Model(trainable_variables=150)),

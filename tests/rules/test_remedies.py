@@ -12,7 +12,7 @@ import pytest
 from tests.rules.test_rules import FIRES
 
 # Lines for a shell, and settings of it.
-_SHELL = ("pip ", "export ", "nvidia-smi ", "torchrun ", "top ", "TF_", "powerprofilesctl ")
+_SHELL = ("pip ", "docker ", "export ", "nvidia-smi ", "torchrun ", "top ", "TF_", "powerprofilesctl ")
 _MODULES = {"keras": "keras", "np": "numpy", "os": "os", "tf": "tensorflow", "jax": "jax", "gc": "gc"}
 # What `...` stands for in a call, by what is called; the model has arguments of its own.
 _ELSE = {
@@ -76,6 +76,9 @@ class _Model:
     def fit(self, *data, **options):
         options = {name: self._data if value is ... else value for name, value in options.items()}
         return self._model.fit(*(data or self._data), **{"verbose": 0, **options})
+
+    def save(self, path):
+        self._model.save(path)
 
     def train_on_batch(self, x, y):
         return self._model.train_on_batch(x, y)

@@ -20,12 +20,14 @@ from tb_trainspeed.profile import (
     Stage,
     Steps,
 )
-from tb_trainspeed.rules import Check, catalogue, check, index, page
+from tb_trainspeed.rules import Check, catalogue, check, index, page, silence
 from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.framework import eager
+from tb_trainspeed.rules.hardware import host
 from tb_trainspeed.rules.input_pipeline import files, python_code, side_by_side, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
+from tb_trainspeed.rules.model_compute import frozen
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, rule
 from tests.rules import (
     callbacks,
@@ -163,6 +165,30 @@ def test_the_cache_is_proposed_for_the_function_that_decodes():
     assert found.change.factors["supply_s"].expected == pytest.approx(0.2)
 
 
+def test_a_frozen_backbone_that_drops_out_is_only_a_hint():
+    plain = frozen.frozen_backbone(**model_compute.MC09)
+    assert (plain.confidence, plain.changes_results) == ("likely", "rounding")
+    base, stem, output = model_compute.MC09["layers"]
+    inside = model_compute.layer("Dropout", "drop", trainable=False, path="mobilenet/drop")
+    behind = dataclasses.replace(stem, name="behind", path="mobilenet/behind")
+    drops = frozen.frozen_backbone(**{**model_compute.MC09, "layers": (base, stem, inside, behind, output)})
+    assert (drops.confidence, drops.changes_results) == ("hint", "training")
+
+
+def test_a_fit_that_runs_is_measured_by_all_the_epochs_that_were_asked_for():
+    ledger = Ledger(wall_s=42.0, steps=300, epochs=3, phases={"compilation": 12.0, "compute": 30.0})
+    steady = Ledger(wall_s=20.0, steps=200, epochs=2, phases={"compute": 20.0})
+    running = Profile(status="running", epochs_planned=200, ledger=ledger, steady=steady)
+    assert (FACTS["fit_s"](running), FACTS["fit_steps"](running)) == (12.0 + 200 * 10.0, 20_000)
+    over = dataclasses.replace(running, status="finished")
+    assert (FACTS["fit_s"](over), FACTS["fit_steps"](over)) == (42.0, 300)
+
+
+def test_a_quota_that_stops_threads_all_the_time_leaves_something_of_a_step():
+    found = host.threads_misconfigured(**{**hardware.HW05, "resources": hardware.using(throttled=60.0)})
+    assert found.change.factors["device_s"].high > 0
+
+
 def test_watched_validation_is_no_safe_change():
     assert validation.validation_dominates(**callbacks.CB06).changes_results == "no"
     watches = (CallbackFacts("EarlyStopping", "Callback"),)
@@ -202,7 +228,9 @@ def test_a_cause_silences_its_symptoms():
     cause = rule("XX01", "eager", silences=("XX02",))(lambda steps: eager.eager(**framework.FW01))
     small = rule("XX02", "small")(lambda steps: eager.dispatch_bound(**framework.FW07))
     checks = check(Profile(), (cause, small))
-    assert [done.outcome for done in checks] == ["found", "not_applicable"]
+    assert [done.outcome for done in silence(checks, {"XX01", "XX02"})] == ["found", "not_applicable"]
+    assert silence(checks, {"XX01"})[1].symptom_of == "XX01"
+    assert [done.outcome for done in silence(checks, {"XX02"})] == ["found", "found"]  # the cause is not told of
 
 
 def test_facts_of_an_empty_profile_do_not_fail():

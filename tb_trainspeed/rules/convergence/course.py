@@ -127,7 +127,7 @@ def big_batch_same_lr(
         return NotApplicable(f"the default of {optimizer} is not known")
     if batch_size < _LARGE_BATCH or steady.steps_per_epoch >= _FEW_STEPS:
         return Passed(f"{batch_size} samples a batch, {words.number(steady.steps_per_epoch)} updates an epoch")
-    if learning_rate > default:
+    if not default / 2 <= learning_rate <= default:  # a lower one was chosen, as for fine-tuning
         return Passed(f"the learning rate is {learning_rate:g}")
     loss = _loss(curves, "loss")
     if loss is None or loss.previous is None or loss.last is None:

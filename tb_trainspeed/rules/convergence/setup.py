@@ -1,5 +1,7 @@
 """What can be seen of the data, the model and the optimizer before the first epoch."""
 
+import re
+
 from tb_trainspeed.profile import Data, Layer, Model, Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.convergence.shared import fewer
@@ -187,7 +189,7 @@ def deep_without_normalisation(layers: tuple[Layer, ...], steady: Steady) -> Out
     Sources: https://arxiv.org/abs/1502.03167 (batch normalization: the same accuracy in 14 times fewer steps),
     https://arxiv.org/abs/1607.06450. It is a hint; the prediction is two thirds of the epochs.
     """
-    trained = [layer for layer in layers if layer.kind in _TRAINED and layer.trainable_parameters]
+    trained = _chained([layer for layer in layers if layer.kind in _TRAINED and layer.trainable_parameters])
     if any("Normalization" in layer.kind for layer in layers):
         return Passed("there are normalisation layers")
     if len(trained) < _DEEP_FROM:
@@ -208,6 +210,22 @@ def deep_without_normalisation(layers: tuple[Layer, ...], steady: Steady) -> Out
         confidence="hint",
         changes_results="training",
     )
+
+
+def _chained(layers: list[Layer]) -> list[Layer]:
+    """Without layers that do not take what the one before them gives, as heads side by side: known of `Dense`."""
+    kept = layers[:1]
+    for layer in layers[1:]:
+        before, width = _width(kept[-1]), _width(layer)
+        takes = layer.parameters // width if width else 0  # and one more where there is a bias
+        if not (layer.kind == kept[-1].kind == "Dense" and before and width) or takes in (before, before + 1):
+            kept.append(layer)
+    return kept
+
+
+def _width(layer: Layer) -> int:
+    sizes = re.findall(r"\d+", layer.output_shape or "")
+    return int(sizes[-1]) if sizes else 0
 
 
 RULES = (unnormalised_inputs, short_shuffle, sgd_no_momentum, softmax_in_float16, deep_without_normalisation)

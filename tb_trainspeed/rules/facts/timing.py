@@ -1,6 +1,7 @@
 """Facts of where the time of the fit went: its steps, epochs and callbacks, and what its logs did meanwhile."""
 
 from tb_trainspeed.profile import (
+    ONE_OFF_PHASES,
     CallbackFacts,
     Compilation,
     Curve,
@@ -240,6 +241,24 @@ def releases(profile: Profile) -> Quantiles | None:
 @fact
 def wall_s(profile: Profile) -> float:
     return profile.ledger.wall_s
+
+
+@fact
+def fit_s(profile: Profile) -> float:
+    """What the fit takes, seconds; while it runs, with all epochs that were asked for, if that can be told."""
+    steady, once_s = steady_of(profile), sum(profile.ledger.phases.get(phase) or 0.0 for phase in ONE_OFF_PHASES)
+    if profile.status != "running" or steady is None:
+        return profile.ledger.wall_s
+    return max(profile.ledger.wall_s, once_s + steady.epoch_s * (profile.epochs_planned or 1))
+
+
+@fact
+def fit_steps(profile: Profile) -> int:
+    """Steps of the fit; while it runs, of all epochs that were asked for, if that can be told."""
+    steady = steady_of(profile)
+    if profile.status != "running" or steady is None:
+        return profile.ledger.steps
+    return max(profile.ledger.steps, round(steady.steps_per_epoch * (profile.epochs_planned or 1)))
 
 
 @fact

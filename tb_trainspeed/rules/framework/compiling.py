@@ -66,7 +66,7 @@ def _compiles(backend: str, jit_compile: bool) -> str | None:
 
 @rule("FW02", "xla-recompile-per-shape", silences=("FW03", "FW04", "FW05"))
 def recompile_per_shape(
-    backend: str, jit_compile: bool, compilation: Compilation, compilation_s: float, wall_s: float, data: Data
+    backend: str, jit_compile: bool, compilation: Compilation, compilation_s: float, fit_s: float, data: Data
 ) -> Outcome:
     """The step is compiled anew for every new shape of a batch.
 
@@ -89,8 +89,8 @@ def recompile_per_shape(
     if len(shapes) < _USUAL_SHAPES:
         return Passed("the step was compiled for one shape, and perhaps for the last batch")
     spent_s = _spent_s(compilation)
-    if spent_s < _SPEAK_FROM * wall_s:
-        return Passed(f"compiling again took {words.share(spent_s / wall_s)} of the fit")
+    if spent_s < _SPEAK_FROM * fit_s:
+        return Passed(f"compiling again took {words.share(spent_s / fit_s)} of the fit")
     retraces = max(len(shapes), compilation.retraces or 0)
     columns = list(zip(*(_sizes(batch) for batch in sorted(shapes)), strict=False))
     # The first dimension of all that a batch holds is its samples. If others vary too, those are what to pad.
@@ -123,7 +123,7 @@ def recompile_per_shape(
     return Found(
         title="The step is compiled anew for every new shape",
         message=f"The compiler ran {retraces} times more after the first step, for batches of "
-        f"{min(seen)} to {longest}: {words.seconds(spent_s)}, {words.share(spent_s / wall_s)} of the fit.",
+        f"{min(seen)} to {longest}: {words.seconds(spent_s)}, {words.share(spent_s / fit_s)} of the fit.",
         phase="compilation",
         evidence={
             "compiled again": f"{retraces} times",
@@ -146,7 +146,7 @@ def retracing(
     custom_train_step: bool,
     compilation: Compilation,
     compilation_s: float,
-    wall_s: float,
+    fit_s: float,
 ) -> Outcome:
     """TensorFlow traces the training step again and again.
 
@@ -171,13 +171,13 @@ def retracing(
     if retraces <= _RELAXED:
         return Passed(f"the step was traced {retraces} times more" if retraces else "the step was traced once")
     spent_s = _spent_s(compilation)
-    if spent_s < _SPEAK_FROM * wall_s:
-        return Passed(f"tracing again took {words.share(spent_s / wall_s)} of the fit")
+    if spent_s < _SPEAK_FROM * fit_s:
+        return Passed(f"tracing again took {words.share(spent_s / fit_s)} of the fit")
     where = "your `train_step`" if custom_train_step else "the step"
     return Found(
         title="The training step is traced again and again",
         message=f"TensorFlow made a new graph of {where} {retraces} times: {words.seconds(spent_s)}, "
-        f"{words.share(spent_s / wall_s)} of the fit.",
+        f"{words.share(spent_s / fit_s)} of the fit.",
         phase="compilation",
         evidence={
             "traced again": f"{retraces} times",
@@ -194,7 +194,7 @@ def retracing(
 
 @rule("FW03", "last-partial-batch")
 def last_partial_batch(
-    backend: str, jit_compile: bool, compilation: Compilation, compilation_s: float, wall_s: float, data: Data
+    backend: str, jit_compile: bool, compilation: Compilation, compilation_s: float, fit_s: float, data: Data
 ) -> Outcome:
     """The last batch is smaller, so the step is compiled a second time for it.
 
@@ -218,8 +218,8 @@ def last_partial_batch(
     if not _odd_last_batch(compilation.events, data.batch):
         return Passed("it was compiled again, but not for a smaller last batch")
     spent_s = _spent_s(compilation)
-    if spent_s < _SPEAK_FROM * wall_s:
-        return Passed(f"compiling for the last batch took {words.share(spent_s / wall_s)} of the fit")
+    if spent_s < _SPEAK_FROM * fit_s:
+        return Passed(f"compiling for the last batch took {words.share(spent_s / fit_s)} of the fit")
     rest, size = _sizes(compilation.events[0].batch)[0], _sizes(data.batch)[0]
     if data.adapter == "ArrayDataAdapter":
         code = f"+ n = len(x) // {size} * {size}\n- model.fit(x, y, ...)\n+ model.fit(x[:n], y[:n], ...)"
@@ -228,7 +228,7 @@ def last_partial_batch(
     return Found(
         title="The smaller last batch is compiled for itself",
         message=f"The last batch has {rest} samples instead of {size}; compiling for it took {words.seconds(spent_s)}, "
-        f"{words.share(spent_s / wall_s)} of the fit.",
+        f"{words.share(spent_s / fit_s)} of the fit.",
         phase="compilation",
         evidence={"samples of the last batch": f"{rest} of {size}", "compiling for it": words.seconds(spent_s)},
         remedy="Drop the rest of each epoch.",
@@ -245,8 +245,8 @@ def compile_dominates(
     settings: Mapping[str, str],
     compilation: Compilation,
     compilation_s: float,
-    wall_s: float,
-    steps: int,
+    fit_s: float,
+    fit_steps: int,
     compute_s: float,
 ) -> Outcome:
     """A short training compiles for a good part of its time.
@@ -267,7 +267,7 @@ def compile_dominates(
     """
     if not jit_compile or backend == "tensorflow":
         return NotApplicable("nothing is compiled that could be kept")
-    share = compilation_s / wall_s
+    share = compilation_s / fit_s
     if share < _SHORT_FIT or compilation_s < _LONG_COMPILE_S:
         return Passed(f"compiling took {words.seconds(compilation_s)}, {words.share(share)} of the fit")
     if backend == "jax":
@@ -280,9 +280,9 @@ def compile_dominates(
         )
         left = Range(0.6, 0.3, 0.15)
     else:
-        lost_s = steps * compute_s * (_TORCH_GAIN - 1)
+        lost_s = fit_steps * compute_s * (_TORCH_GAIN - 1)
         if lost_s > compilation_s / 2:
-            return Passed(f"the {steps} steps repay what compiling them costs")
+            return Passed(f"the {fit_steps} steps repay what compiling them costs")
         remedy, code = "So few steps do not repay it.", "- model.compile(..., jit_compile=True)\n+ model.compile(...)"
         lost = lost_s / compilation_s
         left = Range(min(1.0, 2 * lost + 0.1), lost, 0.0)
@@ -364,7 +364,7 @@ def jit_compile_hurts(
 
 
 @rule("FW11", "rnn-unroll", silences=("FW04",))
-def rnn_unroll(layers: tuple[Layer, ...], data: Data, compilation_s: float, wall_s: float) -> Outcome:
+def rnn_unroll(layers: tuple[Layer, ...], data: Data, compilation_s: float, fit_s: float) -> Outcome:
     """A recurrent layer is unrolled over a long sequence.
 
     What it means: a layer has `unroll=True` and many time steps.
@@ -385,7 +385,7 @@ def rnn_unroll(layers: tuple[Layer, ...], data: Data, compilation_s: float, wall
     steps = max(_time_steps(layers, index, data) for index in unrolled)
     if steps <= _UNROLL_FROM:
         return Passed(f"{steps} time steps are few")
-    share = compilation_s / wall_s
+    share = compilation_s / fit_s
     if share < _SPEAK_FROM:
         return Passed(f"compiling took {words.share(share)} of the fit")
     layer = layers[unrolled[0]]

@@ -11,7 +11,7 @@ _ONCE_FROM = 0.5
 _STEP_BY_STEP = """\
 + for start in range(0, len(x), 32):
 +     model.train_on_batch(x[start : start + 32], y[start : start + 32])"""
-_REMADE_FROM, _COMPILING_FROM = 2, 0.2
+_REMADE_FROM, _COMPILING_FROM = 3, 0.2
 # As for memory that is short for other reasons.
 _PRESSURE_FROM = 0.1
 
@@ -41,7 +41,7 @@ def fit_in_a_loop(
         return Passed(f"this is fit {fit_index} of the model")
     if steps >= _FEW_STEPS:
         return Passed(f"each fit has {steps} steps")
-    if compilation.remade:
+    if _often(compilation.remade or 0, fit_index):
         return Passed("the model is compiled in between, which is FW09")
     once_s = startup_s + compilation_s
     if once_s < _ONCE_FROM * wall_s:
@@ -64,6 +64,11 @@ def fit_in_a_loop(
     )
 
 
+def _often(remade: int, fit_index: int) -> bool:
+    """Whether the step was made anew for every other fit or more."""
+    return 2 * remade >= fit_index - 1
+
+
 @rule("FW09", "recompile-in-loop", silences=("FW04", "FW08", "FW03"))
 def recompile_in_loop(fit_index: int, compilation: Compilation, compilation_s: float, wall_s: float) -> Outcome:
     """The model is compiled anew before every fit.
@@ -83,8 +88,8 @@ def recompile_in_loop(fit_index: int, compilation: Compilation, compilation_s: f
     remade = compilation.remade
     if remade is None:
         return NotApplicable("whether the step was made anew is not known")
-    if remade < _REMADE_FROM:
-        return Passed("the step was made once" if not remade else "the step was made anew once")
+    if remade < _REMADE_FROM or not _often(remade, fit_index):
+        return Passed(f"the step was made anew {remade} times in {fit_index} fits" if remade else "it was made once")
     share = compilation_s / wall_s
     if share < _COMPILING_FROM:
         return Passed(f"compiling took {words.share(share)} of the fit")

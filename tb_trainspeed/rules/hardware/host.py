@@ -68,11 +68,11 @@ def threads_misconfigured(
     setting, function = _THREADS[environment.backend]
     text = environment.settings.get(setting, "0")
     threads = int(text) if text.isdigit() else 0
-    held_up = mean(resources.usage, "throttled") or 0.0
+    held_up = min(1.0, mean(resources.usage, "throttled") or 0.0)
     wanted = max(1, int(cores))
     if held_up >= _THROTTLED_FROM and threads != wanted:
         title = "The quota of the container stops the threads"
-        why = f"The process may use {cores:g} cores, and is stopped {words.share(held_up)} of the time"
+        why = f"The process may use {cores:g} cores, and is stopped in {words.share(held_up)} of the quota's periods"
         change = Range(1.0, 1 - held_up * 0.5, max(0.2, 1 - held_up))
     elif threads == 1 and cores >= _FEW_THREADS_FROM_CORES and busy_cores < 0.5 * cores:
         title = "One thread computes, and the other cores idle"
@@ -92,7 +92,7 @@ def threads_misconfigured(
             "cores": f"{cores:g}",
             "threads": str(threads) if threads else "as many as the machine has cores",
             "cores busy": f"{busy_cores:.1f}",
-            **({"stopped by the quota": f"{words.share(held_up)} of the time"} if held_up else {}),
+            **({"stopped by the quota": f"in {words.share(held_up)} of its periods"} if held_up else {}),
         },
         remedy=f"Use {wanted} thread{'s' if wanted > 1 else ''}, set before the first operation.",
         code=f"+ {function}({wanted})",
@@ -127,7 +127,8 @@ def competing_processes(
     Why it is slow: the processes take turns. A step is as slow as its slowest thread, so losing one core in four costs
     more than a quarter.
 
-    What to change: end what was forgotten, or train elsewhere.
+    What to change: end what was forgotten, or train elsewhere. What a hypervisor takes away for other machines counts
+    as well; then there is nothing to end.
 
     When this is wrong: the other processes belong to this training, and were started by something else. Where a
     container or an affinity leaves this process a part of the machine, the rule speaks only if all of the machine is
@@ -146,22 +147,27 @@ def competing_processes(
     if used is None or own is None:
         return NotApplicable("what the machine does was not measured")
     others = used - own - (mean(usage, "worker_cores") or 0.0)
-    stolen = mean(usage, "steal_cores") or 0.0
-    others += stolen
+    stolen = mean(usage, "steal_cores") or 0.0  # which counts as used
     # What others use is of the whole machine, of which this process may be allowed a part.
     machine = max(cores, environment.machine_cores or 0)
-    if others < _OTHERS_FROM * machine or used + stolen < _FULL_FROM * machine:
+    if others < _OTHERS_FROM * machine or used < _FULL_FROM * machine:
         return Passed(f"other processes use {max(0.0, others):.1f} of {machine:g} cores")
+    if stolen > others / 2:
+        who, remedy = "Other machines on the same host", "Train where cores are not shared."
+        code = "+ vmstat 5   # column st: the cores' time that others get"
+    else:
+        who, remedy = "Other processes", "End what was forgotten, or train elsewhere."
+        code = "+ top -o %CPU   # what else runs"
     left = max(0.2, 1 - min(others, machine) / machine)
     ends = _SPINNING if backend == "torch" else Range(1.0, _WAITED_TOO + (1 - _WAITED_TOO) * left, left)
     return Found(
-        title="Other processes use the cores",
-        message=f"Other processes use {others:.1f} of {machine:g} cores, this training {busy_cores:.1f}; a step "
+        title=f"{who} use the cores",
+        message=f"{who} use {others:.1f} of {machine:g} cores, this training {busy_cores:.1f}; a step "
         f"computes for {words.seconds(computing_s)}.",
         phase="compute",
         evidence={"used by others": f"{others:.1f} cores", "by this training": f"{busy_cores:.1f} cores"},
-        remedy="End what was forgotten, or train elsewhere.",
-        code="+ top -o %CPU   # what else runs",
+        remedy=remedy,
+        code=code,
         change=Change(factors={"device_s": ends}),
         confidence="likely",
     )

@@ -11,6 +11,7 @@ _DISPATCH_FROM = 0.3
 # Arithmetic speed of small layers on a few cores, FLOP/s: pessimistic, expected, optimistic. An assumption.
 _FLOPS = (3e9, 15e9, 60e9)
 _PADDING_FROM = 0.4
+_OF_ONE_LENGTH = ("Flatten", "Reshape")
 
 
 def arithmetic_of(batch_flops: float, larger: float, device_s: float) -> Range:
@@ -74,6 +75,7 @@ def tiny_batch(
                 "steps": exactly(1 / _LARGER),
                 "device_s": growth,
                 "supply_s": Range(_LARGER, _LARGER / 2, 1.0),
+                "source_cpu_s": Range(_LARGER, _LARGER / 2, 1.0),
                 "cpu_s": growth,
             }
         ),
@@ -125,6 +127,7 @@ def padding_waste(data: Data, layers: tuple[Layer, ...], computing_share: float,
     because each is traced and compiled anew.
 
     When this is wrong: 0 is a token of its own and stands at the ends of rows. On TPUs and with XLA shapes must be few.
+    The model must take rows of any length: the rule is silent where it flattens them.
 
     Sources: https://www.tensorflow.org/api_docs/python/tf/data/Dataset#bucket_by_sequence_length,
     https://www.carted.com/blog/variable-length-sequences-in-tensorflow-part-1. The share of zeros is counted in the
@@ -132,6 +135,8 @@ def padding_waste(data: Data, layers: tuple[Layer, ...], computing_share: float,
     """
     if not any(layer.kind == "Embedding" for layer in layers):
         return NotApplicable("no tokens are looked up")
+    if any(layer.kind in _OF_ONE_LENGTH for layer in layers):
+        return NotApplicable("the model needs rows of one length")
     share = data.padding_share
     if share is None:
         return NotApplicable("the inputs hold no rows of whole numbers")

@@ -58,7 +58,9 @@ def frozen_backbone(
     What to change: compute the features once, with `predict`, and train the head on them.
 
     When this is wrong: images are augmented, so that none comes twice (the rule is silent where it sees that; it cannot
-    look into a generator or `PyDataset`); or the backbone is to be unfrozen soon.
+    look into a generator or `PyDataset`); or the backbone is to be unfrozen soon. Dropout inside a frozen backbone goes
+    on dropping, unless it is called with `training=False`: then features differ from epoch to epoch, and this is a
+    hint.
 
     Sources: https://keras.io/guides/transfer_learning. The time of the layers is measured by deep samples. Measured on
     two cores: 10 times faster epochs; computing the features takes about as long as one epoch. The prediction takes 85
@@ -86,6 +88,21 @@ def frozen_backbone(
     fewer = len(leading) * _START_LAYER_S if backend == "tensorflow" else 0.0
     started = {"dispatch_s": Range(0.0, fewer, 1.5 * fewer)} if fewer else {}
     hidden = data.adapter in ("GeneratorDataAdapter", "PyDatasetAdapter", "TorchDataLoaderAdapter")
+    # A layer that is frozen drops out all the same, unless the model is called with `training=False`.
+    varies = any(layer.kind.endswith(_VARIES) for layer in leading[: leading.index(frozen[-1])])
+    if data.adapter == "TFDatasetAdapter":  # which may come shuffled: features and labels have to stay together
+        once = f"dataset.take({data.steps_per_epoch})" if data.steps_per_epoch else "dataset"
+        code = (
+            f"+ backbone = {features}\n"
+            f"+ pairs = [(backbone.predict_on_batch(x), y) for x, y in {once}.as_numpy_iterator()]\n"
+            "+ features, labels = map(np.concatenate, zip(*pairs))\n"
+            "- model.fit(dataset, ...)\n+ head.fit(features, labels, ...)   # the layers after it"
+        )
+    else:
+        code = (
+            f"+ features = {features}.predict(x, batch_size={data.batch_size or 32})\n"
+            "- model.fit(x, y, ...)\n+ head.fit(features, y, ...)   # the layers after it"
+        )
     return Found(
         title="A frozen backbone computes the same features in every epoch",
         message=f"{len(frozen)} layers up to `{frozen[-1].name}` are not trained and take {cost(own_s, computing_s)} "
@@ -97,11 +114,10 @@ def frozen_backbone(
             "epochs": str(epochs_planned),
         },
         remedy="Compute the features once, and train the rest of the model on them.",
-        code=f"+ features = {features}.predict(x, batch_size={data.batch_size or 32})\n"
-        "- model.fit(x, y, ...)\n+ head.fit(features, y, ...)   # the layers after it",
+        code=code,
         change=Change(removes={**less(own_s, 0.85, 0.99, 1.0).removes, **started}, first_epoch=False),
-        confidence="hint" if hidden else "likely",
-        changes_results="rounding",
+        confidence="hint" if hidden or varies else "likely",
+        changes_results="training" if varies else "rounding",
     )
 
 

@@ -21,8 +21,8 @@ def _gpu(environment: Environment) -> Device | None:
     return next((device for device in environment.devices if device.kind == "GPU" and device.capability), None)
 
 
-def _has_tensor_cores(gpu: Device) -> bool:
-    return float(gpu.capability or 0.0) >= _TENSOR_CORES_FROM and _NO_TENSOR_CORES not in gpu.name
+def _has_tensor_cores(gpu: Device, since: float = _TENSOR_CORES_FROM) -> bool:
+    return float(gpu.capability or 0.0) >= since and _NO_TENSOR_CORES not in gpu.name
 
 
 def _is_double(model: Model, environment: Environment) -> bool:
@@ -38,14 +38,13 @@ def _is_double(model: Model, environment: Environment) -> bool:
 def float32_on_tensor_cores(
     environment: Environment,
     model: Model,
-    trainable_parameters: int,
     dispatch_s: float,
     computing_share: float,
     computing_s: float,
 ) -> Outcome:
     """The GPU has units for 16-bit numbers, and the model computes in 32 bits.
 
-    What it means: the policy is `float32`, and the GPU has tensor cores.
+    What it means: layers compute in `float32`, and the GPU has tensor cores.
 
     Why it is slow: matrix products and convolutions in 16 bits run several times as fast there, and half the memory is
     moved.
@@ -66,17 +65,19 @@ def float32_on_tensor_cores(
         return NotApplicable(f"{gpu.name} has no tensor cores")
     if model.dtype_policy != "float32":
         return Passed(f"the policy is {model.dtype_policy}")
-    matrix = [layer for layer in model.layers if layer.kind in _MATRIX]
-    if not matrix or trainable_parameters < _PARAMETERS_FROM:
+    if not any(layer.kind in _MATRIX and layer.dtype in ("float32", None) for layer in model.layers):
+        return Passed("no layer multiplies matrices in float32")
+    if (model.parameters or 0) < _PARAMETERS_FROM:
         return Passed("the model is small")
     if too_little := computes_little(computing_share):
         return Passed(too_little)
-    if dispatch_s > _DISPATCHES_FROM * computing_s:
+    # On torch it is not told from the rest.
+    if environment.backend != "torch" and dispatch_s > _DISPATCHES_FROM * computing_s:
         return Passed("much of a step is dispatch")
     policy = "mixed_bfloat16" if float(gpu.capability or 0.0) >= _BFLOAT16_FROM else "mixed_float16"
     return Found(
         title="The GPU could compute in 16 bits",
-        message=f"{gpu.name} has tensor cores, and {words.number(trainable_parameters)} parameters are trained in "
+        message=f"{gpu.name} has tensor cores, and {words.number(model.parameters or 0)} parameters are used in "
         f"float32; a step computes for {words.seconds(computing_s)}.",
         phase="compute",
         evidence={
@@ -99,11 +100,11 @@ def low_precision_on_wrong_hardware(
     """The model computes in 16 bits on hardware that has no units for that.
 
     What it means: a `mixed_` policy on JAX on a CPU, which makes no use of its 16-bit instructions, or on a GPU without
-    tensor cores.
+    tensor cores; `mixed_bfloat16` also on one before Ampere, whose tensor cores know float16 only.
 
     Why it is slow: numbers are converted back and forth, or computed one by one.
 
-    What to change: `float32`.
+    What to change: `float32`; `mixed_float16` where there are tensor cores for that.
 
     When this is wrong: memory is short, and 16 bits halve it. On TensorFlow a CPU converts with next to no loss; the
     rule is silent there.
@@ -118,10 +119,11 @@ def low_precision_on_wrong_hardware(
         return NotApplicable(f"the policy is {policy}")
     if accelerators:
         gpu = _gpu(environment)
-        if gpu is None or _has_tensor_cores(gpu):
+        if gpu is None or _has_tensor_cores(gpu, _BFLOAT16_FROM if "bfloat16" in policy else _TENSOR_CORES_FROM):
             return Passed("the accelerator has units for 16 bits")
         where, left = gpu.name, Range(1.0, 0.7, 0.4)
     else:
+        gpu = None
         if environment.backend != "jax":
             return Passed(f"{environment.backend} converts on a CPU with next to no loss")
         # Neither `avx512_bf16` nor `amx_bf16` helps: measured on such CPUs, bfloat16 is slower than float32 all the
@@ -130,14 +132,16 @@ def low_precision_on_wrong_hardware(
         left = Range(0.95, 0.6, 0.4) if "bfloat16" in policy else Range(0.95, 0.7, 0.5)
     if too_little := computes_little(computing_share):
         return Passed(too_little)
+    other = gpu is not None and _has_tensor_cores(gpu)
     return Found(
         title="16 bits are slow on this hardware",
         message=f"The policy is `{policy}`, and {where} has no units for that; a step computes for "
         f"{words.seconds(computing_s)}.",
         phase="compute",
         evidence={"policy": policy, "hardware": where, "computing": f"{words.share(computing_share)} of training"},
-        remedy="Compute in float32.",
-        code=f'- keras.mixed_precision.set_global_policy("{policy}")',
+        remedy="Compute in float16." if other else "Compute in float32.",
+        code=f'- keras.mixed_precision.set_global_policy("{policy}")'
+        + '\n+ keras.mixed_precision.set_global_policy("mixed_float16")' * other,
         change=Change(factors={"device_s": left}),
         confidence="likely",
         changes_results="rounding",

@@ -27,7 +27,7 @@ def python_loop(
     timed_layers: dict[str, tuple[float, float]],
     computing_s: float,
     compilation_s: float,
-    wall_s: float,
+    fit_s: float,
 ) -> Outcome:
     """A loop of Python's fills the step with copies of the same operations.
 
@@ -61,7 +61,7 @@ def python_loop(
     most = max(layer.copies or 1 for layer in copied)
     share = sum(layer.operations or 0 for layer in copied) / max(1, operations) * (1 - 1 / most)
     own_s = seconds_of(copied, timed_layers)
-    if own_s < _SPEAK_FROM * computing_s and compilation_s < _COMPILING_FROM * wall_s:
+    if own_s < _SPEAK_FROM * computing_s and compilation_s < _COMPILING_FROM * fit_s:
         return Passed(f"the copies take {words.share(own_s / computing_s)} of computing, and are compiled soon")
     worst = max(copied, key=lambda layer: layer.copies or 0)
     line = _loop_of(worst, layers, loops) or loops[0]
@@ -75,7 +75,7 @@ def python_loop(
             "the loop": f"{line.text} ({line.function}, line {line.line})",
             "copies": f"{worst.copies} in `{worst.name}`",
             "of all operations": words.share(share),
-            "compiling": f"{words.seconds(compilation_s)}, {words.share(compilation_s / wall_s)} of the fit",
+            "compiling": f"{words.seconds(compilation_s)}, {words.share(compilation_s / fit_s)} of the fit",
             **({"computing": cost(own_s, computing_s)} if own_s else {}),
         },
         remedy="Compute all turns at once; where one needs the one before, use `keras.ops.scan`.",
@@ -94,6 +94,7 @@ def _loop_of(layer: Layer, layers: tuple[Layer, ...], loops: list[CodeLine]) -> 
     kinds = {row.kind for row in layers if layer.path == row.path or layer.path.startswith(f"{row.path}/")}
     inside = {row.kind for row in layers} - kinds
     owners = {line.function.rpartition(".")[0].rpartition(".")[2]: line for line in reversed(loops)}
+    owners.pop("", None)  # a loss or a metric, which calls no layer
     return next((line for kind, line in owners.items() if kind in kinds or kind not in inside), None)
 
 

@@ -2,6 +2,7 @@
 
 from tb_trainspeed.profile import DeviceMemory, Model, Resources
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.optimizer.shared import BOUND_FROM, CLIPS, cheap, evidence, given, less
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
@@ -17,7 +18,13 @@ _ROOM_FROM = 0.2
 
 @rule("OP03", "update-dominates-small-batch", silences=("OP06",))
 def update_dominates(
-    optimizer: str, trainable_parameters: int, batch_size: int, optimizer_s: float, computing_s: float
+    model: Model,
+    optimizer: str,
+    trainable_parameters: int,
+    batch_size: int,
+    optimizer_s: float,
+    computing_s: float,
+    steady: Steady,
 ) -> Outcome:
     """Updating the weights takes a good part of each step, because the batch is small.
 
@@ -36,18 +43,21 @@ def update_dominates(
     samples; the prediction lets the rest of a step grow with the batch, to 40 to 90 % of that. Measured on two cores:
     58 %.
     """
-    if batch_size > _SMALL_BATCH:
-        return Passed(f"{batch_size} samples a batch")
+    samples = batch_size * max(1, int(given(model, "gradient_accumulation_steps")))
+    if samples > _SMALL_BATCH:
+        return Passed(f"{samples} samples an update")
+    if steady.steps_per_epoch < _LARGER:
+        return NotApplicable("the data are a few batches")
     if trainable_parameters < _PARAMETERS_FROM:
         return Passed(f"{words.number(trainable_parameters)} parameters")
     if too_little := cheap(optimizer_s, computing_s, BOUND_FROM):
         return Passed(too_little)
     rest_s = max(0.0, computing_s - optimizer_s)
     growth = Range(*((optimizer_s + part * _LARGER * rest_s) / computing_s for part in (0.9, 0.6, 0.4)))
-    larger = batch_size * _LARGER
+    larger = samples * _LARGER
     return Found(
         title="Updating the weights takes a good part of each step",
-        message=f"{optimizer} updates {words.number(trainable_parameters)} parameters after every {batch_size} "
+        message=f"{optimizer} updates {words.number(trainable_parameters)} parameters after every {samples} "
         f"samples: {words.seconds(optimizer_s)} of the {words.seconds(computing_s)} that a step computes.",
         phase="optimizer",
         evidence={
@@ -55,7 +65,7 @@ def update_dominates(
             "samples a batch": str(batch_size),
         },
         remedy=f"Update after {larger} samples, raise the learning rate with it, and check the validation loss.",
-        code=f"- batch_size={batch_size}\n+ batch_size={larger}",
+        code=f"- batch_size={batch_size}\n+ batch_size={batch_size * _LARGER}",
         change=Change(
             factors={
                 "steps": exactly(1 / _LARGER),
@@ -203,7 +213,9 @@ def averaging_and_clipping(model: Model, trainable_parameters: int, optimizer_s:
 
 
 @rule("OP07", "needless-gradient-accumulation")
-def needless_accumulation(model: Model, resources: Resources, batch_size: int, computing_s: float) -> Outcome:
+def needless_accumulation(
+    model: Model, resources: Resources, batch_size: int, computing_s: float, steady: Steady
+) -> Outcome:
     """Gradients are accumulated over several small batches although memory has room for a large one.
 
     What it means: `gradient_accumulation_steps` updates the weights once in so many steps. It is there for batches that
@@ -222,6 +234,8 @@ def needless_accumulation(model: Model, resources: Resources, batch_size: int, c
     count = int(given(model, "gradient_accumulation_steps"))
     if count < 2:
         return NotApplicable("gradients are not accumulated")
+    if steady.steps_per_epoch < count:
+        return NotApplicable("the data are a few batches")
     peak = max((_used(memory) for memory in resources.device_memory), default=None)
     if peak is None or peak == 0.0:
         return NotApplicable("how full the device's memory is was not measured")
