@@ -199,7 +199,8 @@ class Data:
     `inputs` are dtypes and shapes as the user hands them over, before Keras converts them, `inputs_bytes` the size of
     arrays that were given whole. Of the first rows: `padding_share` is the share of zeros at the ends of rows of
     integers, `one_hot_classes` how wide targets are that are one-hot, `holds_bytes` whether floating-point images hold
-    whole numbers from 0 to 255, or such divided by 255.
+    whole numbers from 0 to 255, or such divided by 255. `options` are those of a tf.data pipeline; of arrays `shuffle`
+    and `sample_weight` where `fit` was given them, of a generator whether it `passes` over the same again and again.
     """
 
     adapter: str = ""

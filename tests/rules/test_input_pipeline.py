@@ -47,9 +47,9 @@ def test_what_is_skipped_takes_no_longer_than_in_training():
     assert epoch.skip_after_heavy_work(**IP15).change.removes["restart_s"].expected == pytest.approx(0.88 * 0.4)
 
 
-def test_processes_take_from_torch_what_its_calls_show():
+def test_what_processes_take_from_torch_is_taken_off_once():
     torch = workers.multiprocessing_copies(**{**IP03, "backend": "torch"})
-    assert torch.change.factors["device_s"].expected == pytest.approx(1.03 * 0.4)
+    assert torch.change.factors["device_s"].expected == 0.25
     assert set(torch.change.removes) == {"restart_s"}
     assert "device_s" not in workers.multiprocessing_copies(**IP03).change.factors
 
