@@ -13,7 +13,7 @@ import psutil
 
 from tb_trainspeed.probes import machine
 from tb_trainspeed.probes.nvml import Cards
-from tb_trainspeed.profile import Resources
+from tb_trainspeed.profile import NOT_GIVEN, Resources
 from tb_trainspeed.recorder.usage import UsageLog
 
 INTERVAL_S = 1.0
@@ -50,7 +50,7 @@ class ResourceClock:
     def open(self) -> None:
         """Looks for accelerators, and notes where the counters stand."""
         names = [device.name for device in machine.machine_devices()]
-        if any("NVIDIA" in name and not name.endswith(machine.NOT_GIVEN) for name in names):
+        if any("NVIDIA" in name and not name.endswith(NOT_GIVEN) for name in names):
             try:
                 self._cards = Cards()
             except ImportError:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from tb_trainspeed.profile.course import Curve, Marker, Timeline
 from tb_trainspeed.profile.setup import (
+    NOT_GIVEN,
     CallbackFacts,
     CodeLine,
     Data,
@@ -84,8 +85,8 @@ class Profile:
 
 
 __all__ = [
-    "ONE_OFF_PHASES", "PHASES", "SCHEMA", "Accelerator", "Breakdown", "CallbackFacts", "CodeLine", "Compilation",
-    "CompilationEvent", "Cost", "Curve", "Data", "Device", "DeviceMemory", "Environment", "Epochs", "Files", "Hook",
-    "HotSpot", "Layer", "LayerTime", "Ledger", "Marker", "Model", "NestedCall", "Part", "Profile", "Quantiles",
-    "Resources", "Source", "Stage", "StageTime", "Steps", "Timeline", "Usage", "Validation",
+    "NOT_GIVEN", "ONE_OFF_PHASES", "PHASES", "SCHEMA", "Accelerator", "Breakdown", "CallbackFacts", "CodeLine",
+    "Compilation", "CompilationEvent", "Cost", "Curve", "Data", "Device", "DeviceMemory", "Environment", "Epochs",
+    "Files", "Hook", "HotSpot", "Layer", "LayerTime", "Ledger", "Marker", "Model", "NestedCall", "Part", "Profile",
+    "Quantiles", "Resources", "Source", "Stage", "StageTime", "Steps", "Timeline", "Usage", "Validation",
 ]  # fmt: skip

@@ -3,6 +3,9 @@
 import dataclasses
 from collections.abc import Mapping
 
+#: How the name of a GPU ends that is in the machine, while the container was started without it.
+NOT_GIVEN = "(not given to this container)"
+
 
 @dataclasses.dataclass(frozen=True)
 class Device:

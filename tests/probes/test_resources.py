@@ -11,7 +11,7 @@ import pytest
 from tb_trainspeed import TrainSpeedCallback
 from tb_trainspeed.probes import machine, resources
 from tb_trainspeed.probes.resources import ResourceClock, sample_resources
-from tb_trainspeed.profile import Device
+from tb_trainspeed.profile import NOT_GIVEN, Device
 
 
 class Counters:
@@ -117,7 +117,7 @@ def test_workers_are_counted_apart():
 
 
 def test_a_gpu_that_the_container_was_not_given_is_not_asked(counters, monkeypatch):
-    monkeypatch.setattr(machine, "machine_devices", lambda: (Device("GPU", f"NVIDIA A100 {machine.NOT_GIVEN}"),))
+    monkeypatch.setattr(machine, "machine_devices", lambda: (Device("GPU", f"NVIDIA A100 {NOT_GIVEN}"),))
     monkeypatch.setitem(sys.modules, "pynvml", None)
     clock = ResourceClock(0, counters.now_ns)
     clock.open()

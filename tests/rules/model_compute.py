@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tb_trainspeed.profile import Data, Device, DeviceMemory, Environment, Layer, Model, Resources, Stage
+from tb_trainspeed.profile import Data, Device, Environment, Layer, Model, Stage
 from tb_trainspeed.rules.missing import Missing
 from tb_trainspeed.rules.model_compute import architecture, batch, frozen, precision, recurrent, traced
 from tb_trainspeed.rules.rule import NotApplicable, Passed
@@ -66,9 +66,16 @@ MC04 = {
     **COMPUTES,
     "environment": Environment(backend="tensorflow", devices=(V100,)),
     "model": Model(dtype_policy="float32", parameters=2_000_000, layers=(WIDE,)),
+    "mixed_policy": "mixed_float16",
     "dispatch_s": 0.01,
 }
-MC05 = {**COMPUTES, "environment": ON_CPU, "model": Model(dtype_policy="mixed_bfloat16"), "accelerators": ()}
+MC05 = {
+    **COMPUTES,
+    "environment": ON_CPU,
+    "model": Model(dtype_policy="mixed_bfloat16"),
+    "mixed_policy": "mixed_bfloat16",
+    "accelerators": (),
+}
 MC06 = {
     **COMPUTES,
     "model": Model(dtype_policy="mixed_float16", layers=(WIDE, OUTPUT)),
@@ -145,7 +152,7 @@ MC20 = {
     **COMPUTES,
     "layers": (REMAT, OUTPUT),
     "accelerators": ("GPU",),
-    "resources": Resources(device_memory=(DeviceMemory("gpu:0", peak_bytes=49, limit_bytes=100),)),
+    "device_memory_share": 0.49,
     "layer_s": taking("conv"),
 }
 
@@ -179,6 +186,7 @@ FIRES = [
         MC05,
         "bfloat16 before Ampere",
         accelerators=("GPU",),
+        mixed_policy="mixed_float16",
         environment=Environment(devices=(V100,)),
     ),
     fires(precision.misaligned_dims, MC06),
@@ -357,14 +365,7 @@ SILENT = [
     silent(traced.python_in_step, MC19, Passed, "bound by something else", **IDLE),
     silent(traced.needless_remat, MC20, NotApplicable, "none", layers=(CONV,)),
     silent(traced.needless_remat, MC20, NotApplicable, "CPU", accelerators=()),
-    silent(traced.needless_remat, MC20, NotApplicable, "memory unknown", resources=Resources()),
-    silent(
-        traced.needless_remat,
-        MC20,
-        Passed,
-        "memory needed",
-        resources=Resources(device_memory=(DeviceMemory("gpu:0", peak_bytes=50, limit_bytes=100),)),
-    ),
+    silent(traced.needless_remat, MC20, Passed, "memory needed", device_memory_share=0.5),
     silent(traced.needless_remat, MC20, Passed, "cheap", layer_s=taking("conv", 0.014, 0.03)),
     silent(traced.needless_remat, MC20, Passed, "bound by something else", **IDLE),
     silent(architecture.heavy_metrics, MC18, Passed, "cheap", metrics_s=0.014),

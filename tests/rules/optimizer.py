@@ -3,7 +3,7 @@
 import dataclasses
 from importlib import metadata
 
-from tb_trainspeed.profile import DeviceMemory, Layer, Model, Resources
+from tb_trainspeed.profile import Layer, Model
 from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.optimizer import embedding, update
 from tb_trainspeed.rules.rule import NotApplicable, Passed
@@ -42,7 +42,7 @@ OP06 = {**UPDATE, "model": Model(optimizer="Adam", optimizer_options={"use_ema":
 OP07 = {
     "model": ACCUMULATES,
     "steady": STEADY,
-    "resources": Resources(device_memory=(DeviceMemory("GPU:0", 10**9, 15 * 10**8, 10**10),)),
+    "device_memory_share": 0.15,
     "batch_size": 8,
     "computing_s": 0.02,
 }
@@ -111,6 +111,6 @@ SILENT = [
         OP07,
         Passed,
         "full",
-        resources=Resources(device_memory=(DeviceMemory("GPU:0", 10**9, 21 * 10**8, 10**10),)),
+        device_memory_share=0.21,
     ),
 ]

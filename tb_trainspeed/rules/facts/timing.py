@@ -246,10 +246,9 @@ def wall_s(profile: Profile) -> float:
 @fact
 def fit_s(profile: Profile) -> float:
     """What the fit takes, seconds; while it runs, with all epochs that were asked for, if that can be told."""
-    steady, once_s = steady_of(profile), sum(profile.ledger.phases.get(phase) or 0.0 for phase in ONE_OFF_PHASES)
-    if profile.status != "running" or steady is None:
-        return profile.ledger.wall_s
-    return max(profile.ledger.wall_s, once_s + steady.epoch_s * (profile.epochs_planned or 1))
+    once_s = sum(profile.ledger.phases.get(phase) or 0.0 for phase in ONE_OFF_PHASES)
+    planned = planned_s(profile) if profile.status == "running" else None
+    return max(profile.ledger.wall_s, once_s + (planned or 0.0))
 
 
 @fact

@@ -3,14 +3,12 @@
 import re
 from collections.abc import Mapping
 
-from tb_trainspeed.profile import Accelerator, Device, Environment, Layer
+from tb_trainspeed.profile import NOT_GIVEN, Accelerator, Device, Environment, Layer
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady, mean
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 _COMPUTES_FROM = 0.5
-# How the probe marks a GPU of the machine that a container was started without.
-_NOT_GIVEN = "(not given to this container)"
 _SMALL_STEP_S, _SMALL_SAMPLE_FLOPS, _IDLE_BELOW = 0.003, 3e6, 0.2
 _THROTTLED_FROM = 0.2
 _HELD_DOWN = ("hardware", "hardware_thermal", "hardware_power", "software_thermal")
@@ -84,7 +82,7 @@ def gpu_not_used(environment: Environment, computing_share: float, computing_s: 
         return Passed(f"computing is {words.share(computing_share)} of training")
     if dispatch_bound:
         return Passed("most of a step is dispatch, which a GPU does not make faster")
-    given = [device for device in unused if not device.name.endswith(_NOT_GIVEN)]
+    given = [device for device in unused if not device.name.endswith(NOT_GIVEN)]
     install = f"+ {_INSTALL.get(environment.backend, 'pip install ...')}"
     return Found(
         title="The GPU is not used",

@@ -11,7 +11,7 @@ _DISPATCHES_FROM = 0.4
 _SPEAK_FROM = 0.2
 _LONG = 512
 # Tensor cores came with compute capability 7.0; the GTX 16xx have 7.5 and none.
-_TENSOR_CORES_FROM, _BFLOAT16_FROM, _NO_TENSOR_CORES = 7.0, 8.0, "GTX 16"
+_TENSOR_CORES_FROM, _NO_TENSOR_CORES = 7.0, "GTX 16"
 _ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")
 _MATRIX = ("Dense", "EinsumDense", *CONVOLUTIONS, *_ATTENTION)
 
@@ -21,8 +21,8 @@ def _gpu(environment: Environment) -> Device | None:
     return next((device for device in environment.devices if device.kind == "GPU" and device.capability), None)
 
 
-def _has_tensor_cores(gpu: Device, since: float = _TENSOR_CORES_FROM) -> bool:
-    return float(gpu.capability or 0.0) >= since and _NO_TENSOR_CORES not in gpu.name
+def _has_tensor_cores(gpu: Device) -> bool:
+    return float(gpu.capability or 0.0) >= _TENSOR_CORES_FROM and _NO_TENSOR_CORES not in gpu.name
 
 
 def _is_double(model: Model, environment: Environment) -> bool:
@@ -38,6 +38,7 @@ def _is_double(model: Model, environment: Environment) -> bool:
 def float32_on_tensor_cores(
     environment: Environment,
     model: Model,
+    mixed_policy: str,
     dispatch_s: float,
     computing_share: float,
     computing_s: float,
@@ -74,7 +75,6 @@ def float32_on_tensor_cores(
     # On torch it is not told from the rest.
     if environment.backend != "torch" and dispatch_s > _DISPATCHES_FROM * computing_s:
         return Passed("much of a step is dispatch")
-    policy = "mixed_bfloat16" if float(gpu.capability or 0.0) >= _BFLOAT16_FROM else "mixed_float16"
     return Found(
         title="The GPU could compute in 16 bits",
         message=f"{gpu.name} has tensor cores, and {words.number(model.parameters or 0)} parameters are used in "
@@ -86,7 +86,7 @@ def float32_on_tensor_cores(
             "computing": f"{words.share(computing_share)} of training",
         },
         remedy="Use mixed precision, and keep the last activation in float32.",
-        code=f'+ keras.mixed_precision.set_global_policy("{policy}")   # before the model is built',
+        code=f'+ keras.mixed_precision.set_global_policy("{mixed_policy}")   # before the model is built',
         change=Change(factors={"device_s": Range(1.0, 0.6, 0.35)}),
         confidence="likely",
         changes_results="rounding",
@@ -95,7 +95,12 @@ def float32_on_tensor_cores(
 
 @rule("MC05", "low-precision-on-wrong-hardware")
 def low_precision_on_wrong_hardware(
-    environment: Environment, model: Model, accelerators: tuple[str, ...], computing_share: float, computing_s: float
+    environment: Environment,
+    model: Model,
+    mixed_policy: str,
+    accelerators: tuple[str, ...],
+    computing_share: float,
+    computing_s: float,
 ) -> Outcome:
     """The model computes in 16 bits on hardware that has no units for that.
 
@@ -119,7 +124,7 @@ def low_precision_on_wrong_hardware(
         return NotApplicable(f"the policy is {policy}")
     if accelerators:
         gpu = _gpu(environment)
-        if gpu is None or _has_tensor_cores(gpu, _BFLOAT16_FROM if "bfloat16" in policy else _TENSOR_CORES_FROM):
+        if gpu is None or (_has_tensor_cores(gpu) and not ("bfloat16" in policy and mixed_policy == "mixed_float16")):
             return Passed("the accelerator has units for 16 bits")
         where, left = gpu.name, Range(1.0, 0.7, 0.4)
     else:

@@ -1,6 +1,6 @@
 """What the step holds by the way it is written: copies of a loop, calls of Python, layers that are computed twice."""
 
-from tb_trainspeed.profile import CodeLine, Layer, Resources
+from tb_trainspeed.profile import CodeLine, Layer
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import seconds_of
 from tb_trainspeed.rules.model_compute.shared import computes_little, cost, less, names
@@ -158,7 +158,7 @@ def python_in_step(
 def needless_remat(
     layers: tuple[Layer, ...],
     accelerators: tuple[str, ...],
-    resources: Resources,
+    device_memory_share: float,
     layer_s: dict[str, tuple[float, float]],
     computing_share: float,
     computing_s: float,
@@ -183,15 +183,8 @@ def needless_remat(
         return NotApplicable("no layer is computed twice")
     if not accelerators:
         return NotApplicable("no accelerator whose memory could be short")
-    peaks = [
-        memory.peak_bytes / memory.limit_bytes
-        for memory in resources.device_memory
-        if memory.peak_bytes and memory.limit_bytes
-    ]
-    if not peaks:
-        return NotApplicable("how full the accelerator is was not measured")
-    if max(peaks) >= _HALF_FULL:
-        return Passed(f"{words.share(max(peaks))} of the memory is in use")
+    if device_memory_share >= _HALF_FULL:
+        return Passed(f"{words.share(device_memory_share)} of the memory is in use")
     if too_little := computes_little(computing_share):
         return Passed(too_little)
     again_s = sum(layer_s.get(layer.path, (0.0, 0.0))[0] for layer in found)
@@ -201,12 +194,12 @@ def needless_remat(
     return Found(
         title="Layers are computed twice to save memory that is not short",
         message=f"{names(found)} are computed again for the backward pass: about {cost(again_s, computing_s)} of "
-        f"computing. At most {words.share(max(peaks))} of the memory is in use.",
+        f"computing. At most {words.share(device_memory_share)} of the memory is in use.",
         phase="compute",
         evidence={
             "layers": names(found),
             "mode": mode,
-            "memory in use": words.share(max(peaks)),
+            "memory in use": words.share(device_memory_share),
             "computing": cost(again_s, computing_s),
         },
         remedy="Drop the scope.",

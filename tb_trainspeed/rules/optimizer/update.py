@@ -1,6 +1,6 @@
 """The update of all weights: the optimizer, its options, and how often it runs."""
 
-from tb_trainspeed.profile import DeviceMemory, Model, Resources
+from tb_trainspeed.profile import Model
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.optimizer.shared import BOUND_FROM, CLIPS, cheap, evidence, given, less
@@ -214,7 +214,7 @@ def averaging_and_clipping(model: Model, trainable_parameters: int, optimizer_s:
 
 @rule("OP07", "needless-gradient-accumulation")
 def needless_accumulation(
-    model: Model, resources: Resources, batch_size: int, computing_s: float, steady: Steady
+    model: Model, device_memory_share: float, batch_size: int, computing_s: float, steady: Steady
 ) -> Outcome:
     """Gradients are accumulated over several small batches although memory has room for a large one.
 
@@ -236,22 +236,21 @@ def needless_accumulation(
         return NotApplicable("gradients are not accumulated")
     if steady.steps_per_epoch < count:
         return NotApplicable("the data are a few batches")
-    peak = max((_used(memory) for memory in resources.device_memory), default=None)
-    if peak is None or peak == 0.0:
-        return NotApplicable("how full the device's memory is was not measured")
-    if peak * count > 1 - _ROOM_FROM:
-        return Passed(f"{words.share(peak)} of the memory is in use: a batch {count} times as large may not fit")
+    if device_memory_share * count > 1 - _ROOM_FROM:
+        return Passed(
+            f"{words.share(device_memory_share)} of the memory is in use: a batch {count} times as large may not fit"
+        )
     normalizes = any(layer.kind == "BatchNormalization" for layer in model.layers)
     growth = Range(float(count), 0.85 * count, 0.6 * count)
     return Found(
         title="Gradients are accumulated although a large batch would fit",
         message=f"The weights are updated once in {count} steps of {batch_size} samples, {words.seconds(computing_s)} "
-        f"each; at most {words.share(peak)} of the device's memory is in use.",
+        f"each; at most {words.share(device_memory_share)} of the device's memory is in use.",
         phase="compute",
         evidence={
             "steps an update": str(count),
             "samples a batch": str(batch_size),
-            "memory in use": words.share(peak),
+            "memory in use": words.share(device_memory_share),
         },
         remedy=f"Train on {batch_size * count} samples a step, without accumulation.",
         code=f"- optimizer = keras.optimizers.{model.optimizer}(..., gradient_accumulation_steps={count})\n"
@@ -269,11 +268,6 @@ def needless_accumulation(
         confidence="hint",
         changes_results="training" if normalizes else "rounding",
     )
-
-
-def _used(memory: DeviceMemory) -> float:
-    """The most of a device's memory that was in use, 0 to 1; 0 where it is not known."""
-    return memory.peak_bytes / memory.limit_bytes if memory.peak_bytes and memory.limit_bytes else 0.0
 
 
 RULES = (
