@@ -187,6 +187,18 @@ def test_of_a_python_loader_on_tensorflow_a_pause_is_what_a_release_takes_beyond
     assert whatif.baseline(jax).pauses_s == 0.0  # no epoch has less than the median
 
 
+def test_what_every_release_of_a_python_loader_takes_is_its_own_for_no_longer_than_a_batch():
+    """All of a few epochs may wait for the autotuner; beside several workers, Keras switches it off."""
+    restart = Quantiles(4, mean_s=0.08, p05_s=0.05, p50_s=0.08, p95_s=0.09, p99_s=0.09, max_s=0.09)
+    data = Data(adapter="PyDatasetAdapter", source=Source("f", 100, 1.0, 1.0), workers=1)
+    always = dataclasses.replace(
+        BUSY, epochs=Epochs(restart, release=restart), data=data, environment=Environment("tensorflow", cores=4.0)
+    )
+    assert whatif.baseline(always).pauses_s == pytest.approx(0.07)
+    several = dataclasses.replace(always, data=dataclasses.replace(data, workers=2))
+    assert whatif.baseline(several).pauses_s == pytest.approx(0.03)
+
+
 PAUSING = dataclasses.replace(
     STARVED, epochs=Epochs(restart=Quantiles(4, mean_s=0.1, p05_s=0.02, p50_s=0.02, p95_s=0.3, p99_s=0.3, max_s=0.3))
 )
@@ -309,4 +321,6 @@ def test_what_a_callback_does_once_is_not_taken_for_work_in_epochs(hook):
     # The ledger of a single epoch is that of the fit, and holds it.
     phases = {**PHASES, "callbacks": 60.5}
     single = dataclasses.replace(with_it, steady=None, ledger=Ledger(65.0, 130, 1, phases))
-    assert whatif.baseline(single).batch_callbacks_s == pytest.approx(0.4 / 130)
+    model = whatif.baseline(single)
+    assert (model.batch_callbacks_s, model.epoch_callbacks_s) == (pytest.approx(0.4 / 130), pytest.approx(0.1))
+    assert model.epoch_s(1.0) == pytest.approx(5.0)

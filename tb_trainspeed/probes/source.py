@@ -227,7 +227,10 @@ def _locate(frame: FrameType | None) -> _Spot | None:
         if path.startswith(_OWN_FOLDER) and not is_demo:
             return None  # our own clock: nothing of the user's code below it
         if not is_demo and (path.startswith("<") or path.startswith(_LIBRARY_FOLDERS)):
-            callee, library = frame.f_code.co_name, str(frame.f_globals.get("__name__", "")).partition(".")[0]
+            callee, module = frame.f_code.co_name, str(frame.f_globals.get("__name__", ""))
+            library = module.partition(".")[0]
+            if module.endswith(".memmap"):  # unlike indexing an archive, that opens nothing
+                callee = f"memmap.{callee}"
         else:
             function = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)
             if library == "pandas" and not function.endswith(("comp>", "<genexpr>")) and _is_repeated(frame):

@@ -88,11 +88,15 @@ def silence(checks: tuple[Check, ...], told: Container[str]) -> tuple[Check, ...
         told: the codes of the causes that are told of. One that is not, as its remedy gains too little, explains
             nothing.
     """
-    causes = [done.rule for done in checks if done.found and done.rule.code in told]
-    silenced = {code: rule.code for rule in causes for code in rule.silences}
+    causes = [(done.rule, done.found.subject) for done in checks if done.found and done.rule.code in told]
+
+    def cause_of(symptom: str, subject: str) -> str | None:
+        found = (rule.code for rule, of in causes if symptom in rule.silences and of in ("", subject))
+        return next(found, None)
+
     return tuple(
         Check(done.rule, "not_applicable", f"a symptom of {cause}, which was found", symptom_of=cause)
-        if done.found and (cause := silenced.get(done.rule.code))
+        if done.found and (cause := cause_of(done.rule.code, done.found.subject))
         else done
         for done in checks
     )

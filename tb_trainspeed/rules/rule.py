@@ -45,7 +45,11 @@ class Change:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """The cause is there. `bars` are seconds that show it side by side, where that helps, label to value."""
+    """The cause is there.
+
+    `bars` are seconds that show it side by side, where that helps, label to value. `subject` is which of several it is
+    about, such as one of the callbacks: it silences no symptoms of another.
+    """
 
     title: str
     message: str
@@ -57,6 +61,7 @@ class Found:
     confidence: Confidence = "certain"
     changes_results: ChangesResults = "no"
     bars: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    subject: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,11 +3,11 @@
 import dataclasses
 
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.rules.callbacks.shared import FIT_HOOKS
 from tb_trainspeed.rules.facts import (
     BATCH_HOOKS,
     COMPUTING,
     ENOUGH_CALLS,
+    FIT_HOOKS,
     least_call_of,
     locked_s_of,
     steady_of,
@@ -145,11 +145,10 @@ def baseline(profile: Profile) -> StepModel | None:
         return None
     step = {name: steady.per_step(name) for name in steady.phases}
     compute_s = sum(step.get(name, 0.0) for name in COMPUTING)
-    # Rows of callbacks are sums over the whole fit; the ledger says how much of them is steady. What is done once is in
-    # no ledger but that of the whole fit, which is what there is of a single epoch.
+    # Rows of callbacks are sums over the whole fit; the ledger says how much of them is steady.
     rows = [row for row in profile.hooks if row.phase == "callbacks"]
     batch_rows = sum(row.total_s for row in rows if row.hook in BATCH_HOOKS)
-    all_rows = sum(row.total_s for row in rows if not (profile.steady and row.hook in FIT_HOOKS))
+    all_rows = sum(row.total_s for row in rows if row.hook not in FIT_HOOKS)
     batch_callbacks_s = step.get("callbacks", 0.0) * (batch_rows / all_rows if all_rows else 0.0)
     other_s, late_s = step.get("gc", 0.0), 0.0
     wait_s = step.get("input_wait", 0.0)

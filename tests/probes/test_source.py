@@ -119,10 +119,10 @@ def test_a_comprehension_is_told_whether_it_has_a_frame_or_not(monkeypatch, inli
     assert [spot.function for spot in clock.facts().hot_spots] == [name, "rows"]
 
 
-def seen_in(make):
-    """Where a sample finds the code that makes batches while it is in a library that calls itself pandas."""
+def seen_in(make, module="pandas.core"):
+    """Where a sample finds the code that makes batches while it is in a library that calls itself so."""
     seen = []
-    library = {"__name__": "pandas.core", "see": lambda frame: seen.append(source._locate(frame)), "sys": sys}
+    library = {"__name__": module, "see": lambda frame: seen.append(source._locate(frame)), "sys": sys}
     exec(compile("def take():\n    see(sys._getframe())", "<pandas>", "exec"), library)
     SourceClock("generator").timed(lambda: make(library["take"]))
     (found,) = seen
@@ -147,6 +147,11 @@ def row_by_row_itself(take):
     for _ in range(1):
         row = take()
     return row
+
+
+def test_a_mapped_file_is_told_from_an_archive():
+    assert seen_in(one_row, "numpy._core.memmap")[3:] == ("memmap.take", "numpy")
+    assert seen_in(one_row, "numpy.lib._npyio_impl")[3:] == ("take", "numpy")
 
 
 @pytest.mark.parametrize(

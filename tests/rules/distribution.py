@@ -137,7 +137,7 @@ SILENT = [
         replicas.input_sharding, DS03, Passed, "files enough",
         data=Data(), stages=(Stage("TensorSlice", elements=40),),
     ),
-    silent(replicas.input_sharding, DS03, Passed, "hardly waits", input_share=0.14),
+    silent(replicas.input_sharding, DS03, Passed, "hardly waits", input_share=0.09),
     silent(replicas.all_reduce_bound, DS04, NotApplicable, "one replica", replicas=1),
     silent(replicas.all_reduce_bound, DS04, Passed, "hidden", collectives_share=0.29),
     silent(devices.gpu_thread_contention, DS05, NotApplicable, "one GPU", replicas=1),
@@ -169,7 +169,7 @@ SILENT = [
     silent(
         devices.idle_accelerators, DS09, Passed, "trap: they share the model", distribution="ModelParallel (1, 4)"
     ),
-    silent(devices.idle_accelerators, DS09, Passed, "waits for data", input_share=0.15),
+    silent(devices.idle_accelerators, DS09, Passed, "waits for data", input_share=0.1),
     silent(devices.idle_accelerators, DS09, Passed, "small steps", compute_s=0.009, step_s=0.01),
     silent(
         devices.idle_accelerators, DS09, NotApplicable, "one batch",

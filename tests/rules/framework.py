@@ -280,7 +280,7 @@ SILENT = [
     silent(debugging.debug_flags, FW12, Passed, "none", settings={"tf.debugging.enable_check_numerics": "False"}),
     silent(
         debugging.debug_flags, FW12, Passed, "determinism costs nothing",
-        settings={"tf.config.experimental.enable_op_determinism": "True"}, input_share=0.14,
+        settings={"tf.config.experimental.enable_op_determinism": "True"}, input_share=0.09,
     ),
     silent(
         debugging.debug_flags, FW12, Passed, "trap: determinism on busy cores",

@@ -8,8 +8,10 @@ import pathlib
 import pytest
 
 from tb_trainspeed.profile import (
+    Breakdown,
     CallbackFacts,
     Data,
+    Device,
     Environment,
     HotSpot,
     Ledger,
@@ -18,6 +20,7 @@ from tb_trainspeed.profile import (
     Quantiles,
     Source,
     Stage,
+    StageTime,
     Steps,
 )
 from tb_trainspeed.rules import Check, catalogue, check, index, page, silence
@@ -233,6 +236,16 @@ def test_a_cause_silences_its_symptoms():
     assert [done.outcome for done in silence(checks, {"XX02"})] == ["found", "found"]  # the cause is not told of
 
 
+@pytest.mark.parametrize(("of", "told"), [("Reads", "not_applicable"), ("Writes", "found"), ("", "found")])
+def test_a_cause_silences_no_symptom_of_something_else(of, told):
+    def finding(subject):
+        return lambda steps: dataclasses.replace(eager.eager(**framework.FW01), subject=subject)
+
+    cause = rule("XX01", "reads", silences=("XX02",))(finding("Reads"))
+    checks = check(Profile(), (cause, rule("XX02", "works")(finding(of))))
+    assert silence(checks, {"XX01", "XX02"})[1].outcome == told
+
+
 def test_facts_of_an_empty_profile_do_not_fail():
     for fact in FACTS.values():
         fact(Profile())
@@ -253,6 +266,29 @@ def test_waiting_for_the_lock_of_a_loader_counts_as_being_held_up_by_it():
     assert FACTS["held_up_share"](waiting) == pytest.approx(0.1 + 1.6 * 0.005 / 0.02)
     for quick in ({"steps": Steps(count=100, gap_s=0.0002)}, {"data": Data()}):
         assert FACTS["held_up_share"](dataclasses.replace(waiting, **quick)) == pytest.approx(0.1)
+
+
+def test_what_makes_batches_takes_its_share_of_the_cores_from_the_steps_beside_it():
+    beside = Profile(
+        environment=Environment(backend="jax", devices=(Device("CPU", "cpu"),), cores=4.0),
+        data=Data(source=Source("f", 100, 2.0, 1.6)),
+        ledger=Ledger(2.0, 100, 1, {"compute": 1.8, "input_wait": 0.2}),
+        steps=Steps(count=100),
+    )
+    of_the_cores = 0.016 / (0.02 * 4)
+    assert FACTS["held_up_share"](beside) == pytest.approx(0.1 + 0.9 * of_the_cores)
+    stages = Data(stages=(Stage("ParallelMap"), Stage("Batch")))
+    busy = Breakdown(stages=(StageTime("MapAndBatch", 0.015, 32.0), StageTime("Shuffle", 0.001, 32.0)))
+    pipeline = dataclasses.replace(beside, data=stages, breakdown=busy)
+    assert FACTS["held_up_share"](pipeline) == pytest.approx(0.1 + 0.9 * of_the_cores)
+    for elsewhere in (
+        dataclasses.replace(pipeline, breakdown=None),
+        dataclasses.replace(beside, data=Data()),
+        dataclasses.replace(
+            beside, environment=Environment("jax", devices=(Device("CPU", "cpu"), Device("GPU", "gpu")), cores=4.0)
+        ),
+    ):
+        assert FACTS["held_up_share"](elsewhere) == pytest.approx(0.1)
 
 
 def test_what_is_seen_on_the_line_that_opens_a_file_is_part_of_opening_it():

@@ -106,7 +106,7 @@ SILENT = [
     silent(transfer.no_device_prefetch, TR06, Passed, "hidden", transfer_share=0.049),
     silent(transfer.float64_inputs, TR01, Passed, "labels only", inputs="float32(64, 32), float64(64,)"),
     silent(transfer.float64_inputs, TR01, Passed, "single precision", inputs="float32(64, 32), int64(64,)"),
-    silent(transfer.float64_inputs, TR01, Passed, "hardly waits", **TR01_BATCHES, input_share=0.14),
+    silent(transfer.float64_inputs, TR01, Passed, "hardly waits", **TR01_BATCHES, input_share=0.09),
     silent(transfer.float64_inputs, TR01, Passed, "quick between epochs", restart_s=0.19, startup_s=6.0),
     silent(transfer.float64_inputs, TR01, Passed, "starts quickly", backend="tensorflow", startup_s=0.99, wall_s=10.0),
     silent(transfer.float64_inputs, TR01, Passed, "small", inputs="float64(124999, 100)"),

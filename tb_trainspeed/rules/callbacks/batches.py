@@ -86,6 +86,7 @@ def slow_batch_callback(
         change=_seldom(per_step, share),
         changes_results="training" if steers(slowest.callback, callbacks) else "no",
         bars={slowest.hook: per_step, "the rest of a step": steady.epoch_s / steady.steps_per_epoch - per_step},
+        subject=slowest.callback,
     )
 
 
@@ -291,6 +292,7 @@ def weights_each_batch(
         code=seldom_in_batches(worst.hook, steps_per_execution),
         change=_seldom(per_step, share),
         changes_results="training" if steers(worst.callback, callbacks) else "no",
+        subject=worst.callback,
     )
 
 

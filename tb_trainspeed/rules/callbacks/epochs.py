@@ -85,6 +85,7 @@ def epoch_end_heavy(
         code=_seldom(class_of(slowest.callback), slowest.hook, every),
         change=Change(removes={"epoch_callbacks_s": exactly(per_epoch * (1 - 1 / every))}),
         changes_results="training" if decides else "no",
+        subject=slowest.callback,
     )
 
 
@@ -152,6 +153,7 @@ def callback_state_grows(timeline: Timeline, hooks: tuple[Hook, ...], epochs: in
         "-     self.values.append(value)\n+     self.values = collections.deque(maxlen=1000)",
         change=Change(removes={"batch_callbacks_s": Range(0.7 * excess, 1.1 * excess, 1.3 * excess)}),
         confidence="likely",
+        subject=slowest.callback,
     )
 
 

@@ -6,7 +6,6 @@ from tb_trainspeed.profile import CallbackFacts, Hook, NestedCall
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.callbacks.shared import (
     EVERY_EPOCHS,
-    FIT_HOOKS,
     LOOPS,
     SPEAK_FROM,
     WARM,
@@ -16,7 +15,7 @@ from tb_trainspeed.rules.callbacks.shared import (
     steers,
     which_batch,
 )
-from tb_trainspeed.rules.facts import BATCH_HOOKS, Steady
+from tb_trainspeed.rules.facts import BATCH_HOOKS, FIT_HOOKS, Steady
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
 

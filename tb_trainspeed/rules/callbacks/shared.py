@@ -10,8 +10,6 @@ from tb_trainspeed.rules.rule import Range
 SPEAK_FROM = 0.05
 EVERY_BATCHES, EVERY_EPOCHS = 50, 5
 KERAS_OWN = ("ProgbarLogger", "History")
-#: Hooks that run once in a fit: what they do is no part of an epoch.
-FIT_HOOKS = frozenset({"on_train_begin", "on_train_end"})
 # A step that follows other work finds its caches cold. Where a callback takes longer than the step itself, this much of
 # the step is left without it: pessimistic, expected, optimistic. Pairs on three machines of two cores gave 0.35 to 0.67
 # of what the device computes, and on one of them 0.8 to 1.1 of the host's part.

@@ -6,6 +6,8 @@ from tb_trainspeed.profile import ONE_OFF_PHASES, Ledger, Profile, Quantiles
 
 #: What goes on inside the train function; deep samples tell all but the first apart from it.
 COMPUTING = ("compute", "optimizer", "transfer", "collectives", "host_overhead")
+#: Hooks that run once in a fit: what they do is no part of an epoch.
+FIT_HOOKS = frozenset({"on_train_begin", "on_train_end"})
 #: A fit shorter than this many steady steps is too short to say anything about its steps.
 MIN_STEPS = 10
 
@@ -29,6 +31,12 @@ def steady_of(profile: Profile) -> Steady | None:
     ledger: Ledger = profile.steady or profile.ledger
     phases = {name: value for name, value in ledger.phases.items() if value is not None}
     one_off = sum(phases.pop(name, 0.0) for name in ONE_OFF_PHASES)
+    if profile.steady is None:  # the ledger of the whole fit also holds what callbacks do once
+        for row in profile.hooks:
+            if row.hook in FIT_HOOKS and row.phase in phases:
+                once = min(phases[row.phase], row.total_s)
+                phases[row.phase] -= once
+                one_off += once
     epochs = float(max(1, ledger.epochs))
     size = profile.data.steps_per_epoch or profile.data.batches_per_epoch
     if size and (profile.steady is None or ledger.steps < epochs * size):
@@ -42,18 +50,32 @@ def _pauses_of(profile: Profile) -> dict[str, float]:
     """What the training itself does not need, mean seconds of a steady epoch by phases: chance, and our measuring.
 
     A new epoch lets the old iterator of tf.data go, which joins the thread of its autotuner; until that wakes the epoch
-    stands still, for up to about its own length. Keras wraps Python loaders in such a pipeline on TensorFlow, whose
-    least release then holds what the loader itself does there. Elsewhere it is what the mean has more than the median.
+    stands still, for up to about its own length. Elsewhere it is what the mean has more than the median.
     """
-    epochs, adapter, tensorflow = profile.epochs, profile.data.adapter, profile.environment.backend == "tensorflow"
-    restart_s, release = _beyond_median(epochs.restart), epochs.release
-    if release and (adapter == "TFDatasetAdapter" or (tensorflow and adapter == "ArrayDataAdapter")):
-        restart_s = release.mean_s
-    elif release and tensorflow:
-        restart_s = release.mean_s - release.p05_s
+    epochs, released_s = profile.epochs, releasing_s_of(profile)
+    restart_s = _beyond_median(epochs.restart) if released_s is None else released_s
     steady = steady_of(profile)
     ours_s = steady.phases.get("trainspeed", 0.0) / steady.epochs if steady else 0.0
     return {"epoch_restart": restart_s, "gc": _beyond_median(epochs.gc), "trainspeed": ours_s}
+
+
+def releasing_s_of(profile: Profile) -> float | None:
+    """What a steady epoch waits for the iterator of tf.data before it to end, mean seconds; `None` without one.
+
+    Keras wraps Python loaders in such a pipeline on TensorFlow. What these do themselves meanwhile, which is to make
+    the batch that they are at, is no part of it. The autotuner may hold all of a few epochs up, so that the least
+    release says no more than what that is at most: it wakes after 10, 30, 70 ms and so on, and an epoch that is over
+    after 1.4 s waits for the next time at 2.55.
+    """
+    release, data, tensorflow = profile.epochs.release, profile.data, profile.environment.backend == "tensorflow"
+    if release is None or not (tensorflow or data.adapter == "TFDatasetAdapter"):
+        return None
+    if data.adapter in ("TFDatasetAdapter", "ArrayDataAdapter"):
+        return release.mean_s
+    own_s, source = release.p05_s, data.source
+    if source and source.calls and (data.workers or 1) == 1:  # Keras tunes nothing beside several
+        own_s = min(own_s, source.wall_s / source.calls)
+    return release.mean_s - own_s
 
 
 def _beyond_median(spent: Quantiles | None) -> float:

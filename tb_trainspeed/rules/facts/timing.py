@@ -14,7 +14,7 @@ from tb_trainspeed.profile import (
 )
 from tb_trainspeed.rules.facts.model import step_flops
 from tb_trainspeed.rules.facts.registry import fact
-from tb_trainspeed.rules.facts.steady import COMPUTING, Steady, share_of, steady_of, typical_of
+from tb_trainspeed.rules.facts.steady import COMPUTING, Steady, releasing_s_of, share_of, steady_of, typical_of
 
 # Arithmetic speed of small layers on a few cores, FLOP/s. An assumption.
 _FLOPS = 15e9
@@ -164,18 +164,39 @@ def awake(profile: Profile) -> float:
     return min(1.0, IN_TURN * least) if least else _AWAKE
 
 
+def _cores_taken(profile: Profile) -> float:
+    """Share of the cores that what makes batches takes where the steps compute on them as well, 0 to 1.
+
+    Of a tf.data pipeline that is what its stages did in deep samples, of Python code the CPU time of its thread.
+    """
+    environment, data, step = profile.environment, profile.data, step_s(profile)
+    if not step or not environment.cores or any(device.kind != "CPU" for device in environment.devices):
+        return 0.0
+    if data.stages:
+        making_s = sum(stage.busy_s for stage in profile.breakdown.stages) if profile.breakdown else 0.0
+    else:
+        making_s = data.source.cpu_s / data.source.calls if data.source and data.source.calls else 0.0
+    taken: float = making_s / (step * environment.cores)
+    return min(1.0, taken)
+
+
 @fact
 def held_up_share(profile: Profile) -> float | None:
     """Share of steady training for which steps wait for batches, or are held up while some are made, 0 to 1.
 
-    On TensorFlow they wait for Python's lock; on torch they compute slower, beside a tf.data pipeline.
+    On TensorFlow they wait for Python's lock; on torch they compute slower, beside a tf.data pipeline. Elsewhere what
+    makes batches beside steps on the same cores takes its share of these from them (processor sharing, Kleinrock,
+    "Queueing Systems" II, 1976).
     """
     steady, waits = typical_of(profile), input_share(profile)
     if steady is None or waits is None:
         return None
     held_s, least = locked_s_of(profile), least_call_of(profile)
-    if least and profile.data.stages and takes_turns(profile):
-        held_s += max(0.0, 1 - least / _UNDISTURBED_FROM) * sum(steady.per_step(phase) for phase in COMPUTING)
+    computing_s = sum(steady.per_step(phase) for phase in COMPUTING)
+    if not takes_turns(profile):
+        held_s += _cores_taken(profile) * computing_s
+    elif least and profile.data.stages:
+        held_s += max(0.0, 1 - least / _UNDISTURBED_FROM) * computing_s
     held: float = held_s * steady.steps_per_epoch / steady.epoch_s
     return min(1.0, float(waits) + held)
 
@@ -236,6 +257,12 @@ def restart_s(profile: Profile) -> float | None:
 def releases(profile: Profile) -> Quantiles | None:
     """What it takes steady epochs to let the iterator of the epoch before go."""
     return profile.epochs.release
+
+
+@fact
+def releasing_s(profile: Profile) -> float | None:
+    """What a steady epoch waits for the iterator of tf.data before it to end, mean seconds."""
+    return releasing_s_of(profile)
 
 
 @fact

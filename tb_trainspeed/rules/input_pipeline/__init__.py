@@ -1,6 +1,7 @@
 """IP: the input pipeline.
 
-Every rule here speaks only where the step waits for its data: loading that hides behind computing costs nothing.
+Every rule here speaks only where steps wait for their data, or computing shares its cores with what makes them:
+loading that hides behind computing costs nothing else.
 """
 
 from tb_trainspeed.rules.input_pipeline import epoch, files, mapping, options, preprocessing, python_code, workers

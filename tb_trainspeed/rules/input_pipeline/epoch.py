@@ -214,7 +214,13 @@ def cache_never_filled(
 
 @rule("IP27", "autotuner-holds-up-epochs")
 def autotuner_holds_up_epochs(
-    backend: str, adapter: str, data: Data, stages: tuple[Stage, ...], steady: Steady, releases: Quantiles
+    backend: str,
+    adapter: str,
+    data: Data,
+    stages: tuple[Stage, ...],
+    steady: Steady,
+    releases: Quantiles,
+    releasing_s: float,
 ) -> Outcome:
     """Now and then the end of an epoch waits for the thread that tunes the tf.data pipeline.
 
@@ -244,10 +250,8 @@ def autotuner_holds_up_epochs(
         return NotApplicable("the autotuner is off")
     if releases.count < _ENOUGH_EPOCHS:
         return NotApplicable(f"{releases.count} boundaries between epochs are too few to tell a pause from a rule")
-    # What a PyDataset does itself at its end shows in every epoch.
-    pause_s = releases.mean_s - (releases.p05_s if wrapped else 0.0)
     pool_s = POOL_S if wrapped else exactly(0.0)
-    share = (pause_s - pool_s.expected) / (steady.epoch_s + pause_s)
+    share = (releasing_s - pool_s.expected) / (steady.epoch_s + releasing_s)
     if share < _SPEAK_FROM:
         return Passed(f"epochs stand still for {words.share(max(0.0, share))} of their time before they begin")
     parallel = any(stage.kind.startswith("Parallel") for stage in stages)
@@ -274,13 +278,13 @@ def autotuner_holds_up_epochs(
         evidence={
             "letting the old iterator go, mean": words.seconds(releases.mean_s),
             "longest": words.seconds(releases.max_s),
-            "share of an epoch": words.share(pause_s / (steady.epoch_s + pause_s)),
+            "share of an epoch": words.share(releasing_s / (steady.epoch_s + releasing_s)),
         },
         remedy=remedy + (" Give `num_parallel_calls` a number: nobody tunes it then." if parallel else ""),
         code=code,
         change=Change(
             removes={
-                "pauses_s": Range(0.7 * pause_s, pause_s, pause_s),
+                "pauses_s": Range(0.7 * releasing_s, releasing_s, releasing_s),
                 "restart_s": Range(-pool_s.low, -pool_s.expected, -pool_s.high),
             }
         ),

@@ -49,9 +49,7 @@ def redecode_each_epoch(
     adapter: str,
     data: Data,
     stages: tuple[Stage, ...],
-    input_share: float,
     held_up_share: float,
-    wait_s: float,
     step_s: float,
     source: Source,
     hot_spots: tuple[HotSpot, ...],
@@ -94,7 +92,7 @@ def redecode_each_epoch(
     if stages:
         copies, drawn = _COPIES.get(backend, 1), (data.steps_per_epoch or 0) * epochs_planned
         return _uncached(
-            stages, input_share, wait_s, step_s, batch_bytes, copies, batches_per_epoch, drawn, memory_available_bytes
+            stages, held_up_share, step_s, batch_bytes, copies, batches_per_epoch, drawn, memory_available_bytes
         )
     in_parts = data.steps_per_epoch is not None or adapter == "GeneratorDataAdapter"
     if in_parts and data.options.get("generator") != "passes":
@@ -116,8 +114,8 @@ def redecode_each_epoch(
     return Found(
         title="The same files are decoded again in every epoch",
         message=f"`{source.name}` takes {words.seconds(batch_s)} a batch, {words.share(share)} of it in `{name}`, "
-        "which reads and decodes files that are the same in every epoch. The step waits "
-        f"{words.seconds(wait_s)} for each batch.",
+        "which reads and decodes files that are the same in every epoch. That holds training up "
+        f"{words.share(held_up_share)} of the time.",
         phase="input_wait",
         evidence={
             "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
@@ -152,8 +150,7 @@ def _loading(spots: Sequence[HotSpot]) -> tuple[str, list[HotSpot]]:
 
 def _uncached(
     stages: tuple[Stage, ...],
-    input_share: float,
-    wait_s: float,
+    held_up_share: float,
     step_s: float,
     batch_bytes: int,
     copies: int,
@@ -195,10 +192,10 @@ def _uncached(
     return Found(
         title="The same files are decoded again in every epoch",
         message=f"`map({name})` reads or decodes {words.number(elements)} elements for every batch, the same in every "
-        f"epoch, and nothing keeps them. The step waits {words.seconds(wait_s)} for each batch.",
+        f"epoch, and nothing keeps them. That holds training up {words.share(held_up_share)} of the time.",
         phase="input_wait",
         evidence={
-            "waiting for data": f"{words.share(input_share)} of training",
+            "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
             "operations": ", ".join(kind for kind in decoding.operations if kind.startswith((*DECODING, *PARSING))),
             "decoded": f"{words.size(cached_bytes)} of {words.size(memory_available_bytes)} free memory",
         },

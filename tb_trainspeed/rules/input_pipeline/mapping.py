@@ -57,7 +57,7 @@ def _batched_after(stages: Sequence[Stage], index: int) -> int | None:
 
 @rule("IP05", "generator-per-sample", silences=("IP08",))
 def generator_per_sample(
-    stages: tuple[Stage, ...], epochs_planned: int, held_up_share: float, wait_s: float, step_s: float
+    stages: tuple[Stage, ...], epochs_planned: int, held_up_share: float, step_s: float
 ) -> Outcome:
     """A generator yields single samples, which are batched afterwards.
 
@@ -95,7 +95,8 @@ def generator_per_sample(
     return Found(
         title="A generator yields single samples",
         message=f"`from_generator` hands {words.number(size)} samples over for every batch, {words.seconds(element_s)} "
-        f"each, most of it for calling Python and converting. The step waits {words.seconds(wait_s)} for each batch.",
+        f"each, most of it for calling Python and converting. That holds "
+        f"training up {words.share(held_up_share)} of the time.",
         phase="input_wait",
         evidence={
             "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
@@ -114,9 +115,7 @@ def generator_per_sample(
 
 
 @rule("IP06", "py-function-in-map", silences=("IP07", "IP08"))
-def py_function_in_map(
-    stages: tuple[Stage, ...], epochs_planned: int, held_up_share: float, wait_s: float, step_s: float
-) -> Outcome:
+def py_function_in_map(stages: tuple[Stage, ...], epochs_planned: int, held_up_share: float, step_s: float) -> Outcome:
     """A tf.data map calls back into Python for every element.
 
     What it means: the function of a `map` contains `tf.py_function` or `tf.numpy_function`.
@@ -151,7 +150,8 @@ def py_function_in_map(
     return Found(
         title="The pipeline calls Python for every element",
         message=f"`map({name})` leaves TensorFlow for Python, one call at a time. A batch needs "
-        f"{words.number(stage.elements_per_batch or 1)} calls, and the step waits {words.seconds(wait_s)} for it.",
+        f"{words.number(stage.elements_per_batch or 1)} calls, and that holds training up "
+        f"{words.share(held_up_share)} of the time.",
         phase="input_wait",
         evidence={
             "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
@@ -170,7 +170,7 @@ def py_function_in_map(
 def serial_stateful_map(
     stages: tuple[Stage, ...],
     epochs_planned: int,
-    held_up_share: float,
+    input_share: float,
     wait_s: float,
     busy_cores: float,
     cores: float,
@@ -202,7 +202,7 @@ def serial_stateful_map(
     ]
     if not serial:
         return Passed("no map that has to run one element at a time")
-    if too_little := waits(held_up_share):
+    if too_little := waits(input_share):
         return Passed(too_little)
     if cores - busy_cores < 0.5:
         return Passed(f"{busy_cores:.1f} of {cores:g} cores are busy already")
@@ -214,7 +214,7 @@ def serial_stateful_map(
         f"{busy_cores:.1f} of {cores:g} cores are busy, and the step waits {words.seconds(wait_s)} for each batch.",
         phase="input_wait",
         evidence={
-            "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
+            "waiting for data": f"{words.share(input_share)} of training",
             "operations with a state": ", ".join(stage.stateful_operations[:3]),
             "cores busy": f"{busy_cores:.1f} of {cores:g}",
         },
@@ -227,9 +227,7 @@ def serial_stateful_map(
 
 
 @rule("IP08", "map-before-batch")
-def map_before_batch(
-    stages: tuple[Stage, ...], epochs_planned: int, held_up_share: float, wait_s: float, step_s: float
-) -> Outcome:
+def map_before_batch(stages: tuple[Stage, ...], epochs_planned: int, held_up_share: float, step_s: float) -> Outcome:
     """Small elements are mapped one by one and batched afterwards.
 
     What it means: a cheap function is mapped over single elements before `batch`.
@@ -276,12 +274,12 @@ def map_before_batch(
             title="Elements are mapped one by one, then batched",
             message=f"`map({name})` runs {words.number(elements)} times a batch on elements of "
             f"{words.size(light[-1].output_bytes or 0)}; handing them on one by one costs more than the function. "
-            f"The step waits {words.seconds(wait_s)} for each batch.",
+            f"That holds training up {words.share(held_up_share)} of the time.",
             phase="input_wait",
             evidence={
                 "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
                 "elements a batch": words.number(elements),
-                "time an element": words.seconds(step_s / elements),
+                "step time per element": words.seconds(step_s / elements),
             },
             remedy=f"Batch first and map `{name}` over whole batches; it must accept a leading batch dimension.",
             code=f"- dataset.map({name}).batch({elements})\n"
@@ -300,7 +298,7 @@ def _is_light(stage: Stage) -> bool:
 
 
 @rule("IP20", "per-record-parse", silences=("IP08", "IP09"))
-def per_record_parse(stages: tuple[Stage, ...], held_up_share: float, wait_s: float, step_s: float) -> Outcome:
+def per_record_parse(stages: tuple[Stage, ...], held_up_share: float, step_s: float) -> Outcome:
     """Records are parsed one by one and batched afterwards.
 
     What it means: `tf.io.parse_single_example`, `tf.io.decode_csv` or an operation on strings is mapped over single
@@ -338,8 +336,8 @@ def per_record_parse(stages: tuple[Stage, ...], held_up_share: float, wait_s: fl
         return Found(
             title="Records are parsed one by one",
             message=f"`map({name})` parses {words.number(size)} records for every batch, each into {columns} tensors "
-            f"(`{operation}`), {words.seconds(element_s)} a record. The step waits {words.seconds(wait_s)} for each "
-            "batch.",
+            f"(`{operation}`), {words.seconds(element_s)} a record. That holds training up "
+            f"{words.share(held_up_share)} of the time.",
             phase="input_wait",
             evidence={
                 "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
@@ -361,9 +359,7 @@ _PICKS = re.compile("Cache|Skip|Take|Filter|Shard|Repeat|Interleave|Concatenate|
 
 
 @rule("IP23", "slices-of-small-rows")
-def slices_of_small_rows(
-    stages: tuple[Stage, ...], held_up_share: float, wait_s: float, step_s: float, batch_bytes: int
-) -> Outcome:
+def slices_of_small_rows(stages: tuple[Stage, ...], held_up_share: float, step_s: float, batch_bytes: int) -> Outcome:
     """Arrays in memory are cut into rows and put together again.
 
     What it means: `from_tensor_slices` on arrays, then `batch`, and nothing in between that needs single rows.
@@ -391,12 +387,13 @@ def slices_of_small_rows(
     return Found(
         title="Arrays are cut into rows and put together again",
         message=f"The arrays lie in memory, but every batch is put together from {words.number(size)} rows of "
-        f"{words.size(stages[0].output_bytes or 0)}, one by one. The step waits {words.seconds(wait_s)} for it.",
+        f"{words.size(stages[0].output_bytes or 0)}, one by one. That holds training up "
+        f"{words.share(held_up_share)} of the time.",
         phase="input_wait",
         evidence={
             "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
             "rows a batch": words.number(size),
-            "time a row": words.seconds(step_s / size),
+            "step time per row": words.seconds(step_s / size),
         },
         remedy="Hand the arrays to `fit`: Keras then gathers whole batches"
         + (", and shuffles all rows." * shuffled or "."),

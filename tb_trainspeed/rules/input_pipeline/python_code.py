@@ -69,7 +69,7 @@ def _opens(spot: HotSpot) -> bool:
 
 @rule("IP18", "open-file-per-batch")
 def open_file_per_batch(
-    adapter: str, held_up_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
+    adapter: str, held_up_share: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
 ) -> Outcome:
     """A file is opened and read as a whole for every batch.
 
@@ -111,7 +111,8 @@ def open_file_per_batch(
     return Found(
         title="A file is opened for every batch",
         message=f"`{source.name}` takes {words.seconds(batch_s)} a batch, {words.share(share)} of it in `{call}` "
-        f"({_where(spots)}), which reads a whole file. The step waits {words.seconds(wait_s)} for each batch.",
+        f"({_where(spots)}), which reads a whole file. That holds training up "
+        f"{words.share(held_up_share)} of the time.",
         phase="input_wait",
         evidence={
             "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
@@ -138,7 +139,7 @@ def _goes_over_rows(spot: HotSpot, adapter: str) -> bool:
 
 @rule("IP19", "python-row-assembly")
 def python_row_assembly(
-    adapter: str, held_up_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
+    adapter: str, held_up_share: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
 ) -> Outcome:
     """A batch is put together row by row in Python.
 
@@ -186,7 +187,7 @@ def python_row_assembly(
     return Found(
         title="Batches are put together row by row",
         message=f"`{source.name}` takes {words.seconds(batch_s)} a batch, {words.share(share)} of it in {what} "
-        f"({_where(spots)}). The step waits {words.seconds(wait_s)} for each batch.",
+        f"({_where(spots)}). That holds training up {words.share(held_up_share)} of the time.",
         phase="input_wait",
         evidence={
             "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
@@ -205,7 +206,7 @@ def python_row_assembly(
 
 @rule("IP26", "h5-random-access")
 def h5_random_access(
-    adapter: str, held_up_share: float, wait_s: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
+    adapter: str, held_up_share: float, source: Source, hot_spots: tuple[HotSpot, ...], data: Data
 ) -> Outcome:
     """Rows are read at random from a chunked HDF5 file.
 
@@ -235,7 +236,8 @@ def h5_random_access(
     return Found(
         title="Most of a batch is reading an HDF5 dataset",
         message=f"{words.share(share)} of the time of a batch goes into indexing an HDF5 dataset ({_where(spots)}). "
-        f"Read at random, every row costs a whole chunk. The step waits {words.seconds(wait_s)} for each batch.",
+        f"Read at random, every row costs a whole chunk. That holds training up "
+        f"{words.share(held_up_share)} of the time.",
         phase="input_wait",
         evidence={
             "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
