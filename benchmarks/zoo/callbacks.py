@@ -69,12 +69,7 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]
             self.lines = sorted(f"{number * 7919 % 10007:05d}" for number in range(200_000))
 
 
-@case(
-    "report_after_every_epoch",
-    "CB10",
-    quick=True,
-    on=EVERYWHERE,
-)
+@case("report_after_every_epoch", "CB10", on=EVERYWHERE)
 def _report(fixed: bool) -> Fit:
     model = mlp(32, 1024, 3, "sgd")
     return fit(model, *numbers(64 * 40), batch_size=64, epochs=11, callbacks=[_Report(5 if fixed else 1)])
@@ -126,7 +121,7 @@ class _Predicts(keras.callbacks.Callback):  # type: ignore[misc]
             self.seen = self.model(self.x, training=False)
 
 
-@case("predict_in_callback", "CB02", quick=True)
+@case("predict_in_callback", "CB02")
 def _predict(fixed: bool) -> Fit:
     x, y = numbers(64 * 40)
     return fit(mlp(32), x, y, batch_size=64, callbacks=[_Predicts(x[:8], fixed)])

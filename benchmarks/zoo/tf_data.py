@@ -128,6 +128,13 @@ def _decodes(fixed: bool) -> Fit:
     return fit(pooled(224), (dataset.cache() if fixed else dataset).batch(16), epochs=6)
 
 
+@case("files_decoded_beside_the_steps", "IP09")
+def _beside(fixed: bool) -> Fit:
+    """No step waits for them, but decoding takes cores from the steps."""
+    dataset = _decoded(2000, 32, "jpeg")
+    return fit(convnet(32, 3), (dataset.cache() if fixed else dataset).batch(32))
+
+
 @case("large_images", "IP10", on=("tensorflow", "jax"))
 def _large(fixed: bool) -> Fit:
     size = 64 if fixed else 768

@@ -42,11 +42,7 @@ def _photo(path: str) -> Any:
     return np.asarray(Image.open(path).convert("RGB").resize((48, 48)), "float32") / 255
 
 
-@case(
-    "photos_opened_by_python",
-    "IP09",
-    on=("tensorflow", "torch"),
-)
+@case("photos_opened_by_python", "IP09", on=EVERYWHERE)
 def _photos(fixed: bool) -> Fit:
     paths, y = image_files(24 * 25, 160, "jpeg")
     load, random = functools.cache(_photo) if fixed else _photo, np.random.default_rng(0)
@@ -56,12 +52,6 @@ def _photos(fixed: bool) -> Fit:
         return np.stack([photo[:, ::-1] if random.random() < 0.5 else photo for photo in photos]), y[rows]
 
     return fit(_network(48), Batches(len(paths), make, 24), epochs=5)
-
-
-@case("trap_photos_ready_before_the_step", on=("jax",))
-def _hidden_photos(fixed: bool) -> Fit:
-    """On JAX this step computes for longer than the photos take."""
-    return _photos(False)
 
 
 @case(
