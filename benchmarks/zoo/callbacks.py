@@ -27,7 +27,6 @@ class _Norms(keras.callbacks.Callback):  # type: ignore[misc]
 @case(
     "weights_after_every_batch",
     "CB09",
-    quick=True,
 )
 def _slow_callback(fixed: bool) -> Fit:
     model = mlp(32, 1024, 3, "sgd")  # with Adam, half of a step would be its update: a second cause
@@ -127,7 +126,7 @@ def _predict(fixed: bool) -> Fit:
     return fit(mlp(32), x, y, batch_size=64, callbacks=[_Predicts(x[:8], fixed)])
 
 
-@case("checkpoint_every_batch", "CB03", quick=True)
+@case("checkpoint_every_batch", "CB03")
 def _checkpoint(fixed: bool) -> Fit:
     path = os.path.join(tempfile.mkdtemp(), "model.keras")
     checkpoint = keras.callbacks.ModelCheckpoint(path, save_freq="epoch" if fixed else 1)

@@ -86,17 +86,25 @@ def silence(checks: tuple[Check, ...], told: Container[str]) -> tuple[Check, ...
     Args:
         checks: what became of the rules.
         told: the codes of the causes that are told of. One that is not, as its remedy gains too little, explains
-            nothing.
+            nothing. One that is a mere hint explains other hints.
     """
-    causes = [(done.rule, done.found.subject) for done in checks if done.found and done.rule.code in told]
+    causes = [(done.rule, done.found) for done in checks if done.found and done.rule.code in told]
 
-    def cause_of(symptom: str, subject: str) -> str | None:
-        found = (rule.code for rule, of in causes if symptom in rule.silences and of in ("", subject))
-        return next(found, None)
+    def cause_of(symptom: str, found: Found) -> str | None:
+        return next(
+            (
+                rule.code
+                for rule, cause in causes
+                if symptom in rule.silences
+                and cause.subject in ("", found.subject)
+                and (cause.confidence != "hint" or found.confidence == "hint")
+            ),
+            None,
+        )
 
     return tuple(
         Check(done.rule, "not_applicable", f"a symptom of {cause}, which was found", symptom_of=cause)
-        if done.found and (cause := cause_of(done.rule.code, done.found.subject))
+        if done.found and (cause := cause_of(done.rule.code, done.found))
         else done
         for done in checks
     )

@@ -236,13 +236,22 @@ def test_a_cause_silences_its_symptoms():
     assert [done.outcome for done in silence(checks, {"XX02"})] == ["found", "found"]  # the cause is not told of
 
 
-@pytest.mark.parametrize(("of", "told"), [("Reads", "not_applicable"), ("Writes", "found"), ("", "found")])
-def test_a_cause_silences_no_symptom_of_something_else(of, told):
-    def finding(subject):
-        return lambda steps: dataclasses.replace(eager.eager(**framework.FW01), subject=subject)
+@pytest.mark.parametrize(
+    ("cause", "symptom", "told"),
+    [
+        ({"subject": "Reads"}, {"subject": "Reads"}, "not_applicable"),
+        ({"subject": "Reads"}, {"subject": "Writes"}, "found"),
+        ({"subject": "Reads"}, {}, "found"),
+        ({"confidence": "hint"}, {"confidence": "hint"}, "not_applicable"),
+        ({"confidence": "hint"}, {"confidence": "likely"}, "found"),
+    ],
+)
+def test_a_cause_silences_no_symptom_of_something_else_and_a_hint_no_finding(cause, symptom, told):
+    def finding(values):
+        return lambda steps: dataclasses.replace(eager.eager(**framework.FW01), **values)
 
-    cause = rule("XX01", "reads", silences=("XX02",))(finding("Reads"))
-    checks = check(Profile(), (cause, rule("XX02", "works")(finding(of))))
+    first = rule("XX01", "reads", silences=("XX02",))(finding(cause))
+    checks = check(Profile(), (first, rule("XX02", "works")(finding(symptom))))
     assert silence(checks, {"XX01", "XX02"})[1].outcome == told
 
 
