@@ -1,6 +1,7 @@
 """The report for a terminal: one screen, 80 columns, readable without colour and in a file."""
 
 import io
+import re
 import sys
 from collections.abc import Iterable
 
@@ -15,6 +16,8 @@ from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import steady_of
 
 WIDTH = 80
+# Rich breaks lines at every white space, a no-break space too: a character of nobody's stands for that.
+_BESIDE_ITS_UNIT, _JOINED = re.compile(r"(?<=\d) (?=%|(?:[nµm]?s|min|h|[kMGT]?B)\b)"), "\ue000"
 _BAR = 34
 _SHOWN_FINDINGS = 3
 _COLOURS = {
@@ -171,5 +174,5 @@ def _finding(number: int, finding: Finding, brief: bool) -> Iterable[Text]:
 
 def _indented(text: str) -> Text:
     console = Console(width=WIDTH - 3)
-    lines = Text(text).wrap(console, WIDTH - 3)
-    return Text("\n").join(Text("   ") + line for line in lines)
+    lines = Text(_BESIDE_ITS_UNIT.sub(_JOINED, text)).wrap(console, WIDTH - 3)
+    return Text("\n").join(Text("   " + line.plain.rstrip().replace(_JOINED, " ")) for line in lines)

@@ -242,3 +242,10 @@ def test_an_output_in_an_old_encoding_gets_the_report_all_the_same(monkeypatch):
     say("─ 4.4× faster")
     sys.stdout.flush()
     assert written.getvalue().decode("latin-1").splitlines() == ["? 4.4× faster"]
+
+
+def test_a_number_stays_in_the_line_of_its_unit():
+    report = diagnose(STARVED)
+    finding = dataclasses.replace(report.findings[0], message="of the time " * 6 + "is 50 % of it, and 12.5 ms")
+    lines = str(dataclasses.replace(report, findings=(finding,))).splitlines()
+    assert "   50 % of it, and 12.5 ms" in lines
