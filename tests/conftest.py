@@ -76,12 +76,13 @@ def nothing_left_behind(monkeypatch):
         monkeypatch.setattr(Undo, "replace_item", seen_item)
     yield
     assert [name for current, name, value in replaced if current() is value] == []
-    if replaced:
-        # A fit, whose iterator of tf.data may be in a cycle. One that is garbage for minutes may take minutes to end,
-        # when Python does at the latest: the thread that tunes it sleeps for ever longer periods.
-        replaced.clear()
-        gc.collect()
+    fitted = bool(replaced)
+    replaced.clear()
     assert _left_behind() == []
+    if fitted:
+        # Its iterator of tf.data may be in a cycle. One that is garbage for minutes may take minutes to end, at the end
+        # of Python at the latest: the thread that tunes it sleeps for ever longer periods.
+        gc.collect()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,10 +24,7 @@ class _Norms(keras.callbacks.Callback):  # type: ignore[misc]
             self.norms = [float(np.linalg.norm(weight)) for weight in self.model.get_weights()]
 
 
-@case(
-    "weights_after_every_batch",
-    "CB09",
-)
+@case("weights_after_every_batch", "CB09")
 def _slow_callback(fixed: bool) -> Fit:
     model = mlp(32, 1024, 3, "sgd")  # with Adam, half of a step would be its update: a second cause
     return fit(model, *numbers(32 * 60), batch_size=32, callbacks=[_Norms(50 if fixed else 1)])

@@ -164,7 +164,7 @@ def markdown(cases: Sequence[Mapping[str, Any]]) -> str:
         "eight before this one. Of this one come a third of what the boundary between epochs saves beside Python",
         "code on TensorFlow, and three causes that a first run on it did not name: the rules of the input pipeline",
         "now count the cores that making batches takes from the steps, and speak from a tenth of training on (IP01,",
-        "IP08, IP09).",
+        "IP08, IP09). TensorFlow's fits ran partly while others read files on the machine.",
         "",
         "The unseen ones, the last family, tell how well it does with other models and data: no prediction was set",
         "from them, but they were looked at while others were. When they first ran, the first cause named was right",
