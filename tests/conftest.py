@@ -1,5 +1,6 @@
 """What all tests share: tiny models and data, and the promise that nothing of ours is left behind."""
 
+import functools
 import gc
 import os
 import sys
@@ -50,14 +51,19 @@ def _left_behind():
     return found
 
 
+@functools.cache
+def _freeze_what_is_imported():
+    """Collections leave out what the import of Keras has brought: to go through that takes a third of a second."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_behind(monkeypatch):
     """No thread, no gc callback, no replaced attribute of a live object survives a test."""
     assert _left_behind() == []
     replaced = []
     if "keras" in sys.modules:
-        if not gc.get_freeze_count():  # of what its import has brought; to go through that takes a third of a second
-            gc.freeze()
+        _freeze_what_is_imported()
 
         from tb_trainspeed.probes.fit_loop import Undo
 

@@ -27,6 +27,7 @@ STAND_INS = {
     "_TimedDataset.__getitem__", "_TimedDataset.__getattr__", "_timed_iterator", "SourceClock.timed",
     "SourceClock._safely", "TimedBatches.__init__", "TimedBatches.__iter__", "TimedBatches.__next__",
     "TimedBatches.__del__",
+    "_WatchedPool.__init__", "_WatchedPool.apply_async", "_WatchedPool.__getattr__",
     "_TimedIterable.__init__", "_TimedIterable.__iter__", "EventFile.close", "Undo.run",
     "DeepSampler.close", "DeepSampler.run", "Profiler.stop", "Profiler.run", "Profiler.close", "_Session.stop",
     "_Watched.__init__", "_Watched.__enter__", "_Watched.__exit__",

@@ -99,6 +99,8 @@ def summary(case: Mapping[str, Any]) -> dict[str, Any]:
             "error": predicted / measured - 1,
             "error_by_clock": predicted / statistics.median(pair["by_clock"] for pair in pairs) - 1,
         }
+        if len(pairs) > 1:
+            values["again"] = pairs[1]["measured"] / pairs[0]["measured"] - 1
         if low < high:  # of what is saved once only the expected seconds are told
             values["inside"] = low <= measured <= high
     return values
@@ -228,7 +230,8 @@ def _totals(cases: Sequence[Mapping[str, Any]]) -> list[str]:
     if unseen:
         columns[_UNSEEN] = _answers(unseen)
     lines = [f"| | {' | '.join(name or 'all' for name in columns)} |", "|---" * (len(columns) + 1) + "|"]
-    lines += [f"| {question} | {' | '.join(each[question] for each in columns.values())} |" for question in columns[""]]
+    rows = {question: [each[question] for each in columns.values()] for question in columns[""]}
+    lines += [f"| {question} | {' | '.join(cells)} |" for question, cells in rows.items() if any(cells)]
     return lines
 
 
@@ -244,6 +247,9 @@ def _answers(cases: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         "among the first three": _of(values["third"] for _, values in pairs),
         "controls and traps without a finding": _of(values["first"] for values in controls),
         "median error of the predicted speed-up": _median(abs(values["error"]) for values in compared),
+        "the same pair measured once more differs by": _median(
+            abs(values["again"]) for values in compared if "again" in values
+        ),
         "of that of the input pipeline": _median(abs(values["error"]) for values in of_input),
         "median error by the clock alone": _median(abs(values["error_by_clock"]) for values in compared),
         "measured inside the predicted range": _of(values["inside"] for values in ranged),

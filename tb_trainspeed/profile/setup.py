@@ -202,7 +202,8 @@ class Data:
     `inputs` are dtypes and shapes as the user hands them over, before Keras converts them, `inputs_bytes` the size of
     arrays that were given whole. Of the first rows: `padding_share` is the share of zeros at the ends of rows of
     integers, `one_hot_classes` how wide targets are that are one-hot, `holds_bytes` whether floating-point images hold
-    whole numbers from 0 to 255, or such divided by 255. `options` are those of a tf.data pipeline; of arrays `shuffle`
+    whole numbers from 0 to 255, or such divided by 255. `receive_s` are the seconds of CPU time that this process needs
+    to receive one batch from the process that made it. `options` are those of a tf.data pipeline; of arrays `shuffle`
     and `sample_weight` where `fit` was given them, of a generator whether it `passes` over the same again and again.
     """
 
@@ -227,6 +228,7 @@ class Data:
     one_hot_classes: int | None = None
     holds_bytes: bool | None = None
     files: Files | None = None
+    receive_s: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

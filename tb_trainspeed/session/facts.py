@@ -29,6 +29,7 @@ class FitFacts:
         #: The probes that are in place, each `None` where it could not be.
         self.loop: fit_loop.FitLoop | None = None
         self.source: source.SourceClock | None = None
+        self.receiver: source.Receiver | None = None
         self.resources: resources.ResourceClock | None = None
         self.compiler: Callable[[Compilation], Compilation] | None = None
         self.tool: Any = None
@@ -138,6 +139,10 @@ class FitFacts:
                 inputs=made.batch,
                 **made.rows,
             )
+        if self.receiver and self.receiver.error:
+            self._guard.note("source", self.receiver.error)
+        elif self.receiver:
+            data = dataclasses.replace(data, receive_s=self.receiver.batch_s)
         return data
 
     def _compilation(self, profile: Profile) -> Compilation:

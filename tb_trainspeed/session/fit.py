@@ -196,6 +196,7 @@ class FitSession:
     def _time_source(self, loop: fit_loop.FitLoop) -> None:
         if loop.adapter is not None:
             self._facts.source = source.time_source(loop.adapter, self._undo)
+            self._facts.receiver = source.watch_processes(loop.adapter, self._undo)
 
     def _watch_compiler(self) -> None:
         self._facts.compiler = self._backend.watch_compiler(self._facts.known.started_at_s, self._undo)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tb_trainspeed.profile import Accelerator, Data, Stage, Usage
+from tb_trainspeed.profile import Accelerator, Data, Model, Stage, Usage
 from tb_trainspeed.rules.distribution import devices, replicas
 from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, silent
@@ -81,6 +81,7 @@ DS10 = {
     "accelerators": ("GPU",),
     "replicas": 1,
     "mesh_devices": 1,
+    "model": Model(dtype_policy="float32"),
     "mixed_policy": "mixed_bfloat16",
     "batch_size": 4,
     "trainable_parameters": 10**9,
@@ -110,6 +111,7 @@ FIRES = [
     fires(devices.idle_accelerators, DS09, "torch", backend="torch"),
     fires(devices.model_fills_memory, DS10, "one device"),
     fires(devices.model_fills_memory, DS10, "several devices", accelerators=("GPU",) * 2),
+    fires(devices.model_fills_memory, DS10, "16 bits already", model=Model(dtype_policy="mixed_bfloat16")),
 ]
 
 SILENT = [

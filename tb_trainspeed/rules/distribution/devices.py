@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from tb_trainspeed.profile import Model
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.input_pipeline.shared import waits
@@ -212,6 +213,7 @@ def model_fills_memory(
     accelerators: tuple[str, ...],
     replicas: int,
     mesh_devices: int,
+    model: Model,
     mixed_policy: str,
     batch_size: int,
     trainable_parameters: int,
@@ -227,9 +229,9 @@ def model_fills_memory(
     Why it is slow: weights, gradients and the optimizer's state take the memory that a batch would need, and a device
     computes on a few samples not much faster than on one.
 
-    What to change: keep less: mixed precision, an optimizer without state, recomputing activations with `keras.remat`.
-    With several devices, divide the model: `keras.distribution.ModelParallel` on JAX. Which weights to divide, and
-    along which axis, the `LayoutMap` says.
+    What to change: keep less: mixed precision, an optimizer without state, recomputing activations (`keras.RematScope`,
+    from Keras 3.9 on). With several devices, divide the model: `keras.distribution.ModelParallel` on JAX. Which weights
+    to divide, and along which axis, the `LayoutMap` says.
 
     When this is wrong: a sample is so large, as a 3-D image or a long text, that one keeps the device busy.
 
@@ -255,6 +257,9 @@ def model_fills_memory(
             '+ layout[".*dense.*/kernel"] = (None, "model")   # and so for each of the large weights\n'
             "+ keras.distribution.set_distribution(keras.distribution.ModelParallel(layout_map=layout))"
         )
+    elif "16" in (model.dtype_policy or ""):
+        remedy = "Compute activations anew instead of keeping them (Keras 3.9 or newer), and take a larger batch."
+        code = '- model = build()\n+ with keras.RematScope(mode="full"):\n+     model = build()'
     else:
         remedy = "Keep less in memory, and take a larger batch."
         code = f'+ keras.mixed_precision.set_global_policy("{mixed_policy}")  # before the model is made'
