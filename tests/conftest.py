@@ -22,14 +22,11 @@ _LONGEST_GARBAGE_S = 60
 
 
 def pytest_collection_modifyitems(items):
-    """The other backends' tests begin after the diagnoses, which need quiet, and are waited for at the end."""
-    others = [item for item in items if item.path.name == "test_backends.py"]
-    if len(others) < len(items):
-        items[:] = [item for item in items if item not in others]
-        faults = (place for place, item in enumerate(items) if item.path.name == "test_faults.py")
-        place = next(faults, len(items))
-        items[place:place] = others[:1]
-        items += others[1:]
+    """The other backends' tests begin first, and are waited for before the diagnoses, which need quiet."""
+    named = ("test_backends.py", "test_diagnosis.py")
+    others, diagnoses = ([item for item in items if item.path.name == name] for name in named)
+    rest = [item for item in items if item.path.name not in named]
+    items[:] = others[:1] + rest + others[1:] + diagnoses
 
 
 def _is_ours(value):

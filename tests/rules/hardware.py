@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tb_trainspeed.profile import Accelerator, Device, Environment, Layer, Resources, Usage
+from tb_trainspeed.profile import Accelerator, Device, Environment, Layer, Model, Resources, Usage
 from tb_trainspeed.rules.hardware import accelerator, host
 from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, silent
@@ -82,6 +82,7 @@ HW10 = {
 HW11 = {
     **COMPUTES,
     "environment": dataclasses.replace(ON_CPU, settings={"TF_ENABLE_ONEDNN_OPTS": "0"}),
+    "model": Model(layers=(SMALL,)),
     "accelerators": (),
 }
 
@@ -139,6 +140,7 @@ FIRES = [
     fires(accelerator.metal_plugin, HW08),
     fires(accelerator.batch_headroom, HW10),
     fires(host.no_vector_library, HW11),
+    fires(host.no_vector_library, HW11, "convolutions", model=Model(layers=(SMALL, LARGE))),
     fires(accelerator.compute_bound_on_cpu, HW12),
     fires(host.cores_slowed, HW13),
 ]

@@ -88,9 +88,11 @@ IP03 = {
     "wait_s": 0.03,
     "step_s": 0.04,
     "batch_bytes": 20_000_000,
+    "receive_s": 0.016,
     "backend": "tensorflow",
     "accelerators": (),
     "least_call_share": 0.4,
+    "idle_cores": 0.4,
 }
 ALONE = ("input_share", "wait_s", "step_s", "idle_cores", "cores", "source", "awake", "steady")
 IP04 = {
@@ -401,6 +403,15 @@ SILENT = [
         input_share=0.09,
         backend="torch",
         least_call_share=0.6,
+    ),
+    silent(
+        workers.multiprocessing_copies,
+        IP03,
+        Passed,
+        "torch hardly waits, and a core is idle",
+        input_share=0.09,
+        backend="torch",
+        idle_cores=1.1,
     ),
     silent(
         workers.multiprocessing_copies,

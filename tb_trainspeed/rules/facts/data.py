@@ -38,6 +38,12 @@ def batch_size(profile: Profile) -> int | None:
 
 
 @fact
+def receive_s(profile: Profile) -> float | None:
+    """The CPU time of receiving one batch from the process that made it."""
+    return profile.data.receive_s
+
+
+@fact
 def batch_bytes(profile: Profile) -> int | None:
     return profile.data.batch_bytes
 

@@ -7,16 +7,16 @@ from tb_trainspeed.rules.input_pipeline.shared import waits
 from tb_trainspeed.rules.input_pipeline.side_by_side import side_by_side
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
-# Pickling a batch in a process, sending it through a pipe and unpickling it: bytes a second.
-_PIPE_BYTES_PER_S = Range(0.5e9, 1e9, 2e9)
+# Pickling a batch in a process, sending it through a pipe and unpickling it: bytes a second. Measured on two cores of
+# several machines: 0.2 to 1 GB.
+_PIPE_BYTES_PER_S = Range(0.2e9, 0.7e9, 2e9)
 _BIG_BATCH_BYTES = 5e6
+# What sending a batch and receiving it take together, of what receiving takes: the sender copies it once less.
+_SENT_AND_RECEIVED = Range(1.0, 1.75, 2.25)
 # Keras starts the worker processes anew for every epoch: seconds. An assumption; forks of a process that holds torch.
 _START_S = Range(0.5, 0.2, 0.05)
 # Of calls that nothing disturbs a twentieth takes 0.6 to 0.97 of the mean call: below, something does (`timing.py`).
 _DISTURBED_BELOW = 0.6
-# What unpickling, and processes that take cores, leave of torch's computing on the CPU. Measured on two cores: 0.1 to
-# 0.3, where the calls that are disturbed least took half of the mean call.
-_LEFT_OF_COMPUTING = Range(0.8, 0.25, 0.1)
 # From this share on it is the GIL that threads wait for.
 _GIL_FROM = 0.5
 
@@ -113,7 +113,7 @@ def gil_bound_workers(
     Sources: https://github.com/keras-team/keras/issues/9531, https://github.com/keras-team/keras/issues/10340. Measured
     on two cores: 2.4 times faster on torch, 1.1 times on TensorFlow, where the model wants the cores itself. The
     prediction shares the measured CPU time of a batch between the cores that are idle now, and adds the time to copy
-    it, at 0.5 to 2 GB a second, and to start the processes, for which every epoch waits 0.05 to 0.5 seconds.
+    it, at 0.2 to 2 GB a second, and to start the processes, for which every epoch waits 0.05 to 0.5 seconds.
     """
     if adapter != "PyDatasetAdapter" or workers < 2:
         return NotApplicable("batches are not made by workers")
@@ -173,57 +173,60 @@ def multiprocessing_copies(
     wait_s: float,
     step_s: float,
     batch_bytes: int,
+    receive_s: float,
     backend: str,
     accelerators: tuple[str, ...],
     least_call_share: float,
+    idle_cores: float,
 ) -> Outcome:
     """Worker processes spend their time on sending large batches.
 
-    What it means: batches are made by processes (`use_multiprocessing=True`), are large, and come about as fast as a
-    pipe between two processes can carry them.
+    What it means: batches are made by processes (`use_multiprocessing=True`), are large, and the thread that receives
+    them computes for much of every step.
 
     Why it is slow: every batch is pickled, sent through a pipe and unpickled by one thread of the process that trains.
-    Threads would hand over a reference. On torch that thread takes the GIL from the one that trains, so that steps take
-    longer instead of waiting. It shows in how much their calls differ: the finding is then a hint, and the rule is
-    silent where a twentieth of the calls takes 60 % of the mean call or more.
+    Threads would hand over a reference. On torch that thread takes the GIL and a core from the one that trains, so that
+    steps take longer instead of waiting. It shows in how much their calls differ: the rule is silent where a twentieth
+    of the calls takes 60 % of the mean call or more, or a core is idle.
 
     What to change: threads, `use_multiprocessing=False`; or smaller batches, such as images in `uint8` that the model
     rescales.
 
     When this is wrong: `__getitem__` computes a lot in Python, so that the processes gain more than the copies cost.
 
-    Sources: https://github.com/keras-team/keras/issues/11727. Measured on two cores: 3.4 times faster with threads.
-    What a batch takes without the copy cannot be seen from outside the workers, which is the width of the range. Keras
-    starts the processes anew for every epoch, 0.05 to 0.5 seconds, which threads save.
+    Sources: https://github.com/keras-team/keras/issues/11727. Measured on two cores: 3.4 times faster with threads. The
+    CPU time of receiving a batch is measured; what sending takes as well cannot be seen from here, and the prediction
+    takes off 1 to 2.25 times of it, a tenth being left. Keras starts the processes anew for every epoch, 0.05 to 0.5
+    seconds, which threads save.
     """
     if adapter != "PyDatasetAdapter" or not multiprocessing:
         return NotApplicable("batches are not made by processes")
     too_little = waits(input_share)
     alone = backend == "torch" and not accelerators  # there unpickling takes the GIL from computing instead
-    if too_little and not (alone and least_call_share < _DISTURBED_BELOW):
+    if too_little and not (alone and idle_cores < 1 and least_call_share < _DISTURBED_BELOW):
         return Passed(too_little)
-    copy_s = batch_bytes / _PIPE_BYTES_PER_S.low
-    if batch_bytes < _BIG_BATCH_BYTES or copy_s < 0.3 * step_s:
-        return Passed(f"copying a batch of {words.size(batch_bytes)} takes some {words.seconds(copy_s)}")
+    if batch_bytes < _BIG_BATCH_BYTES or receive_s < 0.3 * step_s:
+        return Passed(f"receiving a batch of {words.size(batch_bytes)} takes {words.seconds(receive_s)} of CPU time")
+    left = Range(*(max(0.1, 1 - part * receive_s / step_s) for part in _ends(_SENT_AND_RECEIVED)))
     return Found(
         title="Large batches are copied between processes",
-        message=f"Every batch, {words.size(batch_bytes)}, is pickled in a worker process and unpickled by one thread "
-        f"here, some {words.seconds(copy_s)} of the {words.seconds(step_s)} of a step, which waits "
-        f"{words.seconds(wait_s)} for it.",
+        message=f"Every batch, {words.size(batch_bytes)}, is pickled in a worker process, received and unpickled by "
+        f"one thread here, which computes for {words.seconds(receive_s)} in the {words.seconds(step_s)} of a step. "
+        f"The step waits {words.seconds(wait_s)} for it.",
         phase="input_wait",
         evidence={
             "waiting for data": f"{words.share(input_share)} of training",
             "a batch": words.size(batch_bytes),
-            "copying one, estimated": words.seconds(copy_s),
+            "receiving one": f"{words.seconds(receive_s)} of CPU time",
         },
         remedy="Let threads make the batches: they hand over a reference.",
         code=f"- train = {data_kind}(..., workers={workers}, use_multiprocessing=True)\n"
         f"+ train = {data_kind}(..., workers={workers})",
         change=Change(
-            factors={"supply_s": Range(0.8, 0.3, 0.1), **({"device_s": _LEFT_OF_COMPUTING} if alone else {})},
+            factors={"supply_s": left, **({"device_s": left} if alone else {})},
             removes={"restart_s": Range(_START_S.high, _START_S.expected, _START_S.low)},
         ),
-        confidence="hint" if too_little else "likely",
+        confidence="likely",
     )
 
 
