@@ -18,7 +18,7 @@ MEASURING = ("probes", "recorder", "summary", "session")
 # Of modules that run on every backend those with a part of their own here; on torch, whose fits are the quickest, all.
 OF_TRACES = ("profiler", "trace", "op_names", "hlo", "intervals", "tf_data_trace", "xspace")
 ONLY_HERE = {
-    "tensorflow": {"tensorflow", "tf_data", "session", "sampling", "deep", *OF_TRACES},
+    "tensorflow": {"tensorflow", "tf_data", "sampling", "deep", *OF_TRACES},
     "jax": {"jax", "fetches", "device"},
 }
 ELSEWHERE = {"tensorflow", "jax", "tf_data", *OF_TRACES}

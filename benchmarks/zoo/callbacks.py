@@ -95,7 +95,7 @@ def _tensorboard(fixed: bool) -> Fit:
     return fit(mlp(32, 512, 6), *numbers(64 * 20), batch_size=64, callbacks=[board])
 
 
-@case("trap_callback_sees_every_batch", on=EVERYWHERE, quick=True)
+@case("trap_callback_sees_every_batch", on=EVERYWHERE)
 def _sees_every_batch(fixed: bool) -> Fit:
     seen: list[Any] = []
     look = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))

@@ -9,7 +9,7 @@ from benchmarks.zoo.trainings import classifier, convnet, fit, images, numbers
 layers = keras.layers
 
 
-@case("loss_is_nan", "CV03", on=EVERYWHERE, quick=True, total=True)
+@case("loss_is_nan", "CV03", on=EVERYWHERE, total=True)
 def _nan(fixed: bool) -> Fit:
     """The learning rate is far too high."""
     x, y = numbers(64 * 40)

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from benchmarks.zoo.case import EVERYWHERE, Fit, case
-from benchmarks.zoo.trainings import classifier, fit, mlp, numbers, tokens
+from benchmarks.zoo.trainings import classifier, fit, mlp, numbers, table, tokens
 
 layers = keras.layers
 
@@ -18,9 +18,9 @@ layers = keras.layers
 def _adam_on_embedding(fixed: bool) -> Fit:
     optimizer: Any = "adam"
     if fixed:
-        table, others = keras.optimizers.SGD(), keras.optimizers.Adam()
-        optimizer = keras.optimizers.MultiOptimizer(lambda variable: table if "embedding" in variable.path else others)
-    table_and_head = layers.Embedding(500_000, 32), layers.Flatten(), layers.Dense(32)
+        plain, others = keras.optimizers.SGD(), keras.optimizers.Adam()
+        optimizer = keras.optimizers.MultiOptimizer(lambda variable: plain if "embedding" in variable.path else others)
+    table_and_head = table(500_000, 32, fixed), layers.Flatten(), layers.Dense(32)
     model = classifier(layers.Input((4,)), *table_and_head, optimizer=optimizer)
     return fit(model, *tokens(64 * 20, 4, 500_000), batch_size=64)
 
@@ -37,18 +37,23 @@ def _muon(fixed: bool) -> Fit:
     return fit(classifier(layers.Input((64,)), *dense, optimizer=optimizer), *numbers(32 * 25, 64), batch_size=32)
 
 
-def _sparse(optimizer: Any, **options: Any) -> Fit:
+def _sparse(optimizer: Any, fixed: bool) -> Fit:
     """Plain gradient descent, which touches the rows that a batch looks up."""
-    table_and_head = layers.Embedding(300_000, 32, **options), layers.Flatten(), layers.Dense(32)
+    table_and_head = table(300_000, 32, fixed), layers.Flatten(), layers.Dense(32)
     model = classifier(layers.Input((4,)), *table_and_head, optimizer=optimizer)
     return fit(model, *tokens(64 * 40, 4, 300_000), batch_size=64)
 
 
 @case("embedding_with_weight_decay", "OP02")
 def _decay(fixed: bool) -> Fit:
-    return _sparse(keras.optimizers.SGD(0.01, weight_decay=None if fixed else 1e-4))
+    return _sparse(keras.optimizers.SGD(0.01, weight_decay=None if fixed else 1e-4), fixed)
 
 
 @case("averaged_embedding", "OP02")
 def _averaged(fixed: bool) -> Fit:
-    return _sparse(keras.optimizers.SGD(0.01, use_ema=not fixed))
+    return _sparse(keras.optimizers.SGD(0.01, use_ema=not fixed), fixed)
+
+
+@case("table_copied_to_be_read", "OP08")
+def _copied(fixed: bool) -> Fit:
+    return _sparse(keras.optimizers.SGD(0.01), fixed)

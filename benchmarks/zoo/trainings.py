@@ -11,6 +11,7 @@ from PIL import Image
 
 from benchmarks.zoo.case import Fit
 from tb_trainspeed.rules.model_compute.batch import TRIMMED
+from tb_trainspeed.rules.optimizer.embedding import LOOKED_UP
 
 
 def mlp(features: int, width: int = 128, layers: int = 2, optimizer: str = "adam", **options: Any) -> Any:
@@ -64,6 +65,18 @@ def numbers(samples: int, features: int = 32) -> tuple[Any, Any]:
     """Rows of normal numbers in float32, and a label in 0..9 for each."""
     random = np.random.default_rng(0)
     return random.normal(size=(samples, features)).astype("float32"), random.integers(0, 10, samples)
+
+
+def table(rows: int, width: int, fixed: bool, **options: Any) -> Any:
+    """An embedding; the fixed one of TensorFlow is that of the code that OP08 shows."""
+    kind = keras.layers.Embedding
+    if fixed and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        names = {"keras": keras, "tf": tf}
+        exec("\n".join(line[2:] for line in LOOKED_UP.splitlines()), names)
+        kind = names["LookedUp"]
+    return kind(rows, width, name="embedding", **options)
 
 
 def trimmed(x: Any, y: Any, size: int) -> Any:

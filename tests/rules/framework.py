@@ -105,6 +105,7 @@ FW08 = {
     "steps": 2,
     "startup_s": 0.05,
     "compilation_s": 0.02,
+    "boundaries_s": 0.005,
     "wall_s": 0.1,
     "compilation": Compilation(remade=0),
 }
@@ -186,6 +187,7 @@ FIRES = [
     fires(eager.layer_disables_jit, FW06),
     fires(eager.dispatch_bound, FW07),
     fires(refits.fit_in_a_loop, FW08),
+    fires(refits.fit_in_a_loop, FW08, "ends slowly", startup_s=0.02, boundaries_s=0.02),
     fires(refits.recompile_in_loop, FW09),
     fires(compiling.rnn_unroll, FW11),
     fires(refits.models_kept, FW13),

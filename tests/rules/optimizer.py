@@ -24,9 +24,27 @@ OP01 = {
     "model": WITH_TABLE,
     "optimizer": "Adam",
     "batch_size": 64,
+    "told_dispatch_s": 0.002,
+    "timed_layers": {"users": (0.0001, 0.0), "dense": (0.001, 0.002)},
     "versions": {"keras": metadata.version("keras")},
 }
-OP02 = {**UPDATE, "model": CLIPPED, "optimizer": "SGD", "backend": "tensorflow", "batch_size": 64}
+OP02 = {
+    **UPDATE,
+    "model": CLIPPED,
+    "optimizer": "SGD",
+    "backend": "tensorflow",
+    "batch_size": 64,
+    "timed_layers": {"users": (0.02, 0.0)},
+    "told_dispatch_s": 0.002,
+}
+OP08 = {
+    "model": dataclasses.replace(WITH_TABLE, optimizer="SGD"),
+    "backend": "tensorflow",
+    "batch_size": 64,
+    "layer_s": {"users": (0.035, 0.0), "dense": (0.005, 0.0)},
+    "computing_s": 0.04,
+    "told_dispatch_s": 0.002,
+}
 OP03 = {**UPDATE, "model": Model(), "optimizer": "Adam", "batch_size": 32, "steady": STEADY}
 ACCUMULATES = Model(optimizer="Adam", optimizer_options={"gradient_accumulation_steps": "4"})
 OP04 = {
@@ -51,6 +69,8 @@ REGULARIZED = dataclasses.replace(TABLE, options={**TABLE.options, "embeddings_r
 FIRES = [
     fires(embedding.adam_on_embedding, OP01),
     fires(embedding.adam_on_embedding, OP01, "one optimizer for all", versions={"keras": "3.14.1"}),
+    fires(embedding.adam_on_embedding, OP01, "JAX", backend="jax"),
+    fires(embedding.embedding_copied, OP08),
     fires(embedding.embedding_densified, OP02),
     fires(
         embedding.embedding_densified,
@@ -72,6 +92,11 @@ FIRES = [
 ]
 
 SILENT = [
+    silent(embedding.embedding_copied, OP08, NotApplicable, "JAX", backend="jax"),
+    silent(embedding.embedding_copied, OP08, NotApplicable, "none", model=Model()),
+    silent(embedding.embedding_copied, OP08, Passed, "trap: most rows are looked up", batch_size=12_501),
+    silent(embedding.embedding_copied, OP08, Passed, "only gathers", layer_s={"users": (0.0059, 0.0)}),
+    silent(embedding.embedding_copied, OP08, Passed, "not timed apart", layer_s={}),
     silent(embedding.adam_on_embedding, OP01, Passed, "SGD", optimizer="SGD"),
     silent(embedding.adam_on_embedding, OP01, Passed, "most rows are looked up", batch_size=12_501),
     silent(embedding.adam_on_embedding, OP01, Passed, "cheap", optimizer_s=0.014),

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from tb_trainspeed.rules.optimizer.embedding import LOOKED_UP
 from tests.rules.test_rules import FIRES
 
 # Lines for a shell, and settings of it.
@@ -114,3 +115,20 @@ def test_what_stands_by_itself_runs(code, tmp_path, monkeypatch):
 
 def test_the_quick_cases_of_the_zoo_are_among_those_that_run():
     assert {name.partition(" ")[0] for name in RUNS} >= {"FW01", "FW07", "MC00", "CV03", "CB06"}
+
+
+def test_rows_that_are_looked_up_in_the_variable_train_the_same():
+    """The layer of OP08, as its code has it."""
+    names = {"keras": keras, "tf": importlib.import_module("tensorflow")}
+    exec("\n".join(line[2:] for line in LOOKED_UP.splitlines()), names)
+    x, y = np.random.default_rng(0).integers(0, 50, (64, 4)).astype("int32"), np.ones((64, 1), "float32")
+
+    def trained(kind):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((4,)), kind(50, 3), keras.layers.Flatten(), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.fit(x, y, epochs=2, verbose=0)
+        return model.get_weights()
+
+    for ours, theirs in zip(trained(names["LookedUp"]), trained(keras.layers.Embedding), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -16,6 +16,8 @@ from tb_trainspeed.profile import (
     Steps,
 )
 from tb_trainspeed.rules.facts import FACTS
+from tb_trainspeed.rules.optimizer import embedding
+from tests.rules.optimizer import OP01, OP08
 
 
 def part(name, mean_s):
@@ -78,3 +80,14 @@ def test_the_overhead_of_a_step(backend, devices, flops, overhead_s):
     )
     found = FACTS["overhead_s"](profile)
     assert found is None if overhead_s is None else found == pytest.approx(overhead_s)
+
+
+def test_what_is_left_of_a_step_that_goes_through_a_table():
+    """The host's part and the other layers, one of which frees the copy; never more than the table leaves already."""
+    assert embedding.embedding_copied(**OP08).change.removes["device_s"].expected == pytest.approx(
+        0.04 - 0.002 - 0.0015
+    )
+    slow_host = embedding.embedding_copied(**{**OP08, "told_dispatch_s": 0.02})
+    assert slow_host.change.removes["device_s"].expected == pytest.approx(0.035)
+    untimed = embedding.adam_on_embedding(**{**OP01, "timed_layers": {}})
+    assert untimed.change.removes["device_s"].expected == pytest.approx(0.06 * 16 / 16.1)

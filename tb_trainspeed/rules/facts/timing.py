@@ -105,6 +105,12 @@ def dispatch_s(profile: Profile) -> float | None:
 
 
 @fact
+def told_dispatch_s(profile: Profile) -> float:
+    """What the host takes for a step however little it computes, seconds; 0 where it is not told apart."""
+    return profile.steps.dispatch_s or 0.0
+
+
+@fact
 def overhead_s(profile: Profile) -> float | None:
     """What a step takes however little it computes on, seconds: the host's dispatch.
 
@@ -251,6 +257,12 @@ def restart_s(profile: Profile) -> float | None:
     """Boundary between two epochs, seconds, without the pauses that come by chance."""
     typical = typical_of(profile)
     return typical.phases.get("epoch_restart", 0.0) / typical.epochs if typical else None
+
+
+@fact
+def boundaries_s(profile: Profile) -> float:
+    """All boundaries between epochs, and the end of the last one, seconds."""
+    return profile.ledger.phases.get("epoch_restart") or 0.0
 
 
 @fact
