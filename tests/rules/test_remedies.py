@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import dataclasses
 import importlib
 import re
 
@@ -57,6 +58,18 @@ def test_it_is_python_and_what_it_names_exists(code):
             if isinstance(value, (type, type(keras))) or name == rest[0]:
                 assert hasattr(value, name), f"{first}.{'.'.join(rest)}"
                 value = getattr(value, name)
+
+
+OF_STAGES = [pytest.param(row, id=row.id) for row in FIRES if "stages" in row.values[1] | row.values[2]]
+
+
+@pytest.mark.parametrize("row", OF_STAGES)
+def test_code_does_not_name_a_lambda(row):
+    rule, facts, changed = row.values
+    facts = {**facts, **changed}
+    named = (dataclasses.replace(stage, function=stage.function and "<lambda>") for stage in facts["stages"])
+    found = rule(**{**facts, "stages": tuple(named)})
+    assert "<lambda>" not in found.code + found.message
 
 
 def _of_this_backend():

@@ -13,6 +13,7 @@ from tb_trainspeed.rules.input_pipeline.shared import (
     does,
     from_memory,
     maps,
+    name_of,
     waits,
 )
 from tb_trainspeed.rules.input_pipeline.side_by_side import POOL_S
@@ -65,7 +66,7 @@ def shuffle_after_decode(stages: tuple[Stage, ...], restart_s: float, steady: St
         saved_s = min(restart_s, steady.epoch_s - restart_s / filled)
         if saved_s <= 0:
             return Passed("decoding takes longer than training: the step would wait for it later instead")
-        name = work.function or "decode"
+        name = name_of(work, "decode")
         size = f", {words.size(stage.buffer * stage.output_bytes)}" if stage.output_bytes else ""
         return Found(
             title="Every epoch waits until the shuffle buffer is full",
@@ -133,7 +134,7 @@ def skip_after_heavy_work(stages: tuple[Stage, ...], restart_s: float, steady: S
         skipped_s = min(restart_s, many * stage.count * element_s)
         if skipped_s < _SPEAK_FROM * steady.epoch_s:
             continue
-        name = work.function or "decode"
+        name = name_of(work, "decode")
         return Found(
             title="Elements are decoded only to be skipped",
             message=f"`skip({stage.count})` comes after `map({name})`: every epoch begins with what it skips, "

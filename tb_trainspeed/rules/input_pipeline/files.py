@@ -18,6 +18,7 @@ from tb_trainspeed.rules.input_pipeline.shared import (
     from_memory,
     image_shape,
     maps,
+    name_of,
     recurring,
     share_left,
     waits,
@@ -177,7 +178,7 @@ def _uncached(
     cached_bytes = count * (decoding.output_bytes or batch_bytes / elements)
     if cached_bytes > memory_available_bytes / 2:
         return Passed(f"decoded, the data are {words.size(cached_bytes)}, too large to keep in memory")
-    name = decoding.function or "decode"
+    name = name_of(decoding, "decode")
     mixed = does(decoding, RANDOM)
     stays = [stage for stage in after if maps(stage) and (does(stage, HEAVY) or does(stage, RANDOM))]
     before_batch = sum(1 for stage in after if (stage.elements_per_batch or 1) > 1) + 1
@@ -191,8 +192,9 @@ def _uncached(
     )
     return Found(
         title="The same files are decoded again in every epoch",
-        message=f"`map({name})` reads or decodes {words.number(elements)} elements for every batch, the same in every "
-        f"epoch, and nothing keeps them. That holds training up {words.share(held_up_share)} of the time.",
+        message=f"`map({name})` reads or decodes {words.number(elements)} element{'s' * (elements > 1)} for every "
+        "batch, the same in every epoch, and nothing keeps them. That holds training up "
+        f"{words.share(held_up_share)} of the time.",
         phase="input_wait",
         evidence={
             "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",

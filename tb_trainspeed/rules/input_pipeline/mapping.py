@@ -18,6 +18,7 @@ from tb_trainspeed.rules.input_pipeline.shared import (
     faster_source,
     from_memory,
     maps,
+    name_of,
     recurring,
     waits,
 )
@@ -145,7 +146,7 @@ def py_function_in_map(stages: tuple[Stage, ...], epochs_planned: int, held_up_s
     if too_little := waits(held_up_share):
         return Passed(too_little)
     stage = found[-1]
-    name = stage.function or "the mapped function"
+    name = name_of(stage, "the mapped function")
     per_element = step_s / (stage.elements_per_batch or 1)
     return Found(
         title="The pipeline calls Python for every element",
@@ -207,7 +208,7 @@ def serial_stateful_map(
     if cores - busy_cores < 0.5:
         return Passed(f"{busy_cores:.1f} of {cores:g} cores are busy already")
     stage = serial[-1]
-    name = stage.function or "f"
+    name = name_of(stage, "f")
     return Found(
         title="A map runs one element at a time",
         message=f"`map({name})` keeps a state (`{stage.stateful_operations[0]}`), so tf.data runs it alone: "
@@ -260,7 +261,7 @@ def map_before_batch(stages: tuple[Stage, ...], epochs_planned: int, held_up_sha
             continue
         if step_s / elements > _SMALL_ELEMENT_S:
             return Passed(f"an element takes {words.seconds(step_s / elements)}, more than handing it on costs")
-        name = light[-1].function or "f"
+        name = name_of(light[-1], "f")
         operations = sum(len(other.operations) for other in light)
         overhead_s = len(light) * _CALL_S + operations * _OPERATION_S
         row_bytes = (1 + operations) * (light[-1].output_bytes or 0)
@@ -330,7 +331,7 @@ def per_record_parse(stages: tuple[Stage, ...], held_up_share: float, step_s: fl
         if element_s > _PARSED_ELEMENT_S or (does(stage, ("Decode",)) and not does(stage, ("DecodeCSV",))):
             return Passed(f"a record takes {words.seconds(element_s)}, more than parsing it")
         operation = next(kind for kind in stage.operations if kind.startswith(PARSING))
-        name = stage.function or "parse"
+        name = name_of(stage, "parse")
         columns = (stage.output or "").count("(")
         whole = "tf.io.parse_example" if operation.startswith("Parse") else "the same operation"
         return Found(

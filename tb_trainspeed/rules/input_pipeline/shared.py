@@ -48,6 +48,11 @@ def waits(share: float) -> str | None:
     return f"the step waits for its batch {words.share(share)} of the time"
 
 
+def name_of(stage: Stage, otherwise: str) -> str:
+    """The function of a stage as code can name it: a lambda has no name."""
+    return stage.function if stage.function and "<" not in stage.function else otherwise
+
+
 def faster_source(factors: Range) -> Change:
     """The source needs this part of its time, and also of the CPU time that it takes from the step."""
     return Change(factors={"supply_s": factors, "source_cpu_s": factors})
