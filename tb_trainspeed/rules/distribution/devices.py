@@ -258,8 +258,8 @@ def model_fills_memory(
             "+ keras.distribution.set_distribution(keras.distribution.ModelParallel(layout_map=layout))"
         )
     elif "16" in (model.dtype_policy or ""):
-        remedy = "Compute activations anew instead of keeping them (Keras 3.9 or newer), and take a larger batch."
-        code = '- model = build()\n+ with keras.RematScope(mode="full"):\n+     model = build()'
+        remedy = "Keep less in memory, as an optimizer without averages of every weight does, and take a larger batch."
+        code = "- model.compile(...)\n+ model.compile(..., optimizer=keras.optimizers.Adafactor())"
     else:
         remedy = "Keep less in memory, and take a larger batch."
         code = f'+ keras.mixed_precision.set_global_policy("{mixed_policy}")  # before the model is made'
