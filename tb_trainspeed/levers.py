@@ -99,7 +99,7 @@ def _batch_size(profile: Profile, model: StepModel) -> Iterator[Lever]:
 
     def change(size: float) -> Change:
         larger = size / batch
-        growth = arithmetic_of(flops * batch, larger, model.device_s)
+        growth = arithmetic_of(flops * batch, profile.data.batch_bytes or 0, larger, model.device_s)
         # All of a batch is made sample by sample; at best half of it is.
         supply = Range(larger, larger, (1 + larger) / 2)
         return Change(
@@ -115,7 +115,7 @@ def _batch_size(profile: Profile, model: StepModel) -> Iterator[Lever]:
         )
 
     values = tuple(batch * times for times in _BATCHES if times == 1 or times <= model.steps)
-    note = "Arithmetic grows with the samples, overhead does not. Whether it fits into memory is not predicted."
+    note = "Arithmetic and bytes grow with the samples, overhead does not. Whether memory has room is not predicted."
     yield Lever("batch_size", "batch size", batch, values, note, "training", change, replaces=("MC00",))
 
 

@@ -51,6 +51,7 @@ MC00 = {
     "compute_s": 0.0015,
     "step_s": 0.002,
     "sample_flops": 1e5,
+    "data": Data(adapter="ArrayDataAdapter", batch_bytes=4_000),
     "steady": STEADY,
 }
 MC01 = {

@@ -10,13 +10,20 @@ _TINY_BATCH, _LARGER = 16, 8
 _DISPATCH_FROM = 0.3
 # Arithmetic speed of small layers on a few cores, FLOP/s: pessimistic, expected, optimistic. An assumption.
 _FLOPS = (3e9, 15e9, 60e9)
+# How fast a batch gets to the layers and through them, bytes/s: pessimistic, expected, optimistic. Measured on two
+# cores: batches of 10 MB, eight times as large, at less than 1 GB/s, as memory for them is had from the kernel anew.
+_BYTES_PER_S = (0.75e9, 3e9, 20e9)
+# What a source needs for a batch of so many times as many samples, as a share of that: arrays are sliced, all else
+# makes sample after sample.
+_OF_ARRAYS, _OF_SAMPLES = (1.0, 0.5, 0.125), (1.0, 0.9, 0.5)
 _PADDING_FROM = 0.4
 _OF_ONE_LENGTH = ("Flatten", "Reshape")
 
 
-def arithmetic_of(batch_flops: float, larger: float, device_s: float) -> Range:
+def arithmetic_of(batch_flops: float, batch_bytes: float, larger: float, device_s: float) -> Range:
     """Returns the factor on the device's time of a step when its batch becomes so many times as large."""
-    more_s = (batch_flops * (larger - 1) / rate for rate in _FLOPS)
+    rates = zip(_FLOPS, _BYTES_PER_S, strict=True)
+    more_s = ((batch_flops / flops + batch_bytes / moved) * (larger - 1) for flops, moved in rates)
     return Range(*(1 + min(larger - 1, more / max(device_s, 1e-9)) for more in more_s))
 
 
@@ -28,6 +35,7 @@ def tiny_batch(
     compute_s: float,
     step_s: float,
     sample_flops: float,
+    data: Data,
     steady: Steady,
 ) -> Outcome:
     """The batch is so small that most of a step is overhead.
@@ -44,8 +52,9 @@ def tiny_batch(
 
     Sources: https://arxiv.org/abs/1706.02677 (learning rate and batch size). The overhead is the host's dispatch, which
     is measured; on torch, whose host computes as well, what the arithmetic of the layers does not explain. Measured on
-    two cores: 16.7 times faster from 8 to 256 samples. The prediction keeps the overhead and adds the arithmetic of the
-    further samples, counted from the layers, at 3, 15 or 60 GFLOP/s.
+    two cores: 16.7 times faster from 8 to 256 samples, and no faster for images of 600 KB. The prediction keeps the
+    overhead and adds the arithmetic of the further samples, counted from the layers, at 3, 15 or 60 GFLOP/s, their
+    bytes at 0.75, 3 or 20 GB/s, and what it takes to make them.
     """
     if batch_size > _TINY_BATCH:
         return Passed(f"{batch_size} samples a batch")
@@ -55,7 +64,8 @@ def tiny_batch(
     larger = batch_size * _LARGER
     # On torch overhead and arithmetic are one quantity of the model, as they are one in time.
     device_s = max(1e-5, compute_s if backend == "torch" else compute_s - overhead_s)
-    growth = arithmetic_of(sample_flops * batch_size, _LARGER, device_s)
+    growth = arithmetic_of(sample_flops * batch_size, data.batch_bytes or 0, _LARGER, device_s)
+    made = Range(*(_LARGER * part for part in (_OF_ARRAYS if data.adapter == "ArrayDataAdapter" else _OF_SAMPLES)))
     if steady.steps_per_epoch < _LARGER:
         return NotApplicable("the data are one batch")
     return Found(
@@ -74,8 +84,8 @@ def tiny_batch(
             factors={
                 "steps": exactly(1 / _LARGER),
                 "device_s": growth,
-                "supply_s": Range(_LARGER, _LARGER / 2, 1.0),
-                "source_cpu_s": Range(_LARGER, _LARGER / 2, 1.0),
+                "supply_s": made,
+                "source_cpu_s": made,
                 "cpu_s": growth,
             }
         ),
