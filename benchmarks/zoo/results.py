@@ -250,10 +250,10 @@ def _answers(cases: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         "among the first three": _of(values["third"] for _, values in pairs),
         "controls and traps without a finding": _of(values["first"] for values in controls),
         "median error of the predicted speed-up": _median(abs(values["error"]) for values in compared),
-        "the same pair measured once more differs by": _median(
+        "of that of the input pipeline": _median(abs(values["error"]) for values in of_input),
+        "two measurements of the same speed-up differ by": _median(
             abs(values["again"]) for values in compared if "again" in values
         ),
-        "of that of the input pipeline": _median(abs(values["error"]) for values in of_input),
         "median error by the clock alone": _median(abs(values["error_by_clock"]) for values in compared),
         "measured inside the predicted range": _of(values["inside"] for values in ranged),
         "median predicted range": _median(widths, "±"),
