@@ -3,7 +3,7 @@
 import dataclasses
 from importlib import metadata
 
-from tb_trainspeed.profile import Layer, Model
+from tb_trainspeed.profile import Data, Layer, Model
 from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.optimizer import embedding, update
 from tb_trainspeed.rules.rule import NotApplicable, Passed
@@ -13,6 +13,8 @@ TABLE = Layer(
     "users", "Embedding", 16_000_000, 16_000_000, "(None, 4, 32)", "float32", "users", True, 1, 0,
     {"input_dim": "500000", "output_dim": "32"},
 )  # fmt: skip
+TOKENS = Data(batch="int32(64, 4), int64(64,)")
+OPEN = dataclasses.replace(TABLE, output_shape="(None, None, 32)")  # as of sequences of any length
 WITH_TABLE = Model(layers=(TABLE,), optimizer="Adam")
 CLIPPED = dataclasses.replace(WITH_TABLE, optimizer="SGD", optimizer_options={"momentum": "0.0", "clipnorm": "1.0"})
 UPDATE = {"trainable_parameters": 16_100_000, "optimizer_s": 0.06, "computing_s": 0.1}
@@ -24,6 +26,7 @@ OP01 = {
     "model": WITH_TABLE,
     "optimizer": "Adam",
     "batch_size": 64,
+    "data": TOKENS,
     "told_dispatch_s": 0.002,
     "timed_layers": {"users": (0.0001, 0.0), "dense": (0.001, 0.002)},
     "versions": {"keras": metadata.version("keras")},
@@ -34,6 +37,7 @@ OP02 = {
     "optimizer": "SGD",
     "backend": "tensorflow",
     "batch_size": 64,
+    "data": TOKENS,
     "timed_layers": {"users": (0.02, 0.0)},
     "told_dispatch_s": 0.002,
 }
@@ -41,6 +45,7 @@ OP08 = {
     "model": dataclasses.replace(WITH_TABLE, optimizer="SGD"),
     "backend": "tensorflow",
     "batch_size": 64,
+    "data": TOKENS,
     "layer_s": {"users": (0.035, 0.0), "dense": (0.005, 0.0)},
     "computing_s": 0.04,
     "told_dispatch_s": 0.002,
@@ -70,6 +75,7 @@ FIRES = [
     fires(embedding.adam_on_embedding, OP01),
     fires(embedding.adam_on_embedding, OP01, "one optimizer for all", versions={"keras": "3.14.1"}),
     fires(embedding.adam_on_embedding, OP01, "JAX", backend="jax"),
+    fires(embedding.adam_on_embedding, OP01, "of any length", model=dataclasses.replace(WITH_TABLE, layers=(OPEN,))),
     fires(embedding.embedding_copied, OP08),
     fires(embedding.embedding_densified, OP02),
     fires(
@@ -92,6 +98,22 @@ FIRES = [
 ]
 
 SILENT = [
+    silent(
+        embedding.adam_on_embedding,
+        OP01,
+        Passed,
+        "trap: long sequences of a length left open",
+        model=dataclasses.replace(WITH_TABLE, layers=(OPEN,)),
+        data=Data(batch="int32(64, 1000), int64(64,)"),
+    ),
+    silent(
+        embedding.adam_on_embedding,
+        OP01,
+        NotApplicable,
+        "the model makes tokens of strings",
+        model=dataclasses.replace(WITH_TABLE, layers=(OPEN,)),
+        data=Data(batch="string(64,), int64(64,)"),
+    ),
     silent(embedding.embedding_copied, OP08, NotApplicable, "JAX", backend="jax"),
     silent(embedding.embedding_copied, OP08, NotApplicable, "none", model=Model()),
     silent(embedding.embedding_copied, OP08, Passed, "trap: most rows are looked up", batch_size=12_501),

@@ -1,8 +1,10 @@
 """The update of a large table of which a batch looks up a few rows."""
 
+import math
+import re
 from collections.abc import Mapping
 
-from tb_trainspeed.profile import Layer, Model
+from tb_trainspeed.profile import Data, Layer, Model
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import release_of, sizes
 from tb_trainspeed.rules.optimizer.shared import CLIPS, SPEAK_FROM, cheap, evidence, given, less
@@ -42,12 +44,18 @@ def _tables(model: Model) -> list[Layer]:
     )
 
 
-def _looked_up(batch_size: int, table: Layer) -> int:
-    """Rows that a batch looks up at most: one for every position of the output."""
-    positions = 1
-    for size in sizes(table.output_shape)[:-1]:
-        positions *= size
-    return batch_size * positions
+def _looked_up(batch_size: int, data: Data, table: Layer) -> int | None:
+    """Rows that a batch looks up at most: one for every position of the output.
+
+    Where the model leaves the length open, it is that of the first batch, unless the model makes tokens of strings.
+    """
+    positions = sizes(table.output_shape)[:-1]
+    if len(positions) == (table.output_shape or "").count(",") - 1:  # all but the batch and the width
+        return batch_size * math.prod(positions)
+    parts = re.findall(r"(\w+)(\([^)]*\))", data.batch or "")
+    if not parts or any(dtype == "string" for dtype, _ in parts):
+        return None
+    return batch_size * max(math.prod(sizes(shape)) for _, shape in parts)
 
 
 def _looking_up(table: Layer) -> str:
@@ -86,6 +94,7 @@ def adam_on_embedding(
     optimizer: str,
     trainable_parameters: int,
     batch_size: int,
+    data: Data,
     optimizer_s: float,
     computing_s: float,
     told_dispatch_s: float,
@@ -125,7 +134,9 @@ def adam_on_embedding(
         return Passed(f"the embedding holds {words.share(share)} of the parameters")
     width = sizes(table.output_shape)[-1:] or (1,)
     rows = int(table.options.get("input_dim", table.trainable_parameters // width[0]))
-    looked_up = _looked_up(batch_size, table)
+    looked_up = _looked_up(batch_size, data, table)
+    if looked_up is None:
+        return NotApplicable("how many rows a batch looks up is not known")
     if looked_up > _ROWS_SHARE_TO * rows:
         return Passed(f"a batch looks up as many as {words.number(looked_up)} of {words.number(rows)} rows")
     if too_little := cheap(optimizer_s, computing_s, SPEAK_FROM):
@@ -171,6 +182,7 @@ def embedding_densified(
     optimizer: str,
     trainable_parameters: int,
     batch_size: int,
+    data: Data,
     timed_layers: dict[str, tuple[float, float]],
     optimizer_s: float,
     computing_s: float,
@@ -203,7 +215,9 @@ def embedding_densified(
         causes.append("embeddings_regularizer")
     if not causes:
         return Passed("the update of the embedding is sparse")
-    looked_up = _looked_up(batch_size, table)
+    looked_up = _looked_up(batch_size, data, table)
+    if looked_up is None:
+        return NotApplicable("how many rows a batch looks up is not known")
     if looked_up * (sizes(table.output_shape) or (1,))[-1] > _ROWS_SHARE_TO * table.trainable_parameters:
         return Passed("a batch looks up a good part of the rows")
     if too_little := cheap(optimizer_s, computing_s, SPEAK_FROM):
@@ -244,6 +258,7 @@ def embedding_copied(
     model: Model,
     backend: str,
     batch_size: int,
+    data: Data,
     layer_s: dict[str, tuple[float, float]],
     computing_s: float,
     told_dispatch_s: float,
@@ -272,7 +287,9 @@ def embedding_copied(
     if not tables:
         return NotApplicable("no large embedding is trained")
     table = tables[0]
-    looked_up = _looked_up(batch_size, table)
+    looked_up = _looked_up(batch_size, data, table)
+    if looked_up is None:
+        return NotApplicable("how many rows a batch looks up is not known")
     rows = int(table.options.get("input_dim", 0)) or table.trainable_parameters
     if looked_up > _ROWS_SHARE_TO * rows:
         return Passed(f"a batch looks up as many as {words.number(looked_up)} of {words.number(rows)} rows")
