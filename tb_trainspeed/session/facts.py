@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from tb_trainspeed.probes import facts, fit_loop, graph, op_names, resources, source
+from tb_trainspeed.probes import facts, fit_loop, graph, op_names, processes, resources, source
 from tb_trainspeed.profile import Compilation, CompilationEvent, Data, Profile, Resources
 from tb_trainspeed.session.guard import Guard
 
@@ -29,7 +29,7 @@ class FitFacts:
         #: The probes that are in place, each `None` where it could not be.
         self.loop: fit_loop.FitLoop | None = None
         self.source: source.SourceClock | None = None
-        self.receiver: source.Receiver | None = None
+        self.receiver: processes.Receiver | None = None
         self.resources: resources.ResourceClock | None = None
         self.compiler: Callable[[Compilation], Compilation] | None = None
         self.tool: Any = None

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tb_trainspeed.probes import fit_loop, gc_pauses, resources, source
+from tb_trainspeed.probes import fit_loop, gc_pauses, processes, resources, source
 from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
 from tb_trainspeed.profile import Cost, Profile
 from tb_trainspeed.recorder import Budget, DeepSamples, FitRecorder
@@ -196,7 +196,7 @@ class FitSession:
     def _time_source(self, loop: fit_loop.FitLoop) -> None:
         if loop.adapter is not None:
             self._facts.source = source.time_source(loop.adapter, self._undo)
-            self._facts.receiver = source.watch_processes(loop.adapter, self._undo)
+            self._facts.receiver = processes.watch_processes(loop.adapter, self._undo)
 
     def _watch_compiler(self) -> None:
         self._facts.compiler = self._backend.watch_compiler(self._facts.known.started_at_s, self._undo)
