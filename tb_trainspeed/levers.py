@@ -12,7 +12,7 @@ from tb_trainspeed.rules import words
 from tb_trainspeed.rules.callbacks.shared import watching
 from tb_trainspeed.rules.facts import awake, sample_flops
 from tb_trainspeed.rules.input_pipeline.side_by_side import change_of_workers
-from tb_trainspeed.rules.model_compute.batch import arithmetic_of
+from tb_trainspeed.rules.model_compute.batch import arithmetic_of, made_of
 from tb_trainspeed.rules.rule import Change, ChangesResults, Range, exactly
 from tb_trainspeed.whatif import StepModel
 
@@ -100,8 +100,7 @@ def _batch_size(profile: Profile, model: StepModel) -> Iterator[Lever]:
     def change(size: float) -> Change:
         larger = size / batch
         growth = arithmetic_of(flops * batch, profile.data.batch_bytes or 0, larger, model.device_s)
-        # All of a batch is made sample by sample; at best half of it is.
-        supply = Range(larger, larger, (1 + larger) / 2)
+        supply = made_of(larger)
         return Change(
             factors={
                 "steps": exactly(1 / larger),

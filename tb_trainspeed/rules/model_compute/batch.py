@@ -13,9 +13,6 @@ _FLOPS = (3e9, 15e9, 60e9)
 # How fast a batch gets to the layers and through them, bytes/s: pessimistic, expected, optimistic. Measured on two
 # cores: batches of 10 MB, eight times as large, at less than 1 GB/s, as memory for them is had from the kernel anew.
 _BYTES_PER_S = (0.75e9, 3e9, 20e9)
-# What a source needs for a batch of so many times as many samples, as a share of that: arrays are sliced, all else
-# makes sample after sample.
-_OF_ARRAYS, _OF_SAMPLES = (1.0, 0.5, 0.125), (1.0, 0.9, 0.5)
 _PADDING_FROM = 0.4
 _OF_ONE_LENGTH = ("Flatten", "Reshape")
 
@@ -25,6 +22,14 @@ def arithmetic_of(batch_flops: float, batch_bytes: float, larger: float, device_
     rates = zip(_FLOPS, _BYTES_PER_S, strict=True)
     more_s = ((batch_flops / flops + batch_bytes / moved) * (larger - 1) for flops, moved in rates)
     return Range(*(1 + min(larger - 1, more / max(device_s, 1e-9)) for more in more_s))
+
+
+def made_of(larger: float) -> Range:
+    """Returns the factor on what makes a batch when it becomes so many times as large.
+
+    All of it is made sample by sample; at best half of it is.
+    """
+    return Range(larger, larger, (1 + larger) / 2)
 
 
 @rule("MC00", "tiny-batch")
@@ -65,7 +70,8 @@ def tiny_batch(
     # On torch overhead and arithmetic are one quantity of the model, as they are one in time.
     device_s = max(1e-5, compute_s if backend == "torch" else compute_s - overhead_s)
     growth = arithmetic_of(sample_flops * batch_size, data.batch_bytes or 0, _LARGER, device_s)
-    made = Range(*(_LARGER * part for part in (_OF_ARRAYS if data.adapter == "ArrayDataAdapter" else _OF_SAMPLES)))
+    # Arrays are sliced.
+    made = Range(_LARGER, _LARGER / 2, 1.0) if data.adapter == "ArrayDataAdapter" else made_of(_LARGER)
     if steady.steps_per_epoch < _LARGER:
         return NotApplicable("the data are one batch")
     return Found(
