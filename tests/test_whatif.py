@@ -244,7 +244,7 @@ ON_JAX = dataclasses.replace(
 def test_on_jax_deep_samples_tell_what_the_device_takes_once_the_source_is_gone():
     model = whatif.baseline(ON_JAX)
     gone, halved = (whatif.apply(model, [change], "expected") for change in (SOURCE_GONE, SOURCE_HALVED))
-    assert gone.dispatch_s + gone.device_s == pytest.approx(0.8 * 0.004)
+    assert gone.dispatch_s + gone.device_s == pytest.approx(0.97 * 0.82 * 0.004)
     assert gone.device_s < halved.device_s < model.device_s
     assert gone.cpu_s < halved.cpu_s < model.cpu_s
     dispatching = whatif.apply(dataclasses.replace(model, alone_s=0.0001), [SOURCE_GONE], "expected")
@@ -252,6 +252,41 @@ def test_on_jax_deep_samples_tell_what_the_device_takes_once_the_source_is_gone(
     assert 0 < dispatching.dispatch_s < model.dispatch_s
     waiting = whatif.apply(dataclasses.replace(model, alone_s=1.0), [SOURCE_GONE], "expected")
     assert waiting.device_s == pytest.approx(model.device_s)  # nothing gets slower by it
+
+
+def _with_last(profile, last_s, **changes):
+    call, last = (Quantiles(count, *[seconds] * 6) for count, seconds in ((100, 0.01), (3, last_s)))
+    return dataclasses.replace(profile, steps=dataclasses.replace(profile.steps, call=call, last=last, **changes))
+
+
+def test_the_last_steps_of_epochs_tell_what_computing_takes_alone():
+    profile = _with_last(STARVED, 0.004)
+    gone, halved = (whatif.apply(whatif.baseline(profile), [it], "expected") for it in (SOURCE_GONE, SOURCE_HALVED))
+    assert gone.dispatch_s + gone.device_s == pytest.approx(0.97 * 0.004)
+    assert halved.dispatch_s + halved.device_s == pytest.approx((0.97 * 0.004 + 0.01) / 2)
+    lone = _with_last(STARVED, 0.004)
+    lone = dataclasses.replace(
+        lone, steps=dataclasses.replace(lone.steps, last=dataclasses.replace(lone.steps.last, count=1))
+    )
+    assert whatif.baseline(lone).alone_s == 0
+
+
+def test_what_the_host_does_between_calls_is_not_in_the_last_one():
+    environment = Environment(backend="tensorflow", cores=4.0)
+    profile = dataclasses.replace(_with_last(STARVED, 0.004, dispatch_s=0.009, gap_s=0.0011), environment=environment)
+    call = dataclasses.replace(profile.steps.call, mean_s=0.008)
+    model = whatif.baseline(dataclasses.replace(profile, steps=dataclasses.replace(profile.steps, call=call)))
+    assert model.alone_s == pytest.approx(0.004 + (0.01 - 0.008) - model.locked_s)
+
+
+def test_torch_takes_no_turns_with_a_pipeline_of_tf_data_which_runs_ahead():
+    torch = dataclasses.replace(STARVED, environment=Environment("torch", cores=4.0))
+    assert whatif.baseline(torch).in_turn == 1
+    pipeline = dataclasses.replace(_with_last(torch, 0.004), data=PIPELINE.data)
+    model = whatif.baseline(pipeline)
+    assert model.in_turn == 0
+    assert model.supply_s == pytest.approx(model.busy_s() + 0.03)
+    assert model.alone_s == pytest.approx(0.004)
 
 
 def test_what_is_unsure_for_different_reasons_adds_up_by_squares():
@@ -302,13 +337,14 @@ def test_on_jax_the_first_batches_of_an_epoch_come_as_fast_as_the_others_do():
     assert whatif.baseline(ON_JAX).first_batches_s == 0.0  # of how the boundary went nothing is known
 
 
-def test_on_torch_computing_falls_to_the_least_disturbed_calls():
-    alone = dataclasses.replace(UNEVEN, environment=Environment("torch", cores=4.0))
+def test_on_torch_computing_falls_to_the_median_call():
+    calls = dataclasses.replace(CALLS, mean_s=CALLS.p50_s / 0.8)
+    steps = dataclasses.replace(UNEVEN.steps, call=calls)
+    alone = dataclasses.replace(UNEVEN, environment=Environment("torch", cores=4.0), steps=steps)
     model = whatif.baseline(alone)
-    least = alone.steps.call.p05_s / alone.steps.call.mean_s
-    assert (model.in_turn, model.undisturbed) == (1.0, least)
-    assert whatif.apply(model, [SOURCE_GONE], "expected").device_s == pytest.approx(1.03 * least * model.device_s)
-    assert whatif.apply(model, [SOURCE_HALVED], "expected").device_s > 1.03 * least * model.device_s
+    assert (model.in_turn, model.undisturbed) == (1.0, pytest.approx(0.8))
+    assert whatif.apply(model, [SOURCE_GONE], "expected").device_s == pytest.approx(0.97 * 0.8 * model.device_s)
+    assert whatif.apply(model, [SOURCE_HALVED], "expected").device_s > 0.97 * 0.8 * model.device_s
     few = dataclasses.replace(alone.steps, call=dataclasses.replace(alone.steps.call, count=19))
     assert whatif.baseline(dataclasses.replace(alone, steps=few)).undisturbed == 1.0
 

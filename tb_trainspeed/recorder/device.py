@@ -123,6 +123,8 @@ class DeviceQueue:
         self._settled_ns = self._last_end_ns = 0
         #: Whether the end of the last step is noted.
         self._noted = False
+        #: What the device took for the last step, once that was waited for, ns.
+        self.taken_ns: int | None = None
 
     def epoch_begin(self, now: int) -> None:
         """Before the first step of an epoch: its time counts from here."""
@@ -155,7 +157,7 @@ class DeviceQueue:
 
     def dispatched(self, now: int, running: bool) -> None:
         """A step was handed over. Everything up to `now` has been settled."""
-        self._noted = False
+        self._noted, self.taken_ns = False, None
         if not running:
             self._end(now)
             return
@@ -176,6 +178,7 @@ class DeviceQueue:
             each_ns = min((now - since) / ended, unknown if step_ns is None else step_ns)
             if self._noted and ended == len(self._pending) and self._watch.noted_ns is not None:
                 each_ns = max(0.0, min(now, self._watch.noted_ns) - since) / ended
+                self.taken_ns = int(each_ns) if ended == 1 else None
         for _ in range(ended):
             started = max(self._last_end_ns, self._pending.popleft())
             begin = max(self._settled_ns, started)
@@ -196,15 +199,17 @@ class DeviceQueue:
             self._clock.tick()  # what is yet to be added up concerns these steps
             self._asked[0].wait()
             now = self._clock.tick()
-            self._clock_busy(max(self._settled_ns, self._last_end_ns, self._pending[0]), now)
+            started = max(self._last_end_ns, self._pending[0])
+            self._clock_busy(max(self._settled_ns, started), now)
             self._settled_ns = now
             self._clock.history.clear()
             self._asked.popleft()
             self._pending.popleft()
+            self.taken_ns = now - started
             self._end(now)
 
     def note_end(self) -> None:
-        """No step follows for now: has it noted when the last one ends, which nobody may ask for long."""
+        """No step may follow for now: has it noted when the last one ends, which nobody may ask for long."""
         if self._asked:
             self._noted = True
             self._watch.note_end(self._asked[-1])

@@ -166,7 +166,9 @@ class FitRecorder(StepRecorder):
             ledger=ledger,
             steady=self._epochs.steady(scale),
             epochs=self._epochs.facts(),
-            steps=self._times.facts(mark, (shares or {}).get("input_wait"), device_known, self.call_dispatches),
+            steps=self._times.facts(
+                mark, (shares or {}).get("input_wait"), device_known, self.call_dispatches, self.last_steps.taken
+            ),
             hooks=self.hooks.hooks(mark.totals),
             curves=self._curves.curves(),
             nested_calls=self.hooks.nested_calls(),

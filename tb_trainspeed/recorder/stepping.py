@@ -8,6 +8,7 @@ from tb_trainspeed.recorder.clock import PhaseClock
 from tb_trainspeed.recorder.crowding import Crowding
 from tb_trainspeed.recorder.device import DeviceQueue, DeviceWatch, Done
 from tb_trainspeed.recorder.epochs import EpochTimes
+from tb_trainspeed.recorder.last import LastSteps
 from tb_trainspeed.recorder.later import Later
 from tb_trainspeed.recorder.ledger import CALL, DEVICE, FETCH, FIRST_WAIT, GAP, Mark
 from tb_trainspeed.recorder.markers import Markers
@@ -47,6 +48,9 @@ class StepRecorder:
         self.may_wait = False
         self._cpu_now, self._thread_now = cpu_now, thread_now
         self._times = StepTimes(cpu_now)
+        self.last_steps = LastSteps()
+        #: What the step that ended took, if it is one of those.
+        self._last_ns: int | None = None
         self._steps = self._first_steps = self._waits = 0
         self._batches_per_epoch: int | None = None
         self._beyond: Callable[[], int] = int
@@ -123,7 +127,9 @@ class StepRecorder:
         self.later.catch_up()
         if self._in_epoch:
             self._settle_gap(self.clock.tick())
-        self.drain_device()
+        if self._device:  # which the call of the last step did not wait for
+            self._device.drain()
+            self._add_last(self._device.taken_ns)
 
     def _settle_gap(self, now: int) -> None:
         """The last step of an epoch was handed over a while ago: what the host did since then."""
@@ -284,8 +290,10 @@ class StepRecorder:
         dispatch_ns, self._dispatched_ns = self._dispatched_ns, None
         if dispatch_ns is None:
             dispatch_ns = self._computed_ns()
-        if self._crowding and self._may_be_last():
+        last = self._may_be_last()
+        if self._crowding and last:
             self._crowding.gap_begins(now)
+        one_of_last = batch is not None and self.last_steps.is_one(self._steps_of_epoch(), last, batch)
         usual = later.is_usual(now)
         over, running = 0, False
         if self._device:
@@ -300,8 +308,10 @@ class StepRecorder:
         made = self._times.per_call
         if made > 1:
             made = max(1, made - self._beyond())
-        later.tell(self._end_call, now, traced, batch, dispatch_ns, over, running, made)
-        later.step_told(usual)
+        later.tell(self._end_call, now, traced, batch, dispatch_ns, over, running, made, one_of_last)
+        later.step_told(usual and not one_of_last)
+        if one_of_last and self._device:
+            self._device.note_end()
         self.own_cost.step_over()
         if self.may_wait and not later.steps:
             self._allow_waiting(now)
@@ -315,6 +325,7 @@ class StepRecorder:
         over: int,
         running: bool,
         made: int,
+        one_of_last: bool,
     ) -> None:
         self.clock.switch(GAP, now)
         duration = now - self._call_ns - self._fetched_in_call
@@ -333,6 +344,7 @@ class StepRecorder:
             self._sampled_calls += 1
             self._sampled_ns += 0 if self._device else duration
         else:
+            self._last_ns = duration if one_of_last else None
             times.call_over(duration, dispatch_ns, self._host_before_call() if self._step_of_epoch else None)
         if self._device:
             if not running and not self._just_traced:  # it was computed in the call
@@ -350,8 +362,11 @@ class StepRecorder:
 
     def _may_be_last(self) -> bool:
         """Whether the step that ends may be the last one of its epoch; what is told of some may not be added up."""
-        steps, many = self._step_of_epoch + (self.later.steps + 1) * self._times.per_call, self._batches_per_epoch
-        return self._no_more or (many is not None and steps >= many)
+        return self._no_more or self.last_steps.may_be(self._steps_of_epoch(), self._batches_per_epoch)
+
+    def _steps_of_epoch(self) -> int:
+        """How many there are when the step that ends is added up."""
+        return self._step_of_epoch + (self.later.steps + 1) * self._times.per_call
 
     def _host_before_call(self) -> int:
         totals = self.clock.totals
@@ -401,6 +416,15 @@ class StepRecorder:
 
     def _steps_over(self) -> None:
         self._times.cpu_end(self._steps)
+        self.last_steps.epoch_over(self._step_of_epoch)
+        if not self._device:
+            self._add_last(self._last_ns)
+
+    def _add_last(self, taken_ns: int | None) -> None:
+        """The last step of an epoch took that, if it is known."""
+        if self._last_ns is not None and taken_ns is not None:
+            self.last_steps.taken.add(taken_ns)
+        self._last_ns = None
         if self._crowding:
             self._crowding.steps_end()
 

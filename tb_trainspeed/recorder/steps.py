@@ -67,12 +67,14 @@ class StepTimes:
             cpu_ns, cpu_steps = cpu_ns + self._cpu_now() - begin[0], cpu_steps + steps - begin[1]
         return cpu_ns / cpu_steps * 1e-9 if cpu_steps > 0 else None
 
-    def facts(self, mark: Mark, wait_share: float | None, device_known: bool, call_dispatches: bool) -> Steps:
+    def facts(
+        self, mark: Mark, wait_share: float | None, device_known: bool, call_dispatches: bool, last: Sketch
+    ) -> Steps:
         """Returns what is known up to `mark`. May be called from any thread.
 
         `wait_share` is the wait's share of the train function, where the batch is fetched inside it. `device_known`:
         when an asynchronous device was busy is known. `call_dispatches`: what the main thread computes inside the train
-        function is dispatch.
+        function is dispatch. `last`: what the last steps of epochs took.
         """
         per_call = self.per_call
         call = self.call.summary()
@@ -96,6 +98,7 @@ class StepTimes:
             count=mark.steps,
             step=self.step.summary(),
             call=call,
+            last=last.summary() if self.per_call == 1 else None,
             gap_s=mark.totals.get(GAP, 0) / mark.steps * 1e-9 if mark.steps else None,
             sampled=mark.waits,
             wait_s=wait_s,

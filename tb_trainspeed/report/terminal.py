@@ -1,4 +1,4 @@
-"""The report for a terminal: one screen, 80 columns, readable without colour and in a file."""
+"""The report for a terminal: one screen, 80 columns but for code, readable without colour and in a file."""
 
 import io
 import re
@@ -168,8 +168,9 @@ def _finding(number: int, finding: Finding, brief: bool) -> Iterable[Text]:
     if not brief:
         yield _indented(finding.message.replace("`", ""))
         yield _indented(finding.remedy.text.replace("`", ""))
-    for line in finding.remedy.code.splitlines():
-        yield Text(f"     {line}", style="red" if line.startswith("-") else "cyan" if line.startswith("+") else "")
+    for line in finding.remedy.code.splitlines():  # which a terminal may break, and paste whole
+        style = "red" if line.startswith("-") else "cyan" if line.startswith("+") else ""
+        yield Text(f"     {line}", style=style, no_wrap=True, overflow="ignore")
 
 
 def _indented(text: str) -> Text:

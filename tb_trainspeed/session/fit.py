@@ -99,6 +99,7 @@ class FitSession:
             batches = getattr(loop.epoch_iterator, "num_batches", None)
             batches = batches if isinstance(batches, int) else None
             recorder.expect(model.steps_per_execution, batches, self._steps_beyond_data)
+            recorder.last_steps.end_with_data = getattr(loop.epoch_iterator, "steps_per_epoch", 0) is None
             attempt("the end", lambda: self._watch_end(loop, ended))
             attempt("compute", lambda: fit_loop.watch_logs(loop, recorder, self._watch))
             attempt("interruptions", lambda: self._watch_epochs(loop, failed))

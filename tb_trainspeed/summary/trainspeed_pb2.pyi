@@ -353,7 +353,7 @@ class Quantiles(_message.Message):
     def __init__(self, count: _Optional[int] = ..., mean_s: _Optional[float] = ..., p05_s: _Optional[float] = ..., p50_s: _Optional[float] = ..., p95_s: _Optional[float] = ..., p99_s: _Optional[float] = ..., max_s: _Optional[float] = ...) -> None: ...
 
 class Steps(_message.Message):
-    __slots__ = ("count", "samples", "step", "call", "gap_s", "sampled", "wait_s", "dispatch_s", "compute_s", "cpu_s", "least_dispatch_s")
+    __slots__ = ("count", "samples", "step", "call", "gap_s", "sampled", "wait_s", "dispatch_s", "compute_s", "cpu_s", "least_dispatch_s", "last")
     COUNT_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
@@ -365,6 +365,7 @@ class Steps(_message.Message):
     COMPUTE_S_FIELD_NUMBER: _ClassVar[int]
     CPU_S_FIELD_NUMBER: _ClassVar[int]
     LEAST_DISPATCH_S_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
     count: int
     samples: int
     step: Quantiles
@@ -376,7 +377,8 @@ class Steps(_message.Message):
     compute_s: float
     cpu_s: float
     least_dispatch_s: float
-    def __init__(self, count: _Optional[int] = ..., samples: _Optional[int] = ..., step: _Optional[_Union[Quantiles, _Mapping]] = ..., call: _Optional[_Union[Quantiles, _Mapping]] = ..., gap_s: _Optional[float] = ..., sampled: _Optional[int] = ..., wait_s: _Optional[float] = ..., dispatch_s: _Optional[float] = ..., compute_s: _Optional[float] = ..., cpu_s: _Optional[float] = ..., least_dispatch_s: _Optional[float] = ...) -> None: ...
+    last: Quantiles
+    def __init__(self, count: _Optional[int] = ..., samples: _Optional[int] = ..., step: _Optional[_Union[Quantiles, _Mapping]] = ..., call: _Optional[_Union[Quantiles, _Mapping]] = ..., gap_s: _Optional[float] = ..., sampled: _Optional[int] = ..., wait_s: _Optional[float] = ..., dispatch_s: _Optional[float] = ..., compute_s: _Optional[float] = ..., cpu_s: _Optional[float] = ..., least_dispatch_s: _Optional[float] = ..., last: _Optional[_Union[Quantiles, _Mapping]] = ...) -> None: ...
 
 class Part(_message.Message):
     __slots__ = ("name", "mean_s", "low_s", "high_s")

@@ -30,13 +30,15 @@ class PlayedFit:
             self.now_ns += round(gc * MS)
             self.recorder.clock.pop()
 
-    def step(self, wait=0.0, compute=10.0, gap=0.0, traced=False, gc_in_fetch=0.0, gc_in_call=0.0, ready=1.0):
+    def step(
+        self, wait=0.0, compute=10.0, gap=0.0, traced=False, gc_in_fetch=0.0, gc_in_call=0.0, ready=1.0, batch=None
+    ):
         self.recorder.step_begin(True)
         fetch = ready + wait + gc_in_fetch
         self.spend(fetch, gc_in_fetch)
         self.recorder.fetched(round(fetch * MS), round(ready * MS))
         self.spend(compute + gc_in_call, gc_in_call)
-        self.recorder.step_end(lambda: traced)
+        self.recorder.step_end(lambda: traced, None, batch)
         self.spend(gap)
 
     def end_of_data(self, ms):

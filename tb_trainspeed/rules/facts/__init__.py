@@ -11,13 +11,13 @@ from tb_trainspeed.rules.facts.timing import (
     ENOUGH_CALLS,
     IN_TURN,
     awake,
-    least_call_of,
     locked_s_of,
     takes_turns,
+    typical_call_of,
 )
 
 __all__ = [
-    "BATCH_HOOKS", "COMPUTING", "ENOUGH_CALLS", "FACTS", "FIT_HOOKS", "IN_TURN", "Steady", "awake", "least_call_of",
+    "BATCH_HOOKS", "COMPUTING", "ENOUGH_CALLS", "FACTS", "FIT_HOOKS", "IN_TURN", "Steady", "awake",
     "locked_s_of", "mean", "release_of", "sample_flops", "seconds_of", "sizes", "steady_of", "takes_turns",
-    "typical_of",
+    "typical_call_of", "typical_of",
 ]  # fmt: skip

@@ -24,10 +24,10 @@ _FLOPS = 15e9
 _BETWEEN_CALLS_S, _LOCKED_TIMES = 0.0003, 1.6
 # Fewer calls do not tell their quantiles.
 ENOUGH_CALLS = 20
-# Torch computes in the thread that makes the batches. In 24 fits whose source a fix made nearly free, or whose waits
-# workers took away, in two runs on one machine, computing fell to the least disturbed twentieth of the calls times
-# this: median, whether Python made the batches, waiting or computing, or a tf.data pipeline. Four fifths: 0.88 to 1.24.
-IN_TURN = 1.03
+# Torch computes in the thread that makes the batches. Of nine slow and fixed trainings whose batches Python makes, most
+# of them nearly free once fixed, the fixed ones' computing took the median call of the slow one times this, four fifths
+# between 0.9 and 1.0: calls after a long wait that find their threads asleep make the mean longer.
+IN_TURN = 0.97
 # A step after a long wait finds its threads asleep and its caches cold. What is left of computing once workers took the
 # waits away, on TensorFlow and JAX: 0.6 to 0.9, measured on two cores.
 _AWAKE = 0.7
@@ -155,6 +155,12 @@ def least_call_of(profile: Profile) -> float | None:
     return call.p05_s / call.mean_s if call and call.count >= ENOUGH_CALLS and call.mean_s else None
 
 
+def typical_call_of(profile: Profile) -> float | None:
+    """Returns the median call of the train function, share of the mean, 0 to 1."""
+    call = profile.steps.call
+    return min(1.0, call.p50_s / call.mean_s) if call and call.count >= ENOUGH_CALLS and call.mean_s else None
+
+
 def takes_turns(profile: Profile) -> bool:
     """Torch on the CPU computes in the thread that asks for the next batch; workers make batches meanwhile."""
     devices = profile.environment.devices
@@ -166,8 +172,8 @@ def takes_turns(profile: Profile) -> bool:
 @fact
 def awake(profile: Profile) -> float:
     """What is left of computing once no step waits for its batch, 0 to 1."""
-    least = least_call_of(profile) if takes_turns(profile) else None
-    return min(1.0, IN_TURN * least) if least else _AWAKE
+    typical = typical_call_of(profile) if takes_turns(profile) else None
+    return IN_TURN * typical if typical else _AWAKE
 
 
 def _cores_taken(profile: Profile) -> float:
