@@ -106,7 +106,7 @@ def _store(fixed: bool) -> Fit:
     x, y = numbers(64 * 50, 256)
 
     def make(rows: Any) -> Any:
-        time.sleep(0.02)
+        time.sleep(0.04)
         return x[rows], y[rows]
 
     return fit(mlp(256, 768), Batches(len(y), make, 64, **({"workers": 16, "max_queue_size": 32} if fixed else {})))

@@ -2,6 +2,7 @@
 
 import io
 import re
+import shlex
 import sys
 from collections.abc import Iterable
 
@@ -56,7 +57,8 @@ def _print(lines: Iterable[Text], colour: bool | None) -> str:
         file=io.StringIO(), width=WIDTH, force_terminal=colour, highlight=False, emoji=False, markup=False
     )
     for line in lines:
-        console.print(line, soft_wrap=False)
+        # What is printed is put together anew, without what it says of itself.
+        console.print(line, no_wrap=line.no_wrap, overflow=line.overflow, crop=False)
     file = console.file
     assert isinstance(file, io.StringIO)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
@@ -130,7 +132,7 @@ def _lines(report: Report, log_dir: str | None) -> Iterable[Text]:
     yield Text()
     if log_dir is not None:
         yield Text("All of it, and how it went over time, in the TrainSpeed tab:", style="dim")
-        yield Text(f"  tensorboard --logdir {log_dir}", style="dim", no_wrap=True, overflow="ignore")
+        yield Text(f"  tensorboard --logdir {shlex.quote(log_dir)}", style="dim", no_wrap=True, overflow="ignore")
     yield Text("─" * WIDTH, style="bold")
 
 

@@ -8,8 +8,8 @@ alone or together, at three ends: pessimistic, expected, optimistic. This is the
 machine's cores as a third server.
 """
 
-from tb_trainspeed.whatif.changes import apply
+from tb_trainspeed.whatif.changes import apply, tells
 from tb_trainspeed.whatif.model import StepModel, baseline
 from tb_trainspeed.whatif.prediction import Epoch, Prediction, predict, saves_once_s, speedup
 
-__all__ = ["Epoch", "Prediction", "StepModel", "apply", "baseline", "predict", "saves_once_s", "speedup"]
+__all__ = ["Epoch", "Prediction", "StepModel", "apply", "baseline", "predict", "saves_once_s", "speedup", "tells"]

@@ -13,6 +13,8 @@ from tb_trainspeed.profile import Data, Environment, Epochs, Ledger, Model, Prof
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.report.terminal import render, say
 from tb_trainspeed.rules import words
+from tb_trainspeed.summary import read_log
+from tests.golden import make_report as golden
 
 PHASES = {
     "startup": 0.5,
@@ -119,6 +121,18 @@ def test_findings_save_less_than_what_recurs():
     assert 0 < finding.saves_s < 9.0
 
 
+def test_a_remedy_that_frees_the_steps_shows_what_the_last_ones_of_epochs_tell():
+    (entry,) = read_log(golden.RECORD).fits
+    steps = entry.profile.steps
+    told = []
+    for share in (0.5, 1.0):
+        last = dataclasses.replace(steps.call, count=3, p50_s=share * steps.call.mean_s)
+        report = diagnose(dataclasses.replace(entry.profile, steps=dataclasses.replace(steps, last=last)))
+        told += [finding.evidence.get("computing a step") for finding in report.findings if finding.code == "IP09"]
+    assert "in the last of an epoch" in told[0]
+    assert told[1:] == [None]
+
+
 def test_what_if_of_nothing_is_now():
     result = diagnose(STARVED).what_if([])
     assert result["speedup"]["expected"] == 1.0
@@ -186,6 +200,17 @@ def test_the_terminal_report_fits_one_screen_and_needs_no_colour(profile):
     assert max(map(len, text.splitlines())) <= 80
     assert len(text.splitlines()) <= 40
     assert "tensorboard --logdir logs" in text
+
+
+def test_code_is_not_broken_for_the_width_of_the_terminal():
+    report = diagnose(STARVED)
+    line = "+ " + "a_long_name, " * 9
+    remedy = dataclasses.replace(report.findings[0].remedy, code=line)
+    finding = dataclasses.replace(report.findings[0], remedy=remedy)
+    path = "/a long path" * 9
+    text = render(dataclasses.replace(report, findings=(finding,)), path, colour=False)
+    assert f"     {line.rstrip()}" in text.splitlines()
+    assert f"  tensorboard --logdir '{path}'" in text.splitlines()
 
 
 def test_the_terminal_report_says_what_was_not_measured():

@@ -37,6 +37,7 @@ CB03 = {
 CB04 = {"hooks": (BOARD_HOOK,), "callbacks": (BOARD,), "steps": 300, "epochs": 3, "steady": STEADY}
 CB05 = {"hooks": (BAR,), "steps": 300, "steady": STEADY}
 CB06 = {
+    "backend": "tensorflow",
     "steady": STEADY,
     "validation_share": 0.5,
     "validation": Validation(runs=3, steps=30, step_s=0.02, batch_size=64, frequency=1),

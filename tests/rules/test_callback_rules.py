@@ -69,6 +69,17 @@ def test_there_is_a_validation_left(epochs_planned, frequency, proposed):
     assert found.change.factors["validation_s"].expected == pytest.approx(frequency / proposed)
 
 
+def test_on_torch_larger_batches_leave_little_of_what_validation_takes_beside_its_steps():
+    steady = dataclasses.replace(CB06["steady"], phases={**CB06["steady"].phases, "validation": 3.0})
+    small = Validation(runs=3, steps=300, step_s=0.002, batch_size=32)
+    left = [
+        said(validation.validation_dominates, CB06, backend=backend, validation=small, steady=steady)
+        .change.factors["validation_s"].expected
+        for backend in ("tensorflow", "torch")
+    ]  # fmt: skip
+    assert left[1] < left[0] / 2
+
+
 def test_what_a_validation_takes_beside_its_steps_it_takes_for_fewer_batches_too():
     steady = dataclasses.replace(STEADY, phases={"validation": 3 * 0.4})  # steps of 0.2 s, and as much beside them
     found = said(validation.validation_dominates, CB06, callbacks=(SAVE_EPOCHS,), steady=steady)

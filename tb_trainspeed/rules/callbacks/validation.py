@@ -20,6 +20,8 @@ _FLOPS = (5e9, 20e9, 60e9)
 _SET_UP_S = (0.03, 0.015, 0.005)
 # What a validation takes beside its steps is that, too, but for the slow ones among them: shares of it, assumed.
 _BESIDE_STEPS = (1.2, 0.8, 0.3)
+# On torch most of it is Keras' loader, 1 ms a step. Measured: of 1500 steps in batches 16 times as large 0.15 is left.
+_BESIDE_STEPS_ON_TORCH = (0.4, 0.15, 0.05)
 _FEW_STEPS, _MANY_EPOCHS, _RESTART_FROM, _ENOUGH_STEPS = 20, 10, 0.25, 100
 
 
@@ -31,6 +33,7 @@ def validation_dominates(
     epochs_planned: int,
     layers: tuple[Layer, ...],
     steady: Steady,
+    backend: str,
 ) -> Outcome:
     """Validation takes a large part of every epoch.
 
@@ -49,8 +52,8 @@ def validation_dominates(
     Sources: https://github.com/tensorflow/tensorflow/issues/58828. Measured on two cores: batches of 2048 instead of 16
     made epochs 6.8 times faster. The prediction divides the measured time of validation by the number of epochs between
     two; for larger batches it keeps the arithmetic, counted from the layers at 5 to 60 GFLOP/s, and what a validation
-    takes beside its steps, and divides the rest of a step by how much larger they are; for fewer batches it keeps what
-    a validation takes beside its steps.
+    takes beside its steps (a part of that on torch), and divides the rest of a step by how much larger they are; for
+    fewer batches it keeps what a validation takes beside its steps.
     """
     if not validation.runs:
         return NotApplicable("no validation")
@@ -61,12 +64,13 @@ def validation_dominates(
     # What is not known to watch something else may watch the validation.
     watch_it = tuple(facts for facts in callbacks if facts.options.get("monitor", "val_").startswith("val_"))
     watchers = watching(watch_it)
-    way = _in_larger_batches(validation, each_s, layers)
+    beside = _BESIDE_STEPS_ON_TORCH if backend == "torch" else _BESIDE_STEPS
+    way = _in_larger_batches(validation, each_s, layers, beside)
     if not way and epochs_planned < 2:
         return NotApplicable("there is one epoch, and one validation")
     needing = _checkpoints(watch_it)
     if not way and (validation.frequency is None or needing):
-        way = _in_fewer_batches(validation, each_s, needing or watchers)
+        way = _in_fewer_batches(validation, each_s, needing or watchers, beside)
         if not way:
             return Passed("there are no batches to leave out")
     if not way:
@@ -122,15 +126,20 @@ def _less_often(frequency: int, every: int, watchers: list[str]) -> _Way:
     )
 
 
-def _in_fewer_batches(validation: Validation, each_s: float, watchers: list[str]) -> _Way | None:
-    """A fifth of the batches; `None` where there is but one. One validation takes `each_s`."""
+def _in_fewer_batches(
+    validation: Validation, each_s: float, watchers: list[str], shares: tuple[float, ...]
+) -> _Way | None:
+    """A fifth of the batches; `None` where there is but one. One validation takes `each_s`.
+
+    `shares` are what stays of what it takes beside its steps.
+    """
     steps = validation.steps / validation.runs
     if steps < 2:
         return None
     fewer = max(1, round(steps / EVERY_EPOCHS))
     steps_s = steps * (validation.step_s or each_s / steps)
     beside = max(0.0, 1 - steps_s / (max(each_s, steps_s) or 1.0))
-    left = [min(1.0, fewer / steps + share * beside * (1 - fewer / steps)) for share in _BESIDE_STEPS]
+    left = [min(1.0, fewer / steps + share * beside * (1 - fewer / steps)) for share in shares]
     # Of arrays without a size of batches Keras would make just so many batches of all there is.
     size = f"validation_batch_size={validation.batch_size}, " if validation.batch_size else ""
     note = f" `{watchers[0]}` then acts on what these say." if watchers else ""
@@ -143,10 +152,13 @@ def _in_fewer_batches(validation: Validation, each_s: float, watchers: list[str]
     )
 
 
-def _in_larger_batches(validation: Validation, each_s: float, layers: tuple[Layer, ...]) -> _Way | None:
+def _in_larger_batches(
+    validation: Validation, each_s: float, layers: tuple[Layer, ...], shares: tuple[float, ...]
+) -> _Way | None:
     """In batches of a size that leaves less than half of validation, if there is one.
 
-    One validation takes `each_s`. Only of arrays does Keras make the batches; only of these is the size known.
+    One validation takes `each_s`, and `shares` are what stays of what it takes beside its steps. Only of arrays does
+    Keras make the batches; only of these is the size known.
     """
     size = validation.batch_size
     counts = [layer.forward_flops for layer in layers if layer.parameters]
@@ -157,7 +169,7 @@ def _in_larger_batches(validation: Validation, each_s: float, layers: tuple[Laye
     times = min(_LARGER, steps)
     each_s = max(each_s, steps * validation.step_s)
     left = []
-    for rate, set_up_s, share in zip(_FLOPS, _SET_UP_S, _BESIDE_STEPS, strict=True):
+    for rate, set_up_s, share in zip(_FLOPS, _SET_UP_S, shares, strict=True):
         arithmetic_s = min(validation.step_s, sum(known) * size / rate)
         stays_s = max(set_up_s, share * (each_s - steps * validation.step_s))
         left_s = steps * (arithmetic_s + (validation.step_s - arithmetic_s) / times) + stays_s

@@ -329,7 +329,7 @@ def jit_compile_hurts(
     stays silent there. Try it: it is one argument.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/62808. Measured on two cores: without XLA a small
-    convolutional network 2.7 times faster, a dense one 1.5 times, an LSTM the same.
+    convolutional network 2.7 times faster, on another machine 1.4 times; a dense one 1.5 times, an LSTM the same.
     """
     if backend != "tensorflow" or not jit_compile or run_eagerly:
         return NotApplicable("TensorFlow's step is not compiled by XLA")
@@ -353,7 +353,7 @@ def jit_compile_hurts(
         code="- model.compile(..., jit_compile=True)\n+ model.compile(...)",
         change=Change(
             factors={
-                "device_s": Range(1.0, 0.4, 0.3) if convolves else Range(1.0, 0.45, 0.35),
+                "device_s": Range(1.0, 0.5, 0.3) if convolves else Range(1.0, 0.55, 0.35),
                 "dispatch_s": _WITHOUT_XLA,
                 "compilation_s": Range(1.0, 0.6, 0.4),
             }
