@@ -416,6 +416,8 @@ class StepRecorder:
 
     def _steps_over(self) -> None:
         self._times.cpu_end(self._steps)
+        if self._crowding:
+            self._crowding.steps_end()
         self.last_steps.epoch_over(self._step_of_epoch)
         if not self._device:
             self._add_last(self._last_ns)
@@ -425,8 +427,6 @@ class StepRecorder:
         if self._last_ns is not None and taken_ns is not None:
             self.last_steps.taken.add(taken_ns)
         self._last_ns = None
-        if self._crowding:
-            self._crowding.steps_end()
 
     # --- what is expected
 

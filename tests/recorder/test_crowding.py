@@ -50,7 +50,9 @@ class Machine:
         self.recorder.step_end(lambda: compile_ms > 0, Step)
 
 
-def train(machine, cores, hook_ms=0.0, boundary_ms=0.0, compile_ms=0.0, computing=True, epochs=4, steps=20):
+def train(
+    machine, cores, hook_ms=0.0, boundary_ms=0.0, compile_ms=0.0, computing=True, epochs=4, steps=20, after_ms=0.0
+):
     """Returns the steady ledger."""
     machine.recorder.follow_device(cores)
     machine.recorder.expect(1, steps)
@@ -60,6 +62,9 @@ def train(machine, cores, hook_ms=0.0, boundary_ms=0.0, compile_ms=0.0, computin
         for step in range(steps):
             machine.step(row, hook_ms, computing, compile_ms * (step == steps // 2))
         machine.spend(boundary_ms)
+        if after_ms:  # the steps are over before Keras reads their logs
+            machine.recorder.step_abort()
+            machine.spend(after_ms, computing=False)
         machine.recorder.epoch_logs_read()
         machine.recorder.epoch_end({})
     machine.recorder.finish()
@@ -91,6 +96,11 @@ def test_and_so_does_a_call_that_compiles():
     slower, plain = (train(Machine(2), 2.0, compile_ms=ms) for ms in (80.0, 0.0))
     assert slower.phases["compilation"] == pytest.approx(slower.wall_s - plain.wall_s, rel=0.1)
     assert slower.phases["compute"] == pytest.approx(plain.phases["compute"], rel=0.02)
+
+
+def test_what_comes_after_the_steps_does_not_bear_on_it():
+    at_once, later = (train(Machine(2), 2, hook_ms=5.0, after_ms=ms) for ms in (1e-3, 200.0))
+    assert callbacks_ms(later) == pytest.approx(callbacks_ms(at_once), rel=0.01)
 
 
 def test_a_device_that_leaves_the_host_a_core_loses_nothing():
