@@ -20,17 +20,15 @@ class LastSteps:
         self.taken = Sketch()
         #: Whether an epoch ends because its data do. Else batches may be made beside the last step as well.
         self.end_with_data = False
+        #: How many batches an epoch has, if that is told.
+        self.batches: int | None = None
         self._shapes: str | None = None
-        self._batches: int | None = None
+        self._steps: int | None = None
+        self._taken_ns: int | None = None
 
-    def may_be(self, steps: int, batches: int | None) -> bool:
-        """Whether that many steps may be all of an epoch.
-
-        Args:
-            steps: steps of the epoch so far.
-            batches: its batches, if their number is told.
-        """
-        many = self._batches if batches is None else batches
+    def may_be(self, steps: int) -> bool:
+        """Whether so many steps may be all of an epoch."""
+        many = self._steps if self.batches is None else self.batches
         return many is not None and steps >= many
 
     def is_one(self, steps: int, last: bool, batch: Callable[[], str]) -> bool:
@@ -41,6 +39,21 @@ class LastSteps:
         wanted = last and self.end_with_data and steps >= _FEWEST_STEPS and self.taken.count < _MOST_EPOCHS
         return wanted and batch() == self._shapes
 
-    def epoch_over(self, steps: int) -> None:
-        """An epoch had that many steps, and so will the next one have, where nothing tells its number."""
-        self._batches = steps
+    def ended(self, taken_ns: int | None) -> None:
+        """A step took that, if it may be one of them."""
+        self._taken_ns = taken_ns
+
+    def epoch_over(self, steps: int, known: bool) -> None:
+        """An epoch had that many steps, and so will the next one have, where nothing tells its number.
+
+        `known`: what was told of the last one is what it took; an asynchronous device may still be at it.
+        """
+        self._steps = steps
+        if known:
+            self.add(self._taken_ns)
+
+    def add(self, taken_ns: int | None) -> None:
+        """The step that ended last took that after all, if that is known."""
+        if self._taken_ns is not None and taken_ns is not None:
+            self.taken.add(taken_ns)
+        self._taken_ns = None

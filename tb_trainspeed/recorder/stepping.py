@@ -49,10 +49,7 @@ class StepRecorder:
         self._cpu_now, self._thread_now = cpu_now, thread_now
         self._times = StepTimes(cpu_now)
         self.last_steps = LastSteps()
-        #: What the step that ended took, if it is one of those.
-        self._last_ns: int | None = None
         self._steps = self._first_steps = self._waits = 0
-        self._batches_per_epoch: int | None = None
         self._beyond: Callable[[], int] = int
         self._begin_ns = self._call_ns = self._slowest_ns = self._fetched_in_call = 0
         #: Learns how long a step takes on an asynchronous device; its `run` is for a thread of its own.
@@ -129,7 +126,7 @@ class StepRecorder:
             self._settle_gap(self.clock.tick())
         if self._device:  # which the call of the last step did not wait for
             self._device.drain()
-            self._add_last(self._device.taken_ns)
+            self.last_steps.add(self._device.taken_ns)
 
     def _settle_gap(self, now: int) -> None:
         """The last step of an epoch was handed over a while ago: what the host did since then."""
@@ -344,8 +341,8 @@ class StepRecorder:
             self._sampled_calls += 1
             self._sampled_ns += 0 if self._device else duration
         else:
-            self._last_ns = duration if one_of_last else None
             times.call_over(duration, dispatch_ns, self._host_before_call() if self._step_of_epoch else None)
+        self.last_steps.ended(duration if one_of_last and not (self._just_traced or self._perturbed) else None)
         if self._device:
             if not running and not self._just_traced:  # it was computed in the call
                 times.computed_in_call += 1
@@ -362,7 +359,7 @@ class StepRecorder:
 
     def _may_be_last(self) -> bool:
         """Whether the step that ends may be the last one of its epoch; what is told of some may not be added up."""
-        return self._no_more or self.last_steps.may_be(self._steps_of_epoch(), self._batches_per_epoch)
+        return self._no_more or self.last_steps.may_be(self._steps_of_epoch())
 
     def _steps_of_epoch(self) -> int:
         """How many there are when the step that ends is added up."""
@@ -418,15 +415,7 @@ class StepRecorder:
         self._times.cpu_end(self._steps)
         if self._crowding:
             self._crowding.steps_end()
-        self.last_steps.epoch_over(self._step_of_epoch)
-        if not self._device:
-            self._add_last(self._last_ns)
-
-    def _add_last(self, taken_ns: int | None) -> None:
-        """The last step of an epoch took that, if it is known."""
-        if self._last_ns is not None and taken_ns is not None:
-            self.last_steps.taken.add(taken_ns)
-        self._last_ns = None
+        self.last_steps.epoch_over(self._step_of_epoch, known=not self._device)
 
     # --- what is expected
 
@@ -435,7 +424,7 @@ class StepRecorder:
 
         `beyond` says of the call that ends how many of its steps there were no data for.
         """
-        self._times.per_call, self._batches_per_epoch = max(1, steps_per_call), batches_per_epoch
+        self._times.per_call, self.last_steps.batches = max(1, steps_per_call), batches_per_epoch
         self._beyond = beyond
 
     def new_function(self) -> None:

@@ -28,7 +28,7 @@ _UNDISTURBED = Range(1.3, 2.1, 2.8)
 _IN_TURN = Range(1.08, IN_TURN, 0.82)
 # Where the last steps of epochs tell what computing takes alone, that is what is left once the source is gone. In two
 # runs of some thirty trainings the fixed ones' steps took 0.93 and 1.05 of it on TensorFlow in the median, 0.95 and
-# 1.15 on JAX, 1.0 and 0.97 on torch; three quarters of them between the ends.
+# 1.2 on JAX, 1.0 and 0.97 on torch; four fifths of all of them between the ends.
 _ALONE = Range(1.25, 1.0, 0.8)
 # Batches that Python code makes beside the step on TensorFlow change hands twice, under a lock that the training thread
 # wants as well. So they are late now and then though their supply is faster than the step: in 25 fits that a fix had

@@ -26,7 +26,7 @@ _BETWEEN_CALLS_S, _LOCKED_TIMES = 0.0003, 1.6
 ENOUGH_CALLS = 20
 # Torch computes in the thread that makes the batches. Of nine slow and fixed trainings whose batches Python makes, most
 # of them nearly free once fixed, the fixed ones' computing took the median call of the slow one times this, four fifths
-# between 0.9 and 1.0: calls after a long wait that find their threads asleep make the mean longer.
+# between 0.9 and 1.01: calls after a long wait that find their threads asleep make the mean longer.
 IN_TURN = 0.97
 # A step after a long wait finds its threads asleep and its caches cold. What is left of computing once workers took the
 # waits away, on TensorFlow and JAX: 0.6 to 0.9, measured on two cores.
