@@ -20,6 +20,8 @@ EVERYWHERE = (
     "probes/test_source.py",
 )
 ONLY = {"jax": ("probes/test_jax.py", "probes/test_deep.py"), "torch": ("probes/test_torch.py",)}
+# XLA compiles the same few models for hundreds of fits, which took three fifths of JAX' time.
+CACHE = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +33,7 @@ def runs(tmp_path_factory):
         tests = [str(TESTS / name) for name in (*EVERYWHERE, *own)]
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", *tests]
         with open(path, "wb") as output:
-            environment = {**os.environ, "KERAS_BACKEND": backend}
+            environment = {**os.environ, "KERAS_BACKEND": backend, **CACHE, "JAX_COMPILATION_CACHE_DIR": str(path.parent)}
             started.append(subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT))
             return started[-1].wait()
 

@@ -15,6 +15,23 @@ PARTS = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_anew():
+    """JAX' cache of executables, where there is one, gives the names of the layers of the first model that was alike."""
+    if BACKEND != "jax":
+        yield
+        return
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    enabled = jax.config.jax_enable_compilation_cache
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_enable_compilation_cache", enabled)
+    compilation_cache.reset_cache()
+
+
 class Subclassed(keras.Model):
     def __init__(self):
         super().__init__(name="subclassed")
