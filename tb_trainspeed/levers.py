@@ -120,9 +120,9 @@ def _batch_size(profile: Profile, model: StepModel) -> Iterator[Lever]:
 
 def _validation(profile: Profile, model: StepModel) -> Iterator[Lever]:
     validation = profile.validation
-    if not validation or not validation.runs or not model.validation_s:
-        return
-    now = validation.frequency or 1
+    if not validation or not validation.runs or not validation.frequency or not model.validation_s:
+        return  # `validation_freq` may also list its epochs
+    now = validation.frequency
     longest = profile.epochs_planned or profile.ledger.epochs
     values = tuple(sorted({now, *(every for every in _FREQUENCIES if every <= longest)}))
 

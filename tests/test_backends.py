@@ -33,7 +33,12 @@ def runs(tmp_path_factory):
         tests = [str(TESTS / name) for name in (*EVERYWHERE, *own)]
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", *tests]
         with open(path, "wb") as output:
-            environment = {**os.environ, "KERAS_BACKEND": backend, **CACHE, "JAX_COMPILATION_CACHE_DIR": str(path.parent)}
+            environment = {
+                **os.environ,
+                "KERAS_BACKEND": backend,
+                **CACHE,
+                "JAX_COMPILATION_CACHE_DIR": str(path.parent),
+            }
             started.append(subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT))
             return started[-1].wait()
 

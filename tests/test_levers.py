@@ -81,6 +81,7 @@ def test_validating_less_often_is_no_safe_change_where_a_callback_watches_it():
         ("batch_size", {"data": dataclasses.replace(PYDATASET, batch_size=None)}),
         ("batch_size", {"environment": Environment(cores=4.0, devices=(Device("GPU", "H100"),))}),
         ("validation_freq", {"validation": None}),
+        ("validation_freq", {"validation": Validation(2, 20, frequency=None)}),  # a list of epochs
         ("validation_freq", {"epochs_planned": 1}),
         ("layer:dense", {"breakdown": None}),
         ("layer:dense", {"breakdown": Breakdown()}),

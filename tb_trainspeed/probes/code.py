@@ -5,7 +5,7 @@ import contextlib
 import inspect
 import os
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import FunctionType
 from typing import Any
 
@@ -21,6 +21,12 @@ _PRINTS = ("tf.print", "tensorflow.print", "jax.debug.print", "jax.debug.callbac
 _PYTHON = ("py_function", "numpy_function", "pure_callback", "io_callback")
 # What is looped over where every turn repeats the code of the one before: numbers, or slices of one tensor.
 _REPEATS = ("range", "unstack", "split")
+# Python's, NumPy's and torch's, by what they are called and by what generators are.
+_DRAWING = frozenset(
+    ("random", "rng", "generator", "rand", "rand_like", "randn", "randint", "randrange", "randperm", "shuffle",
+     "permutation")
+)  # fmt: skip
+_GENERATORS = ("default_rng", "RandomState", "Random", "manual_seed")
 _MAX_FUNCTIONS, _MAX_LINES, _MAX_TEXT = 64, 32, 100
 
 
@@ -36,11 +42,34 @@ def code_lines(model: Any) -> tuple[tuple[CodeLine, ...], int]:
         The lines that read values back to the host, print, call Python from a compiled step, or loop; and how many
         functions were read.
     """
-    waiting = list(_entries(model))
-    seen: set[Any] = set()
     lines: list[CodeLine] = []
     read = 0
-    while waiting and len(seen) < _MAX_FUNCTIONS and len(lines) < _MAX_LINES:
+    for tree, function, first in _users_code(_entries(model)):
+        lines += _lines(tree, function, first)
+        read += 1
+        if len(lines) >= _MAX_LINES:
+            break
+    return tuple(lines[:_MAX_LINES]), read
+
+
+def draws_at_random(kind: type) -> bool:
+    """Whether what makes a batch or a sample draws random numbers, by the look of it: from one generator for all.
+
+    Args:
+        kind: the class of the dataset, with a `__getitem__`.
+    """
+    trees = [tree for tree, _, _ in _users_code([(getattr(kind, "__getitem__", None), kind)])]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = [(_dotted(call.func).split("."), bool(call.args)) for call in calls]
+    seeded = any(parts[-1] in _GENERATORS and given for parts, given in names)  # for each batch by itself
+    return not seeded and any(not _DRAWING.isdisjoint(parts) for parts, _ in names)
+
+
+def _users_code(entries: Iterable[tuple[Any, type | None]]) -> Iterator[tuple[ast.AST, FunctionType, int]]:
+    """The user's own functions among these and what they call: parsed, and their first lines."""
+    waiting = list(entries)
+    seen: set[Any] = set()
+    while waiting and len(seen) < _MAX_FUNCTIONS:
         named, owner = waiting.pop(0)
         function = inspect.unwrap(named)  # of a `tf.function` too
         if not isinstance(function, FunctionType) or function.__code__ in seen or is_library(_file(function)):
@@ -48,10 +77,8 @@ def code_lines(model: Any) -> tuple[tuple[CodeLine, ...], int]:
         seen.add(function.__code__)
         with contextlib.suppress(OSError, SyntaxError, TypeError, ValueError):  # it has no source, or not one by itself
             tree, first = _parsed(function)
-            lines += _lines(tree, function, first)
             waiting += _called(tree, function, owner)
-            read += 1
-    return tuple(lines[:_MAX_LINES]), read
+            yield tree, function, first
 
 
 def _file(function: FunctionType) -> str:

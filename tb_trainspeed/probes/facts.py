@@ -1,6 +1,7 @@
 """Static facts of the model, the data, the callbacks and the machine. Runs beside the training, once."""
 
 import contextlib
+import dataclasses
 import os
 import platform
 import sys
@@ -183,7 +184,15 @@ def data_facts(loop: FitLoop) -> Data:
         use_multiprocessing=getattr(dataset, "use_multiprocessing", None),
         max_queue_size=_integer(getattr(dataset, "max_queue_size", None)),
     )
-    return source.input_facts(data, loop)
+    data = source.input_facts(data, loop)
+    loader = getattr(adapter, "_dataloader", None)
+    owner = getattr(loader, "dataset", None) if dataset is None else source.users_own(dataset)
+    options = dict(data.options)
+    if owner is not None and code.draws_at_random(type(owner)):
+        options["random"] = "drawn"
+    if loader is not None and hasattr(owner, "__iter__"):
+        options["samples"] = "iterated"
+    return dataclasses.replace(data, options=options)
 
 
 def tf_data_facts(data: Data, loop: FitLoop) -> Data:

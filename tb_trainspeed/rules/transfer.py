@@ -241,7 +241,7 @@ def float32_images(
 
 
 @rule("TR04", "arrays-copied-at-start")
-def arrays_copied(adapter: str, data: Data, startup_s: float, wall_s: float, backend: str, steady: Steady) -> Outcome:
+def arrays_copied(adapter: str, data: Data, startup_s: float, wall_s: float, backend: str) -> Outcome:
     """Large arrays are copied before the first step.
 
     What it means: `fit` got arrays of gigabytes, and a good part of the fit passes before its first step.
@@ -314,7 +314,7 @@ def sync_every_step(
 
     Sources: https://github.com/lnccbrown/LANfactory/pull/120 (85 % of an epoch was one `float(loss)`). Printing is
     timed by deep samples, of which the prediction takes half to all away, and on JAX, where such a step cannot run
-    ahead, a tenth to 85 % of the rest of computing, 60 % as expected (measured: 84 %). On an accelerator with torch the
+    ahead, a tenth to 92 % of the rest of computing, 83 % as expected (measured: 84 %). On an accelerator with torch the
     host and the device work side by side instead of in turn, which halves a step at best, where both take as long; how
     long the host takes is not known there: a hint, and not verified on hardware. Measured on two cores: `tf.print` of a
     few numbers takes next to nothing, and the rule is silent.

@@ -5,8 +5,9 @@ import pathlib
 
 import keras
 import numpy as np
+import pytest
 
-from tb_trainspeed.probes.code import code_lines
+from tb_trainspeed.probes.code import code_lines, draws_at_random
 
 
 def _watched(value):
@@ -80,3 +81,46 @@ def test_what_has_no_source_is_left_out():
     exec("def loss(y, y_pred):\n    return float(y)\n", {}, made)  # as typed into a console
     assert code_lines(_compiled(keras.Model, made["loss"])) == ((), 0)
     assert code_lines(_compiled(keras.Model, functools.partial(_smooth))) == ((), 0)
+
+
+def _shifted(image, random):
+    return np.roll(image, random.integers(-3, 4), 0)
+
+
+class Plain:
+    def __init__(self):
+        self.order = np.random.default_rng(0).permutation(8)
+
+    def __getitem__(self, index):
+        return self.order[index]
+
+    def on_epoch_end(self):
+        np.random.shuffle(self.order)
+
+
+class Augmented(Plain):
+    rng = random = np.random.default_rng(0)
+
+    def __getitem__(self, index):
+        return self._augment(super().__getitem__(index))
+
+    def _augment(self, image):
+        return _shifted(image, self.random)
+
+
+class Noisy(Plain):
+    def __getitem__(self, index):
+        return np.random.normal(size=3)
+
+
+class Seeded(Plain):
+    def __getitem__(self, index):
+        random = np.random.default_rng(index)
+        return random.normal(size=3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "draws"), [(Plain, False), (Augmented, True), (Noisy, True), (Seeded, False), (dict, False)]
+)
+def test_whether_a_batch_draws_at_random(kind, draws):
+    assert draws_at_random(kind) is draws

@@ -17,7 +17,7 @@ PARTS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_anew():
-    """JAX' cache of executables, where there is one, gives the names of the layers of the first model that was alike."""
+    """JAX' cache of executables, where there is one, gives the names of layers of the first model that was alike."""
     if BACKEND != "jax":
         yield
         return

@@ -58,7 +58,6 @@ CB08 = {
     "hooks": (BATCH_HOOK,),
     "callbacks": (CallbackFacts("Logger", "Callback"),),
     "dispatch_s": 0.001,
-    "steady": STEADY,
 }
 CB09 = {
     "nested_calls": (NestedCall("Logger", "on_train_batch_end", "get_weights", 300, 1.0),),

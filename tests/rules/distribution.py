@@ -29,6 +29,7 @@ DS02 = {"backend": "tensorflow", "distribution": "MirroredStrategy", "mesh_devic
 DS03 = {
     "distribution": "MultiWorkerMirroredStrategy",
     "replicas": 4,
+    "accelerators": (),
     "data": Data(options={"auto_shard_policy": "DATA"}),
     "stages": (Stage("TensorSlice", elements=1000),),
     "input_share": 0.4,
@@ -140,6 +141,10 @@ SILENT = [
         data=Data(), stages=(Stage("TensorSlice", elements=40),),
     ),
     silent(replicas.input_sharding, DS03, Passed, "hardly waits", input_share=0.09),
+    silent(
+        replicas.input_sharding, DS03, Passed, "trap: two workers of two GPUs",
+        accelerators=("GPU",) * 2, data=Data(), stages=(Stage("TensorSlice", elements=20),),
+    ),
     silent(replicas.all_reduce_bound, DS04, NotApplicable, "one replica", replicas=1),
     silent(replicas.all_reduce_bound, DS04, Passed, "hidden", collectives_share=0.29),
     silent(devices.gpu_thread_contention, DS05, NotApplicable, "one GPU", replicas=1),

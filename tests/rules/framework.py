@@ -31,7 +31,6 @@ FW01 = {
     "dispatch_s": 0.045,
     "sample_flops": 1e5,
     "batch_size": 64,
-    "steady": STEADY,
 }
 FW02 = {
     "backend": "jax",
@@ -78,7 +77,6 @@ FW05 = {
     "compute_s": 0.02,
     "step_s": 0.025,
     "compilation_s": 4.0,
-    "steady": STEADY,
 }
 FW06 = {
     "backend": "jax",
@@ -89,7 +87,6 @@ FW06 = {
     "dispatch_s": 0.045,
     "sample_flops": 1e6,
     "batch_size": 64,
-    "steady": STEADY,
 }
 FW07 = {
     "backend": "tensorflow",
@@ -135,15 +132,13 @@ FW14 = {
     "step_flops": 8e6,
     "compute_s": 0.005,
     "held_up_share": 0.05,
-    "steady": STEADY,
 }
 FW15 = {
     "backend": "torch",
-    "versions": {"keras": "3.11.3"},
+    "versions": {"keras": "3.9.2"},
     "layers": (UNROLLED,),
     "accelerators": ("GPU",),
     "compute_s": 0.2,
-    "steady": STEADY,
 }
 
 FIRES = [
@@ -212,6 +207,10 @@ FIRES = [
     fires(debugging.debug_flags, FW12, "a debugger", settings={"sys.settrace": "True"}),
     fires(eager.torch_small_operations, FW14),
     fires(eager.slow_version, FW15),
+    fires(
+        eager.slow_version, FW15, "a GRU",
+        versions={"keras": "3.13.0"}, layers=(dataclasses.replace(UNROLLED, kind="GRU"),),
+    ),
 ]  # fmt: skip
 
 SILENT = [
@@ -296,7 +295,7 @@ SILENT = [
     silent(eager.torch_small_operations, FW14, Passed, "compiled", jit_compile=True),
     silent(eager.torch_small_operations, FW14, Passed, "trap: a loader takes the cores", held_up_share=0.3),
     silent(eager.torch_small_operations, FW14, NotApplicable, "its own step", custom_train_step=True),
-    silent(eager.slow_version, FW15, Passed, "a newer one", versions={"keras": "3.12.0"}),
+    silent(eager.slow_version, FW15, Passed, "a newer one", versions={"keras": "3.10.0"}),
     silent(eager.slow_version, FW15, NotApplicable, "CPU", accelerators=()),
     silent(eager.slow_version, FW15, NotApplicable, "not recurrent", layers=(DENSE,)),
 ]  # fmt: skip

@@ -67,6 +67,7 @@ IP01 = {
     "source": WAITING,
     "awake": 0.7,
     "steady": STEADY,
+    "data": Data(),
 }
 IP02 = {
     **IP01,
@@ -176,8 +177,9 @@ LOADER = {
     "stages": (),
     "releasing_s": 0.35,
 }
-IP14 = {"stages": (PATHS, JPEGS, SHUFFLE, BATCH32), "restart_s": 0.4, "steady": STEADY}
-IP15 = {"stages": (PATHS, JPEGS, SKIP, BATCH32), "restart_s": 0.4, "steady": STEADY}
+DRAWS = Data(kind="Photos", workers=1, options={"random": "drawn"})
+IP14 = {"stages": (PATHS, JPEGS, SHUFFLE, BATCH32), "epochs_planned": 5, "restart_s": 0.4, "steady": STEADY}
+IP15 = {"stages": (PATHS, JPEGS, SKIP, BATCH32), "epochs_planned": 5, "restart_s": 0.4, "steady": STEADY}
 IP16 = {
     "stages": (PATHS, JPEGS, CACHE, TAKE, BATCH32),
     "epochs_planned": 5,
@@ -228,6 +230,7 @@ IP23 = {
 }
 IP25 = {
     "accelerators": ("GPU",),
+    "stages": (PATHS, JPEGS, BATCH32),
     "input_share": 0.7,
     "wait_s": 0.03,
     "step_s": 0.04,
@@ -238,6 +241,7 @@ IP26 = {**IP18, "hot_spots": spending(0.8, "Photos.__getitem__", "__getitem__", 
 
 FIRES = [
     fires(workers.pydataset_serial, IP01, "waits for files"),
+    fires(workers.pydataset_serial, IP01, "draws at random", data=DRAWS),
     fires(workers.pydataset_serial, IP01, "decodes, cores idle", source=DECODING, idle_cores=2.8),
     fires(workers.gil_bound_workers, IP02, "waits"),
     fires(workers.gil_bound_workers, IP02, "computes slowly", input_share=0.05),
@@ -302,6 +306,12 @@ FIRES = [
         data=dataclasses.replace(IP13["data"], stages=(PATHS, CACHE, JPEGS, BATCH32)),
     ),
     fires(epoch.shuffle_after_decode, IP14),
+    fires(
+        epoch.shuffle_after_decode,
+        IP14,
+        "batches",
+        stages=(PATHS, JPEGS, BATCH32, dataclasses.replace(SHUFFLE, buffer=50, elements_per_batch=1, elements=100)),
+    ),
     fires(epoch.skip_after_heavy_work, IP15),
     fires(epoch.cache_never_filled, IP16),
     fires(epoch.autotuner_holds_up_epochs, IP27, "dataset"),
@@ -356,6 +366,7 @@ FIRES = [
     fires(preprocessing.augmentation_in_model, IP21, "on a GPU", accelerators=("GPU",)),
     fires(preprocessing.text_lookup_in_model, IP22),
     fires(preprocessing.too_few_cores, IP25),
+    fires(preprocessing.too_few_cores, IP25, "augments", stages=(PATHS, JPEGS, AUGMENT, BATCH32)),
 ]
 
 SILENT = [
@@ -538,6 +549,9 @@ SILENT = [
     ),
     silent(files.redecode_each_epoch, IP09, Passed, "hardly waits", held_up_share=0.09),
     silent(files.redecode_each_epoch, IP09_TF, Passed, "cached", stages=(PATHS, JPEGS, CACHE, BATCH32)),
+    silent(
+        files.redecode_each_epoch, IP09_TF, Passed, "trap: cuts drawn before", stages=(PATHS, AUGMENT, JPEGS, BATCH32)
+    ),
     silent(files.redecode_each_epoch, IP09_TF, Passed, "nothing to decode", stages=(SLICES, MAP, BATCH)),
     silent(files.redecode_each_epoch, IP09_TF, Passed, "tf.data too large", memory_available_bytes=3 * 10**8),
     silent(files.oversized_images, IP10, NotApplicable, "arrays", stages=()),
@@ -581,6 +595,13 @@ SILENT = [
     silent(epoch.shuffle_after_decode, IP14, NotApplicable, "arrays", stages=()),
     silent(epoch.shuffle_after_decode, IP14, Passed, "shuffles paths", stages=(PATHS, SHUFFLE, JPEGS, BATCH32)),
     silent(epoch.shuffle_after_decode, IP14, Passed, "cached", stages=(PATHS, JPEGS, CACHE, SHUFFLE, BATCH32)),
+    silent(
+        epoch.shuffle_after_decode,
+        IP14,
+        Passed,
+        "trap: kept from then on",
+        stages=(PATHS, JPEGS, SHUFFLE, CACHE, BATCH32),
+    ),
     silent(epoch.shuffle_after_decode, IP14, Passed, "starts quickly", restart_s=0.19),
     silent(epoch.shuffle_after_decode, IP14, Passed, "always bound by decoding", restart_s=0.7),
     silent(
@@ -645,6 +666,13 @@ SILENT = [
     silent(epoch.skip_after_heavy_work, IP15, NotApplicable, "arrays", stages=()),
     silent(epoch.skip_after_heavy_work, IP15, Passed, "skips paths", stages=(PATHS, SKIP, JPEGS, BATCH32)),
     silent(epoch.skip_after_heavy_work, IP15, Passed, "cached", stages=(PATHS, JPEGS, CACHE, SKIP, BATCH32)),
+    silent(
+        epoch.skip_after_heavy_work,
+        IP15,
+        Passed,
+        "trap: kept from then on",
+        stages=(PATHS, JPEGS, SKIP, CACHE, BATCH32),
+    ),
     silent(epoch.skip_after_heavy_work, IP15, Passed, "starts quickly", restart_s=0.19),
     silent(
         epoch.skip_after_heavy_work,
@@ -654,6 +682,14 @@ SILENT = [
         stages=(PATHS, JPEGS, dataclasses.replace(SKIP, count=319), SHUFFLE, BATCH32),
     ),
     silent(epoch.skip_after_heavy_work, IP15, Passed, "mixed before", stages=(PATHS, JPEGS, MIXED, SKIP, BATCH32)),
+    silent(
+        epoch.cache_never_filled,
+        IP16,
+        Passed,
+        "trap: others in every epoch",
+        stages=(PATHS, SHUFFLE, JPEGS, CACHE, TAKE),
+    ),
+    silent(epoch.cache_never_filled, IP16, Passed, "trap: augmented anew", stages=(PATHS, JPEGS, AUGMENT, CACHE, TAKE)),
     silent(epoch.cache_never_filled, IP16, NotApplicable, "arrays", stages=()),
     silent(epoch.cache_never_filled, IP16, NotApplicable, "one epoch", epochs_planned=1),
     silent(epoch.cache_never_filled, IP16, Passed, "takes first", stages=(PATHS, JPEGS, TAKE, CACHE, BATCH32)),

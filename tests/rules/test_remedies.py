@@ -70,6 +70,7 @@ def test_code_does_not_name_a_lambda(row):
     named = (dataclasses.replace(stage, function=stage.function and "<lambda>") for stage in facts["stages"])
     found = rule(**{**facts, "stages": tuple(named)})
     assert "<lambda>" not in found.code + found.message
+    ast.parse(_python(found.code))
 
 
 def _of_this_backend():

@@ -77,6 +77,8 @@ def test_found(rule, facts, changed):
     assert found.code.strip()
     assert found.evidence
     assert found.change.factors or found.change.removes or found.change.sets
+    for gain in found.change.removes.values():
+        assert gain.low <= gain.expected <= gain.high
     for estimate in (*found.change.factors.values(), *found.change.sets.values()):
         assert estimate.low >= estimate.expected >= estimate.high  # less is left at the optimistic end
 

@@ -1,5 +1,7 @@
 """The parts of a step as rules see them: shares of deep samples, of the time that steady steps take."""
 
+import dataclasses
+
 import pytest
 
 from tb_trainspeed.profile import (
@@ -34,6 +36,19 @@ PROFILE = Profile(
         (LayerTime("lstm", 0.002, 0.001), LayerTime("lstm/lstm_cell", 0.004, 0.0), LayerTime("lstm_2", 0.006, 0.0)),
     ),
 )
+
+
+def test_the_arithmetic_of_a_sample():
+    layers = (
+        Layer("words", "Embedding", 10**6, 10**6, "(None, 20, 64)", forward_flops=0),
+        Layer("each", "Dense", 64 * 8, 64 * 8, "(None, 20, 8)", forward_flops=2 * 20 * 64 * 8),
+        Layer("pooled", "GlobalAveragePooling1D", 0, 0, "(None, 8)", forward_flops=160),
+    )
+    unknown = (*layers, Layer("own", "Mine", 100, 100, "(None, 7)"))
+    uncounted = tuple(dataclasses.replace(layer, forward_flops=None) for layer in layers)
+    counted = 3 * 2 * 20 * 64 * 8
+    for kept, expected in ((layers, counted), (unknown, counted + 6 * 100), (uncounted, counted), ((), None)):
+        assert FACTS["sample_flops"](dataclasses.replace(PROFILE, model=Model(layers=kept))) == expected
 
 
 def test_the_parts_are_scaled_to_a_steady_step():

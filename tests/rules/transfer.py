@@ -40,7 +40,6 @@ TR04 = {
     "startup_s": 6.0,
     "wall_s": 30.0,
     "backend": "tensorflow",
-    "steady": STEADY,
 }
 TR05 = {
     "backend": "torch",

@@ -42,7 +42,8 @@ def predict_in_callback(
     outside of `fit` is as slow for the same reason, but nothing is measured there, so this rule does not see it.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/44711; Keras, Model.predict ("not intended for use inside
-    of loops"). Measured on two cores: 21.8 times faster. The prediction leaves between 2 and 40 % of the measured time.
+    of loops"). Measured on two cores: 21.8 times faster. The prediction leaves 2 to 40 % of the measured time in
+    hooks of epochs, and 0.1 to 3 % in those of batches.
     """
     inside = [call for call in nested_calls if call.calls and call.function in LOOPS and call.hook not in FIT_HOOKS]
     if not inside:

@@ -235,7 +235,7 @@ def tiny_epochs(
     metrics, and calls the callbacks.
 
     What to change: let one epoch pass over the data several times, with `repeat` or a larger `steps_per_epoch`, and
-    plan fewer epochs. The updates are the same.
+    plan fewer epochs. The updates are the same, but that of a `PyDataset` Keras shuffles all passes together.
 
     When this is wrong: callbacks count in epochs: patience and schedules have to be divided likewise. The history has
     one entry for several passes.
@@ -276,7 +276,7 @@ def tiny_epochs(
         + (f" `{watchers[0]}` counts epochs: divide what it counts." if watchers else ""),
         code=_in_fewer_epochs(data, passes, round(per_epoch), epochs_planned, epochs_left),
         change=Change(factors={"restart_s": left, "epoch_callbacks_s": left, "validation_s": left, "device_s": warm}),
-        changes_results="training" if watchers or another else "no",
+        changes_results="training" if watchers or another or data.adapter == "PyDatasetAdapter" else "no",
     )
 
 

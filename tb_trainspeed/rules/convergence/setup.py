@@ -138,7 +138,8 @@ def softmax_in_float16(model: Model, layers: tuple[Layer, ...], steady: Steady) 
 
     What it means: the policy is `mixed_float16`, and the output layer has it too.
 
-    Why it is slow: exponentials overflow in 16 bits; the loss scale then falls, and the step is skipped.
+    Why it is slow: in 16 bits probabilities below 6e-8 are 0, and their logarithms infinite: the gradients are lost, or
+    the loss scale falls and the step is skipped.
 
     What to change: `dtype="float32"` for that layer; or `mixed_bfloat16`, which needs no loss scale.
 
@@ -156,7 +157,8 @@ def softmax_in_float16(model: Model, layers: tuple[Layer, ...], steady: Steady) 
         return Passed("the output is not a softmax in float16")
     return Found(
         title="The last softmax is computed in float16",
-        message=f"`{last.name}` is in float16, where exponentials overflow and steps are skipped.",
+        message=f"`{last.name}` is in float16, where small probabilities become 0: their gradients are lost, or steps "
+        "are skipped.",
         phase="compute",
         evidence={
             "policy": str(model.dtype_policy),

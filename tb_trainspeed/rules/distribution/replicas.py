@@ -130,7 +130,12 @@ def strategy_on_one_device(backend: str, distribution: str, mesh_devices: int, c
 
 @rule("DS03", "distributed-input-sharding")
 def input_sharding(
-    distribution: str, replicas: int, data: Data, stages: tuple[Stage, ...], input_share: float
+    distribution: str,
+    replicas: int,
+    accelerators: tuple[str, ...],
+    data: Data,
+    stages: tuple[Stage, ...],
+    input_share: float,
 ) -> Outcome:
     """Every worker reads the data of all workers.
 
@@ -156,21 +161,22 @@ def input_sharding(
     elements = stages[0].elements
     if policy == "OFF":
         return Passed("the data are divided by hand")
-    if policy != "DATA" and (elements is None or elements >= _FILES_PER_WORKER * replicas):
+    workers = max(1, replicas // max(1, len(accelerators)))  # which all have as many
+    if policy != "DATA" and (elements is None or elements >= _FILES_PER_WORKER * workers):
         return Passed("there are files enough to divide, as far as the pipeline tells")
     if too_little := waits(input_share):
         return Passed(too_little)
     why = "The policy is DATA" if policy == "DATA" else f"The pipeline begins with {elements} elements"
     return Found(
         title="Every worker reads the data of all workers",
-        message=f"{why}, so each of {replicas} workers makes every batch and uses its part; the step waits for data "
+        message=f"{why}, so each of {workers} workers makes every batch and uses its part; the step waits for data "
         f"{words.share(input_share)} of the time.",
         phase="input_wait",
         evidence={"policy": policy, "waiting for data": f"{words.share(input_share)} of training"},
         remedy="Divide the data before the expensive part, and switch the automatic sharding off.",
         code="+ files = files.shard(context.num_input_pipelines, context.input_pipeline_id)\n"
         "+ options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF",
-        change=Change(factors={"supply_s": Range(1.0, 1.5 / max(2, replicas), 1 / max(2, replicas))}),
+        change=Change(factors={"supply_s": Range(1.0, 1.5 / max(2, workers), 1 / max(2, workers))}),
         confidence="likely",
     )
 

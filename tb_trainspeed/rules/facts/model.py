@@ -72,20 +72,26 @@ def operations(profile: Profile) -> int | None:
 
 @fact
 def sample_flops(profile: Profile) -> float | None:
-    """Floating-point operations of one sample, forward and backward, from the shapes of the layers.
+    """Floating-point operations of one sample, forward and backward.
 
-    Two for every weight at every position of the output, and twice that again for the backward pass: the count of
-    Kaplan et al., "Scaling Laws for Neural Language Models", 2020, section 2.1. Recurrent layers are counted for one
-    position.
+    The backward pass is counted as twice the forward pass, and what was not counted from the shapes of a layer as two
+    for every weight at every position of its output: Kaplan et al., "Scaling Laws for Neural Language Models", 2020,
+    section 2.1.
     """
     if not profile.model.layers:
         return None
-    total = 0.0
-    for layer in profile.model.layers:
-        dimensions = [int(size) for size in re.findall(r"\d+", layer.output_shape or "")]
-        positions = math.prod(dimensions[:-1]) if layer.kind.startswith(("Conv", "Depthwise", "Separable")) else 1
-        total += 6.0 * layer.parameters * positions
-    return total
+    return 3.0 * sum(
+        _by_its_weights(layer) if layer.forward_flops is None else layer.forward_flops
+        for layer in profile.model.layers
+        if layer.parameters
+    )
+
+
+def _by_its_weights(layer: Layer) -> int:
+    if layer.kind == "Embedding":  # which looks rows up
+        return 0
+    spread = layer.kind.startswith(("Conv", "Dense", "Depthwise", "EinsumDense", "Separable"))
+    return 2 * layer.parameters * (math.prod(sizes(layer.output_shape)[:-1]) if spread else 1)
 
 
 @fact

@@ -23,7 +23,8 @@ _COMPILED_FLOPS = {"tensorflow": _FLOPS, "jax": Range(8e9, 25e9, 150e9)}
 # there is a gain even so. Chosen, not measured.
 _DISPATCH_FROM = 0.4
 _STEPS_PER_EXECUTION = 16
-_RECURRENT = ("LSTM", "GRU")
+# Versions of Keras: before, these loop over time on torch. From the wheels on PyPI.
+_USES_CUDNN_FROM = {"LSTM": (3, 10), "GRU": (3, 14)}
 # On torch, arithmetic that takes less than this share of the step, at the expected speed above, is not what it waits
 # for.
 _ARITHMETIC_BELOW = 0.1
@@ -58,7 +59,6 @@ def eager(
     dispatch_s: float,
     sample_flops: float,
     batch_size: int,
-    steady: Steady,
 ) -> Outcome:
     """Steps run operation by operation in Python.
 
@@ -128,7 +128,6 @@ def layer_disables_jit(
     dispatch_s: float,
     sample_flops: float,
     batch_size: int,
-    steady: Steady,
 ) -> Outcome:
     """One layer keeps the whole step from being compiled.
 
@@ -237,7 +236,6 @@ def torch_small_operations(
     step_flops: float,
     compute_s: float,
     held_up_share: float,
-    steady: Steady,
 ) -> Outcome:
     """On torch, a step of many small operations spends its time between them.
 
@@ -296,13 +294,13 @@ def slow_version(
     layers: tuple[Layer, ...],
     accelerators: tuple[str, ...],
     compute_s: float,
-    steady: Steady,
 ) -> Outcome:
     """A version of Keras that is known to be slow for this model.
 
     What it means: the installed version has a known slowness that this model runs into.
 
-    Why it is slow: before Keras 3.12 recurrent layers on torch did not use cuDNN, and looped over time in Python.
+    Why it is slow: on torch `LSTM` did not use cuDNN before Keras 3.10, nor `GRU` before 3.14: they looped over time in
+    Python.
 
     What to change: install a newer version.
 
@@ -311,12 +309,13 @@ def slow_version(
     Sources: https://github.com/keras-team/keras/issues/20902, https://github.com/keras-team/keras/issues/22275. Not
     verified on hardware: reports speak of up to 10 times; the prediction says 1 to 10.
     """
-    kinds = [layer.kind for layer in layers if layer.kind in _RECURRENT]
+    kinds = [layer.kind for layer in layers if layer.kind in _USES_CUDNN_FROM]
     if backend != "torch" or not kinds:
         return NotApplicable("nothing in this model that a version was slow for")
     if not accelerators:
         return NotApplicable("there is no cuDNN on a CPU")
-    if release_of(versions["keras"]) >= (3, 12):
+    kinds = [kind for kind in kinds if release_of(versions["keras"]) < _USES_CUDNN_FROM[kind]]
+    if not kinds:
         return Passed(f"Keras {versions['keras']} is not known to be slow for it")
     return Found(
         title="This version of Keras is slow for recurrent layers on torch",

@@ -40,8 +40,8 @@ def fit_in_a_loop(
     have no place in `train_on_batch`.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/35124. Measured on two cores: 83 times faster on
-    TensorFlow, 8 on JAX, 2.3 on torch. The prediction leaves 2 to 30 % of what this fit took before its first step and
-    in what made that step longer than the others.
+    TensorFlow, 8 on JAX, 2.3 on torch. The prediction leaves 2 to 30 % of what this fit took before its first step,
+    and 2 to 50 % of what made that step longer than the others.
     """
     if fit_index <= _MANY_FITS:
         return Passed(f"this is fit {fit_index} of the model")

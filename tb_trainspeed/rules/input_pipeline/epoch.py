@@ -14,6 +14,9 @@ from tb_trainspeed.rules.input_pipeline.shared import (
     from_memory,
     maps,
     name_of,
+    order_of_draws,
+    recurring,
+    varies,
     waits,
 )
 from tb_trainspeed.rules.input_pipeline.side_by_side import POOL_S
@@ -35,7 +38,7 @@ def _works(stages: Sequence[Stage]) -> Stage | None:
 
 
 @rule("IP14", "shuffle-after-decode")
-def shuffle_after_decode(stages: tuple[Stage, ...], restart_s: float, steady: Steady) -> Outcome:
+def shuffle_after_decode(stages: tuple[Stage, ...], epochs_planned: int, restart_s: float, steady: Steady) -> Outcome:
     """The shuffle buffer holds decoded elements, and every epoch waits until it is full.
 
     What it means: `shuffle` comes after an expensive `map`. Before the first batch of every epoch as many elements are
@@ -54,9 +57,11 @@ def shuffle_after_decode(stages: tuple[Stage, ...], restart_s: float, steady: St
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
+    stages = recurring(stages, epochs_planned)
     for index, stage in enumerate(stages):
         work = _works(stages[:index]) if stage.kind.startswith("Shuffle") else None
-        if work is None or not stage.buffer or stage.buffer < 2 * (stage.elements_per_batch or 1):
+        many = _elements_of(work, stages[:index]) if work else None
+        if work is None or many is None or not stage.buffer or stage.buffer < 2 * (stage.elements_per_batch or 1):
             continue
         share = restart_s / steady.epoch_s
         if share < _SPEAK_FROM:
@@ -68,10 +73,11 @@ def shuffle_after_decode(stages: tuple[Stage, ...], restart_s: float, steady: St
             return Passed("decoding takes longer than training: the step would wait for it later instead")
         name = name_of(work, "decode")
         size = f", {words.size(stage.buffer * stage.output_bytes)}" if stage.output_bytes else ""
+        batch = f".batch({many})" if many > 1 else ""
         return Found(
             title="Every epoch waits until the shuffle buffer is full",
             message=f"`shuffle({stage.buffer})` comes after `map({name})`, so "
-            f"{words.number(min(stage.buffer, all_elements))} elements are decoded before the first step "
+            f"{words.number(many * min(stage.buffer, all_elements))} elements are decoded before the first step "
             f"of an epoch: {words.seconds(restart_s)}, "
             f"{words.share(share)} of it.",
             phase="epoch_restart",
@@ -81,12 +87,20 @@ def shuffle_after_decode(stages: tuple[Stage, ...], restart_s: float, steady: St
                 "buffer": f"{words.number(stage.buffer)} elements{size}",
             },
             remedy=f"Shuffle before `map({name})`, where elements are small.",
-            code=f"- dataset.map({name}).shuffle({stage.buffer})\n+ dataset.shuffle({stage.buffer}).map({name}, "
-            "num_parallel_calls=tf.data.AUTOTUNE)",
+            code=f"- dataset.map({name}){batch}.shuffle({stage.buffer})\n+ dataset.shuffle({many * stage.buffer})"
+            f".map({name}, num_parallel_calls=tf.data.AUTOTUNE){batch}",
             change=Change(removes={"restart_s": Range(saved_s * 0.4, saved_s * 0.8, saved_s * 0.98)}),
             confidence="likely",
+            changes_results="training" if batch else "no",  # whole batches are shuffled now
         )
     return Passed("no shuffle after expensive work")
+
+
+def _elements_of(work: Stage, before: Sequence[Stage]) -> int | None:
+    """How many elements that `work` gets make one after the stages before a point."""
+    many = _made_of(before[before.index(work) + 1 :])
+    # MapAndBatch
+    return many and many * (work.batch_size if "Batch" in work.kind and work.batch_size else 1)
 
 
 def _made_of(between: Sequence[Stage]) -> int | None:
@@ -101,7 +115,7 @@ def _made_of(between: Sequence[Stage]) -> int | None:
 
 
 @rule("IP15", "skip-after-heavy-work", silences=("IP14",))
-def skip_after_heavy_work(stages: tuple[Stage, ...], restart_s: float, steady: Steady) -> Outcome:
+def skip_after_heavy_work(stages: tuple[Stage, ...], epochs_planned: int, restart_s: float, steady: Steady) -> Outcome:
     """Elements are decoded only to be skipped, in every epoch.
 
     What it means: `skip` comes after an expensive `map`, as when a validation set is split off.
@@ -119,13 +133,12 @@ def skip_after_heavy_work(stages: tuple[Stage, ...], restart_s: float, steady: S
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
+    stages = recurring(stages, epochs_planned)
     for index, stage in enumerate(stages):
         work = _works(stages[:index]) if stage.kind == "Skip" else None
-        many = _made_of(stages[stages.index(work) + 1 : index]) if work else None
+        many = _elements_of(work, stages[:index]) if work else None
         if work is None or many is None or not stage.count:
             continue
-        if "Batch" in work.kind and work.batch_size:  # MapAndBatch
-            many *= work.batch_size
         share = restart_s / steady.epoch_s
         if share < _SPEAK_FROM:
             return Passed(f"an epoch takes {words.share(share)} of its time to start")
@@ -168,7 +181,8 @@ def cache_never_filled(
     What to change: `take` before `cache`.
 
     When this is wrong: never; the warning in the log says the same. The rule is silent where something between the two
-    mixes, repeats or drops elements, as `shuffle` does: then what is taken is not the same in every epoch.
+    mixes, repeats or drops elements, as `shuffle` does, or something before them shuffles or is random: then what is
+    taken is not the same in every epoch.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/45609. The prediction takes elements from memory, at 3 to
     25 microseconds each and 1.5 to 20 GB a second.
@@ -192,6 +206,8 @@ def cache_never_filled(
             work = next((other for other in reversed(stages[:index]) if maps(other)), None)
             if work is None or not does(work, (*HEAVY, *DECODING)):
                 return Passed("what the cache would keep costs little")
+            if varies(stages[:index]) or any(other.kind.startswith("Shuffle") for other in stages[:index]):
+                return Passed("what is taken is drawn at random, and another in every epoch")
             elements = stage.elements_per_batch or 1
             rest = from_memory(elements, len(stages) - index, batch_bytes)
             most = f"{take.count} of {available}" if available is not None else str(take.count)
@@ -236,6 +252,7 @@ def autotuner_holds_up_epochs(
 
     When this is wrong: the pauses have another cause, such as other programs on the machine or a file system that is
     slow now and then. A pipeline that gains from being tuned, with several expensive stages, may lose more without.
+    `__getitem__` of a `PyDataset` is not thread-safe, as with an open HDF5 file: then it must not have workers.
 
     Sources: seen in a debugger, in `RootDataset::Iterator::~Iterator`. Measured on two cores: pauses of 0.1 s, or of
     about as long as the epoch, in 24 of 57 epochs, and in none of 89 with the autotuner off; 40 ms an epoch with it,
@@ -256,6 +273,7 @@ def autotuner_holds_up_epochs(
     if share < _SPEAK_FROM:
         return Passed(f"epochs stand still for {words.share(max(0.0, share))} of their time before they begin")
     parallel = any(stage.kind.startswith("Parallel") for stage in stages)
+    note, changes_results = order_of_draws(data)
     remedy = "Switch the autotuner off and prefetch explicitly."
     code = (
         "+ options = tf.data.Options()\n+ options.autotune.enabled = False\n"
@@ -269,7 +287,7 @@ def autotuner_holds_up_epochs(
         remedy += " Weights of classes stay an argument of `fit`; those of samples are a part of it." * weighted
     elif wrapped:
         remedy = f"Give it two workers: Keras then switches the autotuner off. `{data.kind}.__init__` must hand "
-        remedy += "`**kwargs` on to `super().__init__`."
+        remedy += f"`**kwargs` on to `super().__init__`.{note}"
         code = f"- train = {data.kind}(...)\n+ train = {data.kind}(..., workers=2)"
     return Found(
         title="Some epochs wait for tf.data's autotuner to end",
@@ -290,6 +308,7 @@ def autotuner_holds_up_epochs(
             }
         ),
         confidence="likely",
+        changes_results=changes_results,
     )
 
 

@@ -1,9 +1,9 @@
 """Where preprocessing runs: inside the model, or on a host with too few cores."""
 
-from tb_trainspeed.profile import Layer
+from tb_trainspeed.profile import Layer, Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import seconds_of
-from tb_trainspeed.rules.input_pipeline.shared import waits
+from tb_trainspeed.rules.input_pipeline.shared import RANDOM, does, waits
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 # Of Keras 3.8 to 3.15, by their names: a `RandomFourierFeatures` of one's own is no augmentation.
@@ -74,7 +74,7 @@ def augmentation_in_model(
         code=code,
         change=Change(removes={"device_s": left}),
         confidence="likely" if accelerators else "hint",
-        changes_results="rounding" if accelerators else "training",
+        changes_results="training",  # the random numbers are others at least
     )
 
 
@@ -125,7 +125,13 @@ def text_lookup_in_model(
 
 @rule("IP25", "too-few-cores")
 def too_few_cores(
-    accelerators: tuple[str, ...], input_share: float, wait_s: float, step_s: float, busy_cores: float, cores: float
+    accelerators: tuple[str, ...],
+    stages: tuple[Stage, ...],
+    input_share: float,
+    wait_s: float,
+    step_s: float,
+    busy_cores: float,
+    cores: float,
 ) -> Outcome:
     """All cores prepare data, and the accelerator still waits.
 
@@ -147,6 +153,13 @@ def too_few_cores(
         return Passed(too_little)
     if busy_cores < 0.9 * cores:
         return Passed(f"{busy_cores:.1f} of {cores:g} cores are busy")
+    augments = any(does(stage, RANDOM) for stage in stages)
+    code = "+ dataset = dataset.cache()   # after what is decoded, before what is random"
+    if augments:
+        code = (
+            "- images = augmentation(images)                       # in the data pipeline\n"
+            "+ model = keras.Sequential([augmentation, backbone])   # on the accelerator"
+        )
     return Found(
         title="All cores prepare data, and the accelerator still waits",
         message=f"{busy_cores:.1f} of {cores:g} cores are busy, and the {accelerators[0]} waits "
@@ -157,10 +170,10 @@ def too_few_cores(
             "cores busy": f"{busy_cores:.1f} of {cores:g}",
         },
         remedy=f"Do less for each sample on the host, or use {round(2 * cores)} cores.",
-        code="- images = augmentation(images)                       # in the data pipeline\n"
-        "+ model = keras.Sequential([augmentation, backbone])   # on the accelerator",
+        code=code,
         change=Change(factors={"supply_s": Range(0.8, 0.5, 0.4), "cpu_s": exactly(0.5)}),
         confidence="hint",
+        changes_results="training" if augments else "no",
     )
 
 

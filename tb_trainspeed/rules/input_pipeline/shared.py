@@ -3,11 +3,11 @@
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from tb_trainspeed.profile import Source, Stage
+from tb_trainspeed.profile import Data, Source, Stage
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.rule import Change, Range
+from tb_trainspeed.rules.rule import Change, ChangesResults, Range
 
 # XProf calls a fit moderately input-bound from 5 % and highly from 20 %. Beside validation or callbacks that take most
 # of training, a tenth of it may be most of a step. What a fix gains decides besides: of 181 fits on one machine, 52 of
@@ -38,7 +38,10 @@ DECODING = ("DecodeJpeg", "DecodePng", "DecodeImage", "DecodeBmp", "DecodeGif", 
             "DecodeCompressed", "ReadFile", "AudioSpectrogram")  # fmt: skip
 RESIZING = ("Resize", "ScaleAndTranslate")
 HEAVY = (*PARSING, *DECODING, *RESIZING, *PYTHON, "ImageProjectiveTransform", "Conv", "While", "StatelessWhile")
-RANDOM = ("Random", "StatelessRandom", "StatefulUniform", "StatefulStandardNormal", "Multinomial", "SampleDistorted")
+RANDOM = ("Random", "StatelessRandom", "StatefulRandom", "StatefulUniform", "StatefulStandardNormal",
+          "StatefulTruncatedNormal", "TruncatedNormal", "StatelessTruncatedNormal", "ParameterizedTruncatedNormal",
+          "StatelessParameterizedTruncatedNormal", "Multinomial", "StatelessMultinomial", "SampleDistorted",
+          "StatelessSampleDistorted", "StatelessShuffle")  # fmt: skip
 
 
 def waits(share: float) -> str | None:
@@ -80,6 +83,16 @@ def batches_of_arrays(size: int | None, options: Mapping[str, str] = {}) -> str:
     )
 
 
+def order_of_draws(data: Data) -> tuple[str, ChangesResults]:
+    """What is to be said where several make batches that one made, and what that does to results."""
+    if data.options.get("random") != "drawn":
+        return "", "no"
+    return (
+        " Which of them draws which random numbers is then up to chance, so that runs differ from each other.",
+        "training",
+    )
+
+
 def lock_held(source: Source) -> float | None:
     """Returns for what share of a batch its code holds Python's lock, 0 to 1, or `None` where that is not known.
 
@@ -101,6 +114,11 @@ def recurring(stages: tuple[Stage, ...], epochs: int) -> tuple[Stage, ...]:
 def does(stage: Stage, kinds: tuple[str, ...] | frozenset[str]) -> bool:
     """Whether the function of a stage has operations whose type begins like one of these."""
     return any(operation.startswith(tuple(kinds)) for operation in stage.operations)
+
+
+def varies(stages: Sequence[Stage]) -> bool:
+    """Whether what comes out of these stages is not the same in every epoch, beside its order."""
+    return any(does(stage, RANDOM) or stage.kind.startswith(("Sampling", "DirectedInterleave")) for stage in stages)
 
 
 def maps(stage: Stage) -> bool:

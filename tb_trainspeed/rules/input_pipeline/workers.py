@@ -3,7 +3,7 @@
 from tb_trainspeed.profile import Data, Source
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
-from tb_trainspeed.rules.input_pipeline.shared import waits
+from tb_trainspeed.rules.input_pipeline.shared import order_of_draws, waits
 from tb_trainspeed.rules.input_pipeline.side_by_side import side_by_side
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
@@ -17,6 +17,14 @@ _SENT_AND_RECEIVED = Range(1.0, 1.75, 2.25)
 _START_S = Range(0.5, 0.2, 0.05)
 # Of calls that nothing disturbs a twentieth takes 0.6 to 0.97 of the mean call: below, something does (`timing.py`).
 _DISTURBED_BELOW = 0.6
+_IN_PROCESSES = (
+    " Random numbers are then others; a generator of NumPy that the dataset holds is copied into every process, which "
+    "then all draw the same: make it in `worker_init_fn`, from `torch.initial_seed()`."
+)
+_SHARED_OUT = (
+    " An `IterableDataset` has to share its samples out by `torch.utils.data.get_worker_info()`: else every process "
+    "yields all of them."
+)
 # From this share on it is the GIL that threads wait for.
 _GIL_FROM = 0.5
 
@@ -34,6 +42,7 @@ def pydataset_serial(
     source: Source,
     awake: float,
     steady: Steady,
+    data: Data,
 ) -> Outcome:
     """Batches are made by one worker while the step waits for them.
 
@@ -46,7 +55,8 @@ def pydataset_serial(
     enough where `__getitem__` waits for files or the network, or spends its time in libraries that release the GIL.
 
     When this is wrong: `__getitem__` is not thread-safe (an open HDF5 file). Where the cores are already busy, workers
-    gain nothing, and the rule says so instead of speaking up.
+    gain nothing, and the rule says so instead of speaking up. Where `__getitem__` draws random numbers, chance decides
+    which worker draws which: no two runs train the same then.
 
     Sources: Keras, PyDataset; https://github.com/keras-team/keras/issues/17118. The prediction divides the measured
     time of a batch by the workers and lets all of them share the machine's cores; what of a batch holds the GIL, by
@@ -61,6 +71,7 @@ def pydataset_serial(
     found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, awake, steady)
     if isinstance(found, Passed):
         return found
+    note, changes_results = order_of_draws(data)
     return Found(
         title="Batches are made by one worker",
         message=f"`{source.name}` takes {words.seconds(source.wall_s / source.calls)} a batch, "
@@ -69,7 +80,7 @@ def pydataset_serial(
         phase="input_wait",
         evidence=found.evidence,
         remedy=f"Let {found.count} workers make batches side by side. `{data_kind}.__init__` must hand `**kwargs` on "
-        "to `super().__init__`.",
+        f"to `super().__init__`.{note}",
         code=f"- train = {data_kind}(...)\n"
         f"+ train = {data_kind}(..., workers={found.count}, max_queue_size={2 * found.count})",
         change=found.change,
@@ -78,6 +89,7 @@ def pydataset_serial(
             "making one batch": source.wall_s / source.calls,
             "the step without the wait": max(step_s - wait_s, 1e-4),
         },
+        changes_results=changes_results,
     )
 
 
@@ -316,7 +328,8 @@ def dataloader_defaults(
 
     When this is wrong: the data lie in memory and a batch is a slice; then workers cost more than they give. An
     `IterableDataset` has to share its samples out by `torch.utils.data.get_worker_info()`, or every worker yields all.
-    The program must be guarded by `if __name__ == "__main__"` where processes are spawned, as on Windows and macOS.
+    The program must be guarded by `if __name__ == "__main__"` where processes are spawned, as on Windows and macOS. A
+    generator of NumPy that the dataset holds is copied, so that all workers draw the same numbers from it.
 
     Sources: PyTorch, torch.utils.data; https://github.com/metatensor/metatrain/pull/1273. Measured on two cores: 2.1
     times faster with two workers, 4.7 times with persistent ones in epochs of 10 steps. The prediction divides the
@@ -350,16 +363,20 @@ def dataloader_defaults(
     found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, awake, steady, processes=True)
     if isinstance(found, Passed):
         return found
+    _, changes_results = order_of_draws(data)
     return Found(
         title="The DataLoader has no workers",
         message=f"`{source.name}` takes {words.seconds(source.wall_s / source.calls)} for a batch, in the thread that "
         f"trains: the step waits {words.seconds(wait_s)} for each.",
         phase="input_wait",
         evidence=found.evidence,
-        remedy=f"Let {found.count} processes make batches while the step computes, and keep them between epochs.",
+        remedy=f"Let {found.count} processes make batches while the step computes, and keep them between epochs."
+        + _IN_PROCESSES * (changes_results == "training")
+        + _SHARED_OUT * (data.options.get("samples") == "iterated"),
         code=f"- DataLoader(...)\n+ DataLoader(..., num_workers={found.count}, persistent_workers=True{pinned})",
         change=found.change,
         confidence="certain" if found.waiting >= 0.5 else "likely",
+        changes_results=changes_results,
     )
 
 

@@ -79,7 +79,7 @@ def python_loop(
             **({"computing": cost(own_s, computing_s)} if own_s else {}),
         },
         remedy="Compute all turns at once; where one needs the one before, use `keras.ops.scan`.",
-        code=f"- {line.text}\n-     ...\n+ y = self.{worst.name}(x)   # all positions at once",
+        code=f"- {line.text}\n-     ...\n+ y = layer(x)   # {worst.name}, all positions at once",
         change=Change(
             removes=less(own_s, 0.0, _VECTORISED, max(_VECTORISED, 1 - 1 / most)).removes,
             factors={"compilation_s": Range(1 - share / 2, 1 - share, 1 - share)},
