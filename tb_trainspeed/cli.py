@@ -8,10 +8,14 @@ import pathlib
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tb_trainspeed import __version__
+
 if TYPE_CHECKING:
+    from tb_trainspeed.profile import Profile
     from tb_trainspeed.report import Finding, Report
     from tb_trainspeed.summary import Fit, Problem
 
@@ -34,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="trainspeed", description="Why is my Keras training slow, and what to change?"
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="a slow training on real data, the verdict, the fix, and what it gave")
     demo.add_argument("--no-serve", action="store_true", help="do not start TensorBoard afterwards")
@@ -54,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     check.add_argument("logdir")
     check.add_argument("--codes", default="", help="only these causes: codes (IP01) or families (IP), with commas")
-    check.add_argument("--min-speedup", type=_ratio, default=1.0, metavar="X", help="only findings worth X or more")
+    check.add_argument("--min-speedup", type=_speedup, default=1.0, metavar="X", help="only findings worth X or more")
     check.add_argument("--all", action="store_true", help="all fits instead of the latest")
     rules = commands.add_parser("rules", help="all rules, or the page of one")
     rules.add_argument("code", nargs="?")
@@ -72,16 +77,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _ratio(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError
+def _speedup(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0, such as 1.2")
     return value
 
 
 def _fail(message: str, status: int = 1) -> int:
     print(message, file=sys.stderr)
     return status
+
+
+def _where(logdir: str, run: str, profile: "Profile") -> str:
+    """A fit as it is told from the others in a log directory."""
+    named = os.path.basename(os.path.abspath(logdir)) if run == "." and "://" not in logdir else run
+    at = time.strftime("%H:%M:%S", time.localtime(profile.started_at_s))
+    return f"run {_shown(named)}, fit {profile.fit_index}, started {at}"
 
 
 def _shown(name: str) -> str:
@@ -162,7 +177,7 @@ def _report(arguments: argparse.Namespace) -> int:
         say("\n".join(markdown.render(report, _shown(run)) for run, report in reports).rstrip("\n"))
     else:
         for run, report in reports:
-            say(f"\nrun {_shown(run)}, fit {report.profile.fit_index}, {report.profile.status}")
+            say(f"\n{_where(arguments.logdir, run, report.profile)}, {report.profile.status}")
             say(render(report))
     return 0
 
@@ -187,7 +202,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from tb_trainspeed.report import diagnose
     from tb_trainspeed.rules import catalogue
 
-    codes = tuple(code for code in arguments.codes.split(",") if code)
+    codes = tuple(code.strip().upper() for code in arguments.codes.split(",") if code.strip())
     unknown = [code for code in codes if not any(rule.code.startswith(code) for rule in catalogue())]
     if unknown:
         return _fail(f"There is no rule {', '.join(unknown)}: `trainspeed rules` lists them.", 2)
@@ -196,16 +211,16 @@ def _check(arguments: argparse.Namespace) -> int:
         return 2
     status = 2 if doubtful else 0
     for workers in fits if arguments.all else fits[-1:]:
-        status = max(status, _checked(workers[0].run, diagnose(workers[0].profile), codes, arguments.min_speedup))
+        where = _where(arguments.logdir, workers[0].run, workers[0].profile)
+        status = max(status, _checked(where, diagnose(workers[0].profile), codes, arguments.min_speedup))
     return status
 
 
-def _checked(run: str, report: "Report", codes: tuple[str, ...], min_speedup: float) -> int:
+def _checked(where: str, report: "Report", codes: tuple[str, ...], min_speedup: float) -> int:
     """Says what was found in one fit and returns the exit status for it."""
     from tb_trainspeed.report.terminal import say
     from tb_trainspeed.rules.facts import steady_of
 
-    where = f"run {_shown(run)}, fit {report.profile.fit_index}"
     counted = [finding for finding in report.findings if _counts(finding, codes, min_speedup)]
     for finding in counted:
         gain = f"{finding.speedup.expected:.2f}x faster without it" if finding.speedup else "gain unknown"
@@ -250,7 +265,7 @@ def _rules(arguments: argparse.Namespace) -> int:
             say(f"{rule.code}  {rule.name:26} {rule.summary}")
         return 0
     for rule in catalogue():
-        if arguments.code in (rule.code, rule.name):
+        if arguments.code.upper() == rule.code or arguments.code == rule.name:
             say(page(rule).rstrip("\n"))
             return 0
     return _fail(f"There is no rule {arguments.code!r}: `trainspeed rules` lists them.")

@@ -239,6 +239,6 @@ def _models_kept(fixed: bool) -> Fit:
     def run(callbacks: list[Any]) -> None:
         for model in before:
             model.fit(x, y, batch_size=64, verbose=0, callbacks=callbacks)
-        last.fit(x, y, batch_size=64, epochs=4, verbose=0, callbacks=callbacks)
+        last.fit(x, y, batch_size=64, epochs=8, verbose=0, callbacks=callbacks)
 
     return run

@@ -166,6 +166,26 @@ def _recompile(fixed: bool) -> Fit:
     return run
 
 
+@case("model_for_every_fold", "FW16", on=("tensorflow", "jax"), total=True)
+def _folds(fixed: bool) -> Fit:
+    data = numbers(64 * 10)
+
+    def run(callbacks: list[Any]) -> None:
+        model = mlp(32, 256, 6)
+        model.optimizer.build(model.trainable_variables)
+        variables = [*model.variables, *model.optimizer.variables]
+        initial = [keras.ops.convert_to_numpy(variable) for variable in variables]
+        for _ in range(5):
+            if fixed:
+                for variable, value in zip(variables, initial, strict=True):
+                    variable.assign(value)
+            else:
+                model = mlp(32, 256, 6)
+            model.fit(*data, batch_size=64, epochs=3, verbose=0, callbacks=callbacks)
+
+    return run
+
+
 @case("unrolled_lstm", "FW11", on=("tensorflow",), total=True)
 def _unrolled(fixed: bool) -> Fit:
     layers = keras.layers

@@ -4,6 +4,7 @@ import ast
 import contextlib
 import inspect
 import os
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from types import FunctionType
@@ -26,6 +27,8 @@ _DRAWING = frozenset(
     ("random", "rng", "generator", "rand", "rand_like", "randn", "randint", "randrange", "randperm", "shuffle",
      "permutation")
 )  # fmt: skip
+# By its name, as `PIL.Image.open`, `np.load`, `cv2.imread`, `path.read_bytes`, `h5py.File`.
+_OPENS = re.compile("open|load|read|decode|file", re.IGNORECASE)
 _GENERATORS = ("default_rng", "RandomState", "Random", "manual_seed")
 _MAX_FUNCTIONS, _MAX_LINES, _MAX_TEXT = 64, 32, 100
 
@@ -52,17 +55,27 @@ def code_lines(model: Any) -> tuple[tuple[CodeLine, ...], int]:
     return tuple(lines[:_MAX_LINES]), read
 
 
-def draws_at_random(kind: type) -> bool:
-    """Whether what makes a batch or a sample draws random numbers, by the look of it: from one generator for all.
+def of_batches(kind: type) -> dict[str, str]:
+    """Which functions that make a batch or a sample draw at random, and which open no files, by the look of them.
+
+    Numbers count as random where they are drawn from one generator for all batches.
 
     Args:
         kind: the class of the dataset, with a `__getitem__`.
+
+    Returns:
+        Their names, separated by blanks, as `random` and `opens_nothing`; a function without source is in neither.
     """
-    trees = [tree for tree, _, _ in _users_code([(getattr(kind, "__getitem__", None), kind)])]
-    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    names = [(_dotted(call.func).split("."), bool(call.args)) for call in calls]
-    seeded = any(parts[-1] in _GENERATORS and given for parts, given in names)  # for each batch by itself
-    return not seeded and any(not _DRAWING.isdisjoint(parts) for parts, _ in names)
+    found: dict[str, list[str]] = {}
+    for tree, function, _ in _users_code([(getattr(kind, "__getitem__", None), kind)]):
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        names = [(_dotted(call.func).split("."), bool(call.args)) for call in calls]
+        seeded = any(parts[-1] in _GENERATORS and given for parts, given in names)  # for each batch by itself
+        if not seeded and any(not _DRAWING.isdisjoint(parts) for parts, _ in names):
+            found.setdefault("random", []).append(function.__qualname__)
+        if not any(_OPENS.search(parts[-1]) for parts, _ in names):
+            found.setdefault("opens_nothing", []).append(function.__qualname__)
+    return {what: " ".join(functions) for what, functions in found.items()}
 
 
 def _users_code(entries: Iterable[tuple[Any, type | None]]) -> Iterator[tuple[ast.AST, FunctionType, int]]:

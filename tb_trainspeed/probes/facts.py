@@ -187,9 +187,7 @@ def data_facts(loop: FitLoop) -> Data:
     data = source.input_facts(data, loop)
     loader = getattr(adapter, "_dataloader", None)
     owner = getattr(loader, "dataset", None) if dataset is None else source.users_own(dataset)
-    options = dict(data.options)
-    if owner is not None and code.draws_at_random(type(owner)):
-        options["random"] = "drawn"
+    options = {**data.options, **(code.of_batches(type(owner)) if owner is not None else {})}
     if loader is not None and hasattr(owner, "__iter__"):
         options["samples"] = "iterated"
     return dataclasses.replace(data, options=options)

@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType, GeneratorType
 from typing import Any
 
@@ -332,7 +332,7 @@ def input_facts(data: Data, loop: FitLoop) -> Data:
     if arrays is not None:
         facts |= rows_of(arrays)
         facts |= {"inputs": shapes_of(arrays), "inputs_bytes": size_of(arrays)[1]}
-        facts["options"] = _options_of_arrays(arrays, loop.arguments.get("shuffle"))
+        facts["options"] = _options_of_arrays(loop.arguments)
     if _passes_again(adapter):
         facts["options"] = {"generator": "passes"}
     owner = getattr(adapter, "py_dataset", None)
@@ -349,11 +349,18 @@ def input_facts(data: Data, loop: FitLoop) -> Data:
     return dataclasses.replace(data, **facts)
 
 
-def _options_of_arrays(arrays: Any, shuffle: Any) -> dict[str, str]:
-    """What `fit` does with arrays where that is not what it does by itself."""
-    weights = keras.utils.unpack_x_y_sample_weight(arrays)[2]
+def _options_of_arrays(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """What `fit` does with arrays where that is not what it does by itself.
+
+    Weights of classes are no matter of the arrays, though Keras makes weights of samples of them.
+    """
+    shuffle, split = arguments.get("shuffle"), arguments.get("validation_split")
     options = {"shuffle": str(shuffle)} if shuffle in (False, "batch") else {}
-    return options | ({"sample_weight": "True"} if weights is not None else {})
+    if arguments.get("sample_weight") is not None:
+        options["sample_weight"] = "True"
+    if isinstance(split, float) and split:
+        options["validation_split"] = f"{split:g}"
+    return options
 
 
 def _passes_again(adapter: Any) -> bool:

@@ -203,9 +203,10 @@ class Data:
     arrays that were given whole. Of the first rows: `padding_share` is the share of zeros at the ends of rows of
     integers, `one_hot_classes` how wide targets are that are one-hot, `holds_bytes` whether floating-point images hold
     whole numbers from 0 to 255, or such divided by 255. `receive_s` are the seconds of CPU time that this process needs
-    to receive one batch from the process that made it. `options` are those of a tf.data pipeline; of arrays `shuffle`
-    and `sample_weight` where `fit` was given them, of a generator whether it `passes` over the same again and again, of
-    a dataset whether `random` numbers are `drawn` from one generator, and whether `samples` are `iterated` over.
+    to receive one batch from the process that made it. `options` are those of a tf.data pipeline; of arrays `shuffle`,
+    `sample_weight` and `validation_split` where `fit` was given them, of a generator whether it `passes` over the same
+    again and again, of a dataset which functions draw `random` numbers from one generator, which of them
+    `opens_nothing`, and whether `samples` are `iterated` over.
     """
 
     adapter: str = ""

@@ -201,7 +201,8 @@ class Compilation:
     lists the first. `compiler_s` is what the backend's compiler says it took for everything compiled during the fit,
     by stage: `trace`, `lower` and `compile` on JAX, `dynamo` and `backend` on torch. `functions_s` are the functions
     that took most of it. `graph_breaks` is torch's. `remade` is how often, since the first fit of this model in this
-    process, its train function had to be made anew, as `compile` makes it.
+    process, its train function had to be made anew, as `compile` makes it. `alike` is how many other models of the same
+    layers and shapes were fitted before.
     """
 
     count: int | None = None
@@ -213,3 +214,4 @@ class Compilation:
     functions_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
     graph_breaks: int | None = None
     remade: int | None = None
+    alike: int | None = None

@@ -33,6 +33,8 @@ _BOUND = {
     "other": "Something that was not measured",
 }
 
+# What others do on the machine: to end that is no fix of the training, and not always in one's hands.
+_OF_OTHERS = frozenset({"HW06"})
 _FIX = {"no": "A fix", "rounding": "A fix that changes rounding", "training": "A fix that changes training"}
 
 # Phases with pauses that come by chance: tf.data's autotuner, and collections of garbage.
@@ -66,9 +68,9 @@ def diagnose(profile: Profile) -> Report:
             checks.append(Check(done.rule, "passed", reason))
         else:
             checks.append(done)
-    findings.sort(key=lambda finding: (finding.confidence == "hint", -finding.saves_s))
+    findings.sort(key=lambda finding: (finding.confidence == "hint", finding.code in _OF_OTHERS, -finding.saves_s))
     sure = [finding for finding in findings if finding.confidence != "hint"]
-    safe = [finding for finding in sure if finding.changes_results == "no"]
+    safe = [finding for finding in sure if finding.changes_results == "no" and finding.code not in _OF_OTHERS]
     attainable = whatif.speedup(model, [finding.change for finding in safe]) if model and safe else None
     headline = _headline(profile, attainable, sure)
     explanation = (safe or sure)[0].message if sure else _healthy(profile)
@@ -129,12 +131,15 @@ def _headline(profile: Profile, attainable: Range | None, findings: list[Finding
         return (Part(starting if running else "The fit ended before its first step."),)
     steady = steady_of(profile)
     once_s = sum(ledger.phases.get(name) or 0.0 for name in ONE_OFF_PHASES)
-    at_start_s = sum(finding.saves_s for finding in findings if finding.speedup is None)
+    at_start_s = whatif.saves_once_s(profile, [finding.change for finding in findings if finding.speedup is None])
     earlier = (Part("The fit would be over "), Part(f"{words.seconds(at_start_s)} earlier", True), Part("."))
     if steady is None and once_s < ledger.wall_s / 2:
         steps = "1 step was" if ledger.steps == 1 else f"{ledger.steps} steps were"
         return (Part(f"Only {steps} recorded: too few to say where their time goes."),)
-    if steady is None or (once_s > ledger.wall_s / 2 and not any(finding.speedup for finding in findings)):
+    recurring = next((finding for finding in findings if finding.speedup), None)
+    # What a short fit pays once counts less than what every epoch would pay of a longer one, unless it is most.
+    most_s = max((finding.saves_s for finding in findings if finding.speedup), default=0.0)
+    if steady is None or (once_s > ledger.wall_s / 2 and at_start_s >= most_s):
         once = words.share(once_s / ledger.wall_s) if ledger.wall_s else "all"
         short = (Part("Starting and compiling: "), Part(once, True))
         return (*short, Part(" of this short fit. "), *earlier) if at_start_s else (*short, Part(" of this short fit."))
@@ -143,15 +148,28 @@ def _headline(profile: Profile, attainable: Range | None, findings: list[Finding
     share = phases[name] / (steady.epoch_s * steady.epochs)
     chance = ", most of it pauses that come by chance" if _paused(profile) else ""
     bound = (Part(f"{_BOUND[name]}: "), Part(words.share(share), True), Part(f" of training{chance}. "))
-    if attainable and attainable.expected >= _WORTH:
-        gain = Part(f"{words.times(attainable.expected)} faster", True)
-        return (*bound, Part("Safe fixes would make it "), gain, Part("."))
-    recurring = next((finding for finding in findings if finding.speedup), None)
-    if recurring and recurring.speedup:
-        gain = Part(f"{words.times(recurring.speedup.expected)} faster", True)
-        told = (*bound, Part(f"{_FIX[recurring.changes_results]} would make it "), gain, Part("."))
-        return (*told, Part(" "), *earlier) if at_start_s else told
+    if recurring:
+        told = (*bound, *_faster(attainable, recurring))
+        return (*told, Part(" "), *earlier) if at_start_s and not _safe(attainable) else told
     return (*bound, *earlier) if at_start_s else (*bound, Part("Nothing cheap to fix was found."))
+
+
+def _safe(attainable: Range | None) -> bool:
+    return attainable is not None and attainable.expected >= _WORTH
+
+
+def _faster(attainable: Range | None, first: Finding) -> tuple[Part, ...]:
+    """How much all safe fixes give, or else the first finding."""
+    if attainable and _safe(attainable):
+        return (
+            Part("Safe fixes would make it "),
+            Part(f"{words.times(attainable.expected)} faster", True),
+            Part("."),
+        )
+    gain = Part(f"{words.times(first.speedup.expected) if first.speedup else ''} faster", True)
+    if first.code in _OF_OTHERS:
+        return Part("Alone on the machine it would be "), gain, Part(".")
+    return Part(f"{_FIX[first.changes_results]} would make it "), gain, Part(".")
 
 
 def _healthy(profile: Profile) -> str:

@@ -73,7 +73,8 @@ def gain(finding: Finding) -> tuple[str, str] | None:
 
 
 def _finding(number: int, finding: Finding) -> Iterable[str]:
-    yield f"### {number}. {_text(finding.title)} ({finding.code} {finding.name})\n"
+    hint = ", a hint" * (finding.confidence == "hint")
+    yield f"### {number}. {_text(finding.title)} ({finding.code} {finding.name}{hint})\n"
     if told := gain(finding):
         yield f"**{told[0]}**{told[1]}.\n"
     yield f"{_prose(finding.message)}\n"

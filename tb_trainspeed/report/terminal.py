@@ -164,12 +164,13 @@ def say(text: str) -> None:
 
 def _finding(number: int, finding: Finding, brief: bool) -> Iterable[Text]:
     yield Text()
-    yield Text.assemble((f"{number}. {finding.title}", "bold"), (f"  {finding.code}", "dim"))
+    hint = ", a hint" * (finding.confidence == "hint")
+    yield Text.assemble((f"{number}. {finding.title}", "bold"), (f"  {finding.code}{hint}", "dim"))
     if told := gain(finding):
         yield Text(f"   {told[0]}{told[1]}", style="green")
     if not brief:
         yield _indented(finding.message.replace("`", ""))
-        yield _indented(finding.remedy.text.replace("`", ""))
+    yield _indented(finding.remedy.text.replace("`", ""))
     for line in finding.remedy.code.splitlines():  # which a terminal may break, and paste whole
         style = "red" if line.startswith("-") else "cyan" if line.startswith("+") else ""
         yield Text(f"     {line}", style=style, no_wrap=True, overflow="ignore")

@@ -58,6 +58,7 @@ def float64_inputs(
     startup_s: float,
     restart_s: float,
     wall_s: float,
+    step_s: float,
     steady: Steady,
 ) -> Outcome:
     """The inputs are float64, and Keras converts them.
@@ -75,7 +76,7 @@ def float64_inputs(
     Sources: Keras, `ArrayDataAdapter` and `keras.config.floatx`. Measured on two cores with arrays of 260 MB: the
     boundary between epochs fell from 0.2 to 0.3 s to 4 ms on JAX and from 50 to 1 ms on torch, the start on TensorFlow
     by 0.02 to 0.4 s. The prediction takes what such a conversion takes, at 0.5 to 1.6 GB a second, out of what was
-    measured there.
+    measured there; of batches up to half of what making them takes, where that is arithmetic in double precision.
     """
     if "float64" not in inputs:
         return Passed("nothing in float64 is handed over")
@@ -90,16 +91,18 @@ def float64_inputs(
         return _converted_whole(sizes["float64"], share, given, backend != "tensorflow", *spent)
     if too_little := waits(input_share):
         return Passed(too_little)
-    half = 1 - share / 2  # of the bytes
-    source = faster_source(Range(0.97, 1 - share * 0.35, half))
+    half = 1 - share / 2  # of the bytes: where most of making a batch is arithmetic on these
+    expected = max(half, 1 - sizes["float64"] / _CONVERTING[1][1] / step_s)
+    source = faster_source(Range(1.0, expected, half))
     return _converted(
         share,
         f"batch by batch; the step waits {words.seconds(wait_s)} for each",
         "input_wait",
         {"waiting for data": f"{words.share(input_share)} of training", "handed over": given},
-        Change(factors={**source.factors, "cpu_s": Range(1.0, 0.75, half)}),
+        Change(factors={**source.factors, "cpu_s": Range(1.0, expected, half)}),
         confidence="hint",
         changes_results="rounding",
+        remedy="Make the batches in float32 from the start, in what `__getitem__` returns or the generator yields.",
     )
 
 
@@ -128,13 +131,21 @@ def _converted_whole(
     )
 
 
-def _converted(share: float, when: str, phase: str, evidence: dict[str, str], change: Change, **kind: Any) -> Outcome:
+def _converted(
+    share: float,
+    when: str,
+    phase: str,
+    evidence: dict[str, str],
+    change: Change,
+    remedy: str = "Convert once, before `fit`.",
+    **kind: Any,
+) -> Outcome:
     return Found(
         title="The inputs are float64",
         message=f"{words.share(share)} of what `fit` gets is float64, which Keras converts to float32 {when}.",
         phase=phase,
         evidence=evidence,
-        remedy="Convert once, before `fit`.",
+        remedy=remedy,
         code='+ x = x.astype("float32")',
         change=change,
         **kind,

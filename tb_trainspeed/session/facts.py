@@ -53,8 +53,9 @@ class FitFacts:
 
     def count_fits(self) -> None:
         """Counts this fit. To be called before the train function is replaced."""
-        fit, remade = fit_loop.count_fits(self._model)
-        self.known = dataclasses.replace(self.known, model_fit_index=fit, compilation=Compilation(remade=remade))
+        fit, remade, alike = fit_loop.count_fits(self._model)
+        compilation = Compilation(remade=remade, alike=alike)
+        self.known = dataclasses.replace(self.known, model_fit_index=fit, compilation=compilation)
 
     def see_batch(self, batch: Any) -> None:
         """Looks at the batch if it is the first."""

@@ -530,7 +530,7 @@ class CompilationEvent(_message.Message):
     def __init__(self, step: _Optional[int] = ..., at_s: _Optional[float] = ..., duration_s: _Optional[float] = ..., batch: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Compilation(_message.Message):
-    __slots__ = ("count", "retraces", "first_step_s", "total_s", "events", "compiler_s", "functions_s", "graph_breaks", "remade")
+    __slots__ = ("count", "retraces", "first_step_s", "total_s", "events", "compiler_s", "functions_s", "graph_breaks", "remade", "alike")
     class CompilerSEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -554,6 +554,7 @@ class Compilation(_message.Message):
     FUNCTIONS_S_FIELD_NUMBER: _ClassVar[int]
     GRAPH_BREAKS_FIELD_NUMBER: _ClassVar[int]
     REMADE_FIELD_NUMBER: _ClassVar[int]
+    ALIKE_FIELD_NUMBER: _ClassVar[int]
     count: int
     retraces: int
     first_step_s: float
@@ -563,7 +564,8 @@ class Compilation(_message.Message):
     functions_s: _containers.MessageMap[str, Number]
     graph_breaks: int
     remade: int
-    def __init__(self, count: _Optional[int] = ..., retraces: _Optional[int] = ..., first_step_s: _Optional[float] = ..., total_s: _Optional[float] = ..., events: _Optional[_Iterable[_Union[CompilationEvent, _Mapping]]] = ..., compiler_s: _Optional[_Mapping[str, Number]] = ..., functions_s: _Optional[_Mapping[str, Number]] = ..., graph_breaks: _Optional[int] = ..., remade: _Optional[int] = ...) -> None: ...
+    alike: int
+    def __init__(self, count: _Optional[int] = ..., retraces: _Optional[int] = ..., first_step_s: _Optional[float] = ..., total_s: _Optional[float] = ..., events: _Optional[_Iterable[_Union[CompilationEvent, _Mapping]]] = ..., compiler_s: _Optional[_Mapping[str, Number]] = ..., functions_s: _Optional[_Mapping[str, Number]] = ..., graph_breaks: _Optional[int] = ..., remade: _Optional[int] = ..., alike: _Optional[int] = ...) -> None: ...
 
 class Timeline(_message.Message):
     __slots__ = ("steps_per_bucket", "first_step", "steps", "start_s", "wall_s", "slowest_step_s", "phases")

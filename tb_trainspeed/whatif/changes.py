@@ -123,7 +123,10 @@ def _undisturbed(before: StepModel, end: End) -> float:
     """What is left of computing once the source is gone, by how much its calls differ and how busy the cores are."""
     if before.in_turn:
         return min(1.0, float(getattr(_IN_TURN, end)) * before.undisturbed)
-    released = before.source_cpu_s / (before.step_s(1.0) * before.cores)
+    step_s = before.step_s(1.0)
+    if not step_s:
+        return 1.0
+    released = before.source_cpu_s / (step_s * before.cores)
     by_cores: float = 1 - getattr(_CONTENTION, end) * before.busy_cores() * min(1.0, released)
     by_calls: float = before.undisturbed ** getattr(_UNDISTURBED_BY_PYTHON if before.from_python else _UNDISTURBED, end)
     return by_cores * by_calls if before.from_python else min(by_cores, by_calls)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from tb_trainspeed.probes.code import code_lines, draws_at_random
+from tb_trainspeed.probes.code import code_lines, of_batches
 
 
 def _watched(value):
@@ -119,8 +119,28 @@ class Seeded(Plain):
         return random.normal(size=3)
 
 
+class Files(Plain):
+    def __getitem__(self, index):
+        return self._augment(self._load(index))
+
+    def _load(self, index):
+        return np.load(f"{index}.npy")
+
+    def _augment(self, image):
+        return image * np.random.uniform()
+
+
 @pytest.mark.parametrize(
-    ("kind", "draws"), [(Plain, False), (Augmented, True), (Noisy, True), (Seeded, False), (dict, False)]
+    ("kind", "random", "opens_nothing"),
+    [
+        (Plain, None, "Plain.__getitem__"),
+        (Augmented, "_shifted", "Augmented.__getitem__ Augmented._augment _shifted"),
+        (Noisy, "Noisy.__getitem__", "Noisy.__getitem__"),
+        (Seeded, None, "Seeded.__getitem__"),
+        (Files, "Files._augment", "Files._augment"),
+        (dict, None, None),
+    ],
 )
-def test_whether_a_batch_draws_at_random(kind, draws):
-    assert draws_at_random(kind) is draws
+def test_what_makes_a_batch(kind, random, opens_nothing):
+    found = of_batches(kind)
+    assert (found.get("random"), found.get("opens_nothing")) == (random, opens_nothing)

@@ -148,8 +148,13 @@ def test_fits_of_a_model_are_counted_and_how_often_its_train_function_was_made_a
         model.fit(*arrays, verbose=0)
         counts.append(fit_loop.count_fits(model))
     other.fit(*arrays, verbose=0)
-    assert counts == [(1, 0), (2, 0), (3, 1), (4, 2)]
-    assert fit_loop.count_fits(other) == (1, 0)
+    before = counts[0][2]
+    assert counts == [(1, 0, before), (2, 0, before), (3, 1, before), (4, 2, before)]
+    assert fit_loop.count_fits(other) == (1, 0, before + 1)
+    another = keras.Sequential([keras.Input((4,)), keras.layers.Dense(77), keras.layers.Dense(1)])
+    another.compile("sgd", "mse")
+    another.fit(*arrays, verbose=0)
+    assert fit_loop.count_fits(another) == (1, 0, 0)
 
 
 def test_models_are_counted_while_they_are_in_memory(make_model, arrays):

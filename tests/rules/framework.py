@@ -107,6 +107,7 @@ FW08 = {
     "compilation": Compilation(remade=0),
 }
 FW09 = {"fit_index": 4, "compilation": Compilation(remade=3), "compilation_s": 0.8, "wall_s": 1.2}
+FW16 = {"backend": "tensorflow", "compilation": Compilation(alike=4), "compilation_s": 0.4, "wall_s": 1.2}
 FW13 = {"live_models": 6, "memory_pressure": 0.1, "steady_wall_s": 60.0}
 UNROLLED = Layer("lstm", "LSTM", 4096, 4096, "(None, 64)", options={"unroll": "True"})
 FW11 = {
@@ -184,6 +185,8 @@ FIRES = [
     fires(refits.fit_in_a_loop, FW08),
     fires(refits.fit_in_a_loop, FW08, "ends slowly", startup_s=0.02, boundaries_s=0.02),
     fires(refits.recompile_in_loop, FW09),
+    fires(refits.model_for_every_fit, FW16),
+    fires(refits.model_for_every_fit, FW16, "JAX", backend="jax"),
     fires(compiling.rnn_unroll, FW11),
     fires(refits.models_kept, FW13),
     fires(debugging.debug_flags, FW12, "numeric checks"),
@@ -270,6 +273,10 @@ SILENT = [
     silent(refits.recompile_in_loop, FW09, Passed, "now and then", fit_index=8),
     silent(refits.recompile_in_loop, FW09, Passed, "long fits", wall_s=4.1),
     silent(refits.recompile_in_loop, FW09, NotApplicable, "an old record", compilation=Compilation()),
+    silent(refits.model_for_every_fit, FW16, NotApplicable, "an old record", compilation=Compilation()),
+    silent(refits.model_for_every_fit, FW16, Passed, "the second one", compilation=Compilation(alike=1)),
+    silent(refits.model_for_every_fit, FW16, Passed, "the first one", compilation=Compilation(alike=0)),
+    silent(refits.model_for_every_fit, FW16, Passed, "long fits", wall_s=1.4),
     silent(refits.models_kept, FW13, Passed, "few", live_models=5),
     silent(refits.models_kept, FW13, Passed, "trap: enough memory", memory_pressure=0.09),
     silent(compiling.rnn_unroll, FW11, NotApplicable, "not unrolled", layers=(DENSE,)),

@@ -177,7 +177,7 @@ LOADER = {
     "stages": (),
     "releasing_s": 0.35,
 }
-DRAWS = Data(kind="Photos", workers=1, options={"random": "drawn"})
+DRAWS = Data(kind="Photos", workers=1, options={"random": "Photos.augment"})
 IP14 = {"stages": (PATHS, JPEGS, SHUFFLE, BATCH32), "epochs_planned": 5, "restart_s": 0.4, "steady": STEADY}
 IP15 = {"stages": (PATHS, JPEGS, SKIP, BATCH32), "epochs_planned": 5, "restart_s": 0.4, "steady": STEADY}
 IP16 = {
@@ -274,6 +274,13 @@ FIRES = [
                 (0.8404255319148937, 0.07446808510638298, 0.06914893617021277, 0.015957446808510637)
             )
         ),
+    ),
+    fires(
+        files.redecode_each_epoch,
+        IP09,
+        "draws in there as well",
+        data=Data(options={"random": "load"}),
+        hot_spots=(HotSpot("load", FILE, 7, "convert", "PIL", 0.5), HotSpot("load", FILE, 9, "rotate", "PIL", 0.4)),
     ),
     fires(files.redecode_each_epoch, IP09, "a generator that passes again", **PASSES),
     fires(
@@ -513,6 +520,22 @@ SILENT = [
     silent(files.redecode_each_epoch, IP09, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(files.redecode_each_epoch, IP09, NotApplicable, "one epoch", epochs_planned=1),
     silent(files.redecode_each_epoch, IP09, Passed, "too large", epoch_bytes=6 * 10**8),
+    silent(
+        files.redecode_each_epoch,
+        IP09,
+        Passed,
+        "trap: augments with what reads images",
+        data=Data(options={"random": "augment", "opens_nothing": "augment"}),
+        hot_spots=(HotSpot("augment", FILE, 7, "resize", "PIL", 0.8),),
+    ),
+    silent(
+        files.redecode_each_epoch,
+        IP09,
+        Passed,
+        "trap: mostly augments",
+        data=Data(options={"random": "load"}),
+        hot_spots=(HotSpot("load", FILE, 7, "convert", "PIL", 0.24), HotSpot("load", FILE, 9, "rotate", "PIL", 0.2)),
+    ),
     silent(files.redecode_each_epoch, IP09, Passed, "a part of the files an epoch", data=IN_STEPS),
     silent(
         files.redecode_each_epoch,

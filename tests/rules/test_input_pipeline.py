@@ -9,7 +9,7 @@ from tb_trainspeed.profile import HotSpot, Profile, Quantiles, Steps
 from tb_trainspeed.rules import transfer
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.input_pipeline import epoch, files, workers
-from tb_trainspeed.rules.input_pipeline.shared import batches_of_arrays, recurring
+from tb_trainspeed.rules.input_pipeline.shared import batches_of_arrays, fit_of_batches, recurring
 from tests.rules.input_pipeline import BATCH32, CACHE, IP03, IP09, IP10, IP15, IP27, JPEGS, PASSES, PATHS, SHUFFLE
 from tests.rules.transfer import TR02, TR03, copies
 
@@ -95,6 +95,16 @@ def test_a_dataset_of_arrays_has_the_order_that_fit_had(options, kept):
     assert sorted(np.concatenate(taken)) == list(range(64))
     assert (sorted(taken[0]) == list(range(16))) == ("batches" in kept)
     assert (list(taken[0]) == list(range(16))) == ("order" in kept)
+
+
+def test_a_dataset_of_arrays_leaves_out_what_fit_left_out():
+    tf = pytest.importorskip("tensorflow")
+    names = {"tf": tf, "x": np.arange(70), "y": np.arange(70)}
+    exec(batches_of_arrays(16, {"validation_split": "0.3"}).replace("+ ", ""), names)
+    assert sorted(np.concatenate([x.numpy() for x, _ in names["dataset"]])) == list(range(49))
+    assert names["x_val"].tolist() == names["y_val"].tolist() == list(range(49, 70))
+    assert fit_of_batches({"validation_split": "0.3"}) == "dataset, validation_data=(x_val, y_val)"
+    assert fit_of_batches({}) == "dataset"
 
 
 def test_a_dataset_of_arrays_keeps_their_weights():

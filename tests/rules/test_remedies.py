@@ -101,6 +101,9 @@ class _Model:
     def get_layer(self, name):
         return self._model.layers[-1]
 
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
 
 def _stands_by_itself(code):
     tree, known = ast.parse(code), {"_", *dir(builtins), "x", "y", "model", "keras", "np"}

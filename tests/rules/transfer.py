@@ -16,6 +16,7 @@ TR01 = {
     "startup_s": 1.0,
     "restart_s": 0.2,
     "wall_s": 60.0,
+    "step_s": 0.01,
     "steady": STEADY,
 }
 TR01_BATCHES = {"adapter": "PyDatasetAdapter", "inputs": "float64(64, 32), int64(64,)"}

@@ -57,20 +57,28 @@ def predict_in_callback(
         return Passed(f"`{worst.function}` inside `{worst.callback}` takes {words.share(share)} of training")
     each = worst.total_s / worst.calls
     saved = Range(0.6, 0.9, 0.98)
+    times = steps / max(1, steps_per_execution) if every_batch else epochs
+    often = worst.calls > times / 2  # else it is done now and then already
     if every_batch:
-        saved = Range(0.97, 0.995, 0.999)
+        saved = Range(0.97, 0.995, 0.999) if often else saved
         removes = {"batch_callbacks_s": Range(*(per_step * end for end in ends(saved)))}
         change = Change(removes=removes, factors=WARM if share > 0.5 else {})
         when = f"{counts_calls(steps_per_execution, 1)}+ if {which_batch(steps_per_execution)} == 0:"
     else:
         change = Change(removes={"epoch_callbacks_s": Range(*(per_epoch * end for end in ends(saved)))})
         when = f"+ if epoch % {EVERY_EPOCHS} == 0:"
+    remedy = f"Call the model itself, which sets up nothing{', and not every time' * often}."
+    code = f"- y = self.model.predict(x)\n{when}\n+     y = self.model(x, training=False)"
     if worst.function == "evaluate":
-        remedy = "Call `test_on_batch`, which sets up no loop, and not every time."
-        code = f"- self.model.evaluate(x, y)\n{when}\n+     self.model.test_on_batch(x, y, return_dict=True)"
-    else:
-        remedy = "Call the model itself, which sets up nothing, and not every time."
-        code = f"- y = self.model.predict(x)\n{when}\n+     y = self.model(x, training=False)"
+        remedy += (
+            " `evaluate` also sets the metrics of training back: what the history shows of an epoch was only the rest."
+        )
+        code = (
+            f"- self.model.evaluate(x, y)\n{when}\n+     y_pred = self.model(x, training=False)\n"
+            "+     loss = keras.ops.mean(keras.losses.get(self.model.loss)(y, y_pred))"
+        )
+    if not often:
+        code = code.replace(f"{when}\n+     ", "+ ").replace("\n+     ", "\n+ ")
     return Found(
         title=f"A callback calls `{worst.function}`",
         message=f"`{worst.callback}.{worst.hook}` called `{worst.function}` {words.number(worst.calls)} times, "

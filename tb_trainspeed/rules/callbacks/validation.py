@@ -6,7 +6,7 @@ from tb_trainspeed.profile import CallbackFacts, Data, Layer, Validation
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.callbacks.shared import EVERY_EPOCHS, WATCHERS, watching
 from tb_trainspeed.rules.facts import Steady
-from tb_trainspeed.rules.input_pipeline.shared import batches_of_arrays
+from tb_trainspeed.rules.input_pipeline.shared import batches_of_arrays, fit_of_batches
 from tb_trainspeed.rules.rule import Change, ChangesResults, Found, NotApplicable, Outcome, Passed, Range, rule
 
 _VALIDATION_FROM = 0.25
@@ -206,7 +206,7 @@ def _in_fewer_epochs(data: Data, passes: int, steps: int, before: int, after: in
     if data.adapter == "ArrayDataAdapter":
         return (
             f"- model.fit(x, y, {was}epochs={before})\n{batches_of_arrays(data.batch_size, data.options)}\n"
-            f"+ model.fit(dataset.repeat({times}), {now}epochs={after})"
+            f"+ model.fit({fit_of_batches(data.options, f'dataset.repeat({times})')}, {now}epochs={after})"
         )
     if data.adapter == "TFDatasetAdapter":
         endless = now and any(stage.kind == "Repeat" and (stage.count or 0) < 0 for stage in data.stages)

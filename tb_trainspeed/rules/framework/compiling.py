@@ -117,10 +117,11 @@ def recompile_per_shape(
         )
         if len(lengths_seen) > 1:
             remedy += " Other dimensions vary as well, and are to be padded likewise."
+        before = "(0, 0), " * axis
         code = (
-            f"+ lengths = {lengths}\n"
+            f"+ lengths = {lengths}   # where a batch is made\n"
             f"+ length = next(length for length in lengths if length >= x.shape[{axis}])\n"
-            f"+ x = np.pad(x, [(0, 0)] * {axis} + [(0, length - x.shape[{axis}])] + [(0, 0)] * (x.ndim - {axis + 1}))"
+            f"+ x = np.pad(x, [{before}(0, length - x.shape[{axis}])] + [(0, 0)] * (x.ndim - {axis + 1}))"
         )
         needed = {min(length for length in lengths if length >= size) for size in seen}
         fewer = 1 - (len(needed) - 1) / retraces  # one of them is compiled in the first step

@@ -34,6 +34,13 @@ _FASTER = {
 }
 
 
+def _threads_of(environment: Environment) -> int:
+    """How many threads an operation may use; 0 where that is not set, or not known."""
+    setting, _ = _THREADS.get(environment.backend, ("", ""))
+    text = environment.settings.get(setting, "0")
+    return int(text) if text.isdigit() else 0
+
+
 @rule("HW05", "threads-misconfigured", silences=("HW06",))
 def threads_misconfigured(
     environment: Environment,
@@ -67,8 +74,7 @@ def threads_misconfigured(
     if computing_share < _COMPUTES_FROM:
         return Passed(f"computing is {words.share(computing_share)} of training")
     setting, function = _THREADS[environment.backend]
-    text = environment.settings.get(setting, "0")
-    threads = int(text) if text.isdigit() else 0
+    threads = _threads_of(environment)
     held_up = min(1.0, mean(resources.usage, "throttled") or 0.0)
     wanted = max(1, int(cores))
     if held_up >= _THROTTLED_FROM and threads != wanted:
@@ -105,6 +111,8 @@ def threads_misconfigured(
 
 # What is left on torch of a step that others no longer hold up: measured on five machines of two cores, 0.09 to 0.24.
 _SPINNING = Range(0.6, 0.17, 0.08)
+# From this share of a core for each of its threads on, others take nothing worth mentioning from them.
+_HAS_ITS_CORES = 0.9
 # What of a step the cores that others used would not have shortened: of four fits on two cores 0 to 0.2.
 _WAITED_TOO = 0.1
 
@@ -131,7 +139,8 @@ def competing_processes(
     What to change: end what was forgotten, or train elsewhere. What a hypervisor takes away for other machines counts
     as well; then there is nothing to end.
 
-    When this is wrong: the other processes belong to this training, and were started by something else. Where a
+    When this is wrong: the other processes belong to this training, and were started by something else. Fewer threads
+    than cores may have all that they can use: where their number is set, the rule is silent then. Where a
     container or an affinity leaves this process a part of the machine, the rule speaks only if all of the machine is
     busy: who computes on which core is not seen.
 
@@ -147,6 +156,9 @@ def competing_processes(
     used, own = mean(usage, "machine_cores"), mean(usage, "process_cores")
     if used is None or own is None:
         return NotApplicable("what the machine does was not measured")
+    threads = _threads_of(environment)
+    if threads and busy_cores >= _HAS_ITS_CORES * threads:
+        return Passed(f"this training has the cores that its {threads} thread{'s' * (threads > 1)} can use")
     others = used - own - (mean(usage, "worker_cores") or 0.0)
     stolen = mean(usage, "steal_cores") or 0.0  # which counts as used
     # What others use is of the whole machine, of which this process may be allowed a part.

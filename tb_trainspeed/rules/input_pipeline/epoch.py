@@ -11,6 +11,7 @@ from tb_trainspeed.rules.input_pipeline.shared import (
     TAKEN_FROM_CACHE,
     batches_of_arrays,
     does,
+    fit_of_batches,
     from_memory,
     maps,
     name_of,
@@ -283,7 +284,7 @@ def autotuner_holds_up_epochs(
         # As Keras does it: whole batches by their indices.
         arrays, weighted = batches_of_arrays(data.batch_size, data.options), "sample_weight" in data.options
         given = "x, y, sample_weight=sample_weight" if weighted else "x, y"
-        code = f"{arrays}\n{code}\n- model.fit({given}, ...)\n+ model.fit(dataset, ...)"
+        code = f"{arrays}\n{code}\n- model.fit({given}, ...)\n+ model.fit({fit_of_batches(data.options)}, ...)"
         remedy += " Weights of classes stay an argument of `fit`; those of samples are a part of it." * weighted
     elif wrapped:
         remedy = f"Give it two workers: Keras then switches the autotuner off. `{data.kind}.__init__` must hand "

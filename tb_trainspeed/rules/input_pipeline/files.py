@@ -31,6 +31,12 @@ _READERS = frozenset(
      "pyarrow", "zipfile", "tarfile", "gzip", "json", "csv", "pickle", "zarr", "netCDF4", "nibabel", "av", "decord")
 )  # fmt: skip
 _READING = frozenset(("open", "read", "load", "loadtxt", "genfromtxt", "imread", "imdecode", "fromfile", "read_bytes"))
+# What libraries that read images do to those that are read.
+_AUGMENTING = frozenset(
+    ("rotate", "transpose", "enhance", "mirror", "flip", "crop", "filter", "transform", "affine", "perspective",
+     "autocontrast", "equalize", "invert", "posterize", "solarize", "colorize", "blend", "warpAffine", "GaussianBlur",
+     "effect_noise", "resample")
+)  # fmt: skip
 _CROPPING = ("SampleDistorted", "StatelessSampleDistorted", "DecodeAndCrop", "CropAndResize", "RandomUniformInt",
              "StatelessRandomUniformInt", "StatefulUniformInt", "ExtractGlimpse")  # fmt: skip
 _FROM_DISK = ("ReadFile", "TFRecord", "TextLine", "FixedLengthRecord")
@@ -100,8 +106,9 @@ def redecode_each_epoch(
     in_parts = data.steps_per_epoch is not None or adapter == "GeneratorDataAdapter"
     if in_parts and data.options.get("generator") != "passes":
         return Passed("an epoch is not known to be one pass over the files")
-    name, spots = _loading(hot_spots)
-    share = sum(spot.share for spot in spots)
+    name, spots = _loading(hot_spots, data.options.get("opens_nothing", "").split())
+    draws = _outer(name) in data.options.get("random", "").split()
+    share = sum(spot.share for spot in (filter(_reads, spots) if draws else spots))
     if share < 0.25:
         return Passed(f"reading and decoding files is {words.share(share)} of the time of a batch")
     if epoch_bytes > memory_available_bytes / 2:
@@ -110,14 +117,19 @@ def redecode_each_epoch(
     short, apart = name.rpartition(".")[2], ""
     if short.startswith("<"):  # of a comprehension
         short, apart = "load", " Put it into a function of its own for that."
+    which, kept = "which reads and decodes files that are the same in every epoch.", f"`{short}`"
+    if draws:
+        which = "which also draws random numbers."
+        apart = f" That is the part of `{short}` before anything random, in a function of its own."
+        kept = "`decoded`" if short != "decoded" else "`decode`"
     # What the number of files is not known of must not fill the memory.
     held = data.batch_size and data.batch_size * batches_per_epoch
     cache = f"functools.lru_cache(maxsize={held})" if in_parts and held else "functools.cache"
     where = f"{spots[0].file.rpartition('/')[2]}:{min(spot.line for spot in spots)}"
     return Found(
         title="The same files are decoded again in every epoch",
-        message=f"`{source.name}` takes {words.seconds(batch_s)} a batch, {words.share(share)} of it in `{name}`, "
-        "which reads and decodes files that are the same in every epoch. That holds training up "
+        message=f"`{source.name}` takes {words.seconds(batch_s)} a batch, {words.share(share)} of it "
+        f"{'for reading and decoding ' * draws}in `{name}`, {which} That holds training up "
         f"{words.share(held_up_share)} of the time.",
         phase="input_wait",
         evidence={
@@ -126,27 +138,41 @@ def redecode_each_epoch(
             f"in {short} ({where})": words.share(share),
             "an epoch of batches": f"{words.size(epoch_bytes)} of {words.size(memory_available_bytes)} free memory",
         },
-        remedy=f"Keep what `{short}` returns: then every file is decoded once, in the first epoch.{apart} What it "
-        "returns must depend on its arguments alone, which must not be arrays, and must not be changed in place; all "
-        "of it has to fit into memory, also what is cropped or made smaller only afterwards.",
-        code=f"+ import functools\n+\n+ @{cache}\n  def {short}(...):",
+        remedy=f"Keep what {kept} returns: then every file is decoded once, in the first epoch.{apart} What it "
+        "returns must depend on its arguments alone, which must be hashable, as paths are, and must not be changed in "
+        "place; all of it has to fit into memory, also what is cropped or made smaller only afterwards.",
+        code=f"+ import functools\n+\n+ @{cache}\n"
+        + (f"+ def {kept.strip('`')}(...):" if draws else f"  def {short}(...):"),
         change=dataclasses.replace(faster_source(share_left(share, batch_s, batch_bytes)), first_epoch=False),
         confidence="likely",
         bars={f"a batch in {short}": share * batch_s, "the rest of a batch": (1 - share) * batch_s},
     )
 
 
-def _loading(spots: Sequence[HotSpot]) -> tuple[str, list[HotSpot]]:
-    """Returns the function of the user's in which files are read or decoded, and all samples within it."""
+def _reads(spot: HotSpot) -> bool:
+    """Whether a line reads or decodes, by what it calls."""
+    return (spot.library in _READERS and spot.callee not in _AUGMENTING) or spot.callee in _READING
+
+
+def _outer(function: str) -> str:
+    return function.partition(".<locals>")[0]
+
+
+def _loading(spots: Sequence[HotSpot], open_nothing: Sequence[str]) -> tuple[str, list[HotSpot]]:
+    """Returns the function of the user's in which files are read or decoded, and all samples within it.
+
+    `open_nothing`: functions that do not, by their source.
+    """
     functions: dict[str, list[HotSpot]] = {}
     for spot in spots:
         functions.setdefault(spot.function, []).append(spot)
     best: tuple[str, list[HotSpot]] = ("", [])
     for name, own in functions.items():
         total = sum(spot.share for spot in own)
-        reads = [spot for spot in own if spot.library in _READERS or spot.callee in _READING]
-        reading = sum(spot.share for spot in reads if not opens_again(spot))  # else it is IP18
-        if reading > total / 2 and total > sum(spot.share for spot in best[1]) and not name.endswith("__getitem__"):
+        reading = sum(spot.share for spot in own if _reads(spot) and not opens_again(spot))  # else it is IP18
+        if name.endswith("__getitem__") or _outer(name) in open_nothing:
+            continue
+        if reading > total / 2 and total > sum(spot.share for spot in best[1]):
             best = name, own
     return best
 

@@ -14,6 +14,7 @@ _AUGMENTS = frozenset(
      "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation",
      "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom", "Solarization")
 )  # fmt: skip
+_CHEAP = ("RandomFlip", "RandomCrop")
 _TEXT = ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing")
 _SHARE_FROM = 0.1
 
@@ -49,7 +50,11 @@ def augmentation_in_model(
     share = own_s / step_s
     if share < _SHARE_FROM:
         return Passed(f"augmentation takes {words.share(share)} of a step")
+    cheap_s = seconds_of(tuple(layer for layer in found if layer.kind in _CHEAP), layer_s)
+    if not accelerators and own_s - cheap_s < _SHARE_FROM * step_s:
+        return Passed("what augments is cheap already")
     names = ", ".join(f"`{layer.name}`" for layer in found[:3])
+    dearest = max(found, key=lambda layer: seconds_of((layer,), layer_s))
     if accelerators:
         remedy, left = (
             "Move it into the data pipeline, where the host works ahead.",
@@ -61,10 +66,10 @@ def augmentation_in_model(
         )
     else:
         remedy, left = (
-            "Choose cheaper augmentation: flips and crops cost a fraction of rotations and zooms.",
-            Range(0.0, own_s * 0.62, own_s),
+            "Do with cheaper augmentation: flips and crops cost a fraction of rotations and zooms.",
+            Range(0.0, (own_s - cheap_s) * 0.62, own_s - cheap_s),
         )
-        code = f"- {found[0].kind}(...)\n+ keras.layers.RandomFlip()"
+        code = f"- {dearest.kind}(...),   # {dearest.name}, {words.seconds(seconds_of((dearest,), layer_s))} of a step"
     return Found(
         title="Augmentation makes the step longer",
         message=f"{names} take {words.seconds(own_s)} of a step of {words.seconds(step_s)}.",

@@ -68,7 +68,7 @@ def batches_of_arrays(size: int | None, options: Mapping[str, str] = {}) -> str:
 
     Args:
         size: of a batch.
-        options: of the data, which tell whether `fit` shuffled, and whether it was given weights.
+        options: of the data, which tell whether `fit` shuffled and split, and whether it was given weights.
     """
     batch = f".batch({size or 32})"
     orders = {"False": batch, "batch": f"{batch}.map(tf.random.shuffle)"}
@@ -76,16 +76,27 @@ def batches_of_arrays(size: int | None, options: Mapping[str, str] = {}) -> str:
     names = ("x", "y", "sample_weight") if "sample_weight" in options else ("x", "y")
     made = ", ".join(f"tf.constant({name})" for name in names)
     taken = ", ".join(f"tf.gather({name}, rows)" for name in names)
+    split = options.get("validation_split")
+    parts = ", ".join(f"{name}_val" for name in names)
+    kept, left_out = (", ".join(f"{name}[{part}]" for name in names) for part in (":n", "n:"))
+    apart = f"+ n = int(len(x) * (1 - {split}))\n+ {parts}, {', '.join(names)} = {left_out}, {kept}\n" if split else ""
     return (
-        f"+ {', '.join(names)} = {made}\n"
+        f"{apart}+ {', '.join(names)} = {made}\n"
         f"+ rows = tf.data.Dataset.range(len(x)){order}\n"
         f"+ dataset = rows.map(lambda rows: ({taken}))"
     )
 
 
+def fit_of_batches(options: Mapping[str, str], data: str = "dataset") -> str:
+    """The first arguments of `fit` for what `batches_of_arrays` made."""
+    names = ("x", "y", "sample_weight") if "sample_weight" in options else ("x", "y")
+    parts = ", ".join(f"{name}_val" for name in names)
+    return f"{data}, validation_data=({parts})" if "validation_split" in options else data
+
+
 def order_of_draws(data: Data) -> tuple[str, ChangesResults]:
     """What is to be said where several make batches that one made, and what that does to results."""
-    if data.options.get("random") != "drawn":
+    if not data.options.get("random"):
         return "", "no"
     return (
         " Which of them draws which random numbers is then up to chance, so that runs differ from each other.",
