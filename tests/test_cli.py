@@ -62,6 +62,7 @@ def test_compare(kind, tmp_path, capsys):
         ([], 1),
         (["--codes", "IP01"], 1),
         (["--codes", "IP"], 1),
+        (["--codes", "cb, ip01"], 1),
         (["--codes", "CB,FW01"], 0),
         (["--min-speedup", "1.2"], 1),
         (["--min-speedup", "99"], 0),
@@ -106,11 +107,17 @@ def test_check_of_a_fit_that_hardly_began(tmp_path, capsys):
     assert "too few steps to tell (3)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("value", ["nan", "inf", "fast"])
+@pytest.mark.parametrize("value", ["nan", "inf", "fast", "-3"])
 def test_check_against_no_number(value, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        main(["check", str(tmp_path), "--min-speedup", value])
-    assert "--min-speedup" in capsys.readouterr().err
+        main(["check", str(tmp_path), f"--min-speedup={value}"])
+    assert f"--min-speedup: '{value}' is no number above 0" in capsys.readouterr().err
+
+
+def test_a_fit_without_a_run_is_called_by_its_folder(tmp_path, capsys):
+    put(tmp_path / "photos", fit())
+    assert main(["report", str(tmp_path / "photos")]) == 0
+    assert "run photos, fit 1, started " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["text", "markdown", "html", "json"])
@@ -136,6 +143,7 @@ def test_rules(capsys):
     assert len(capsys.readouterr().out.splitlines()) == len(catalogue())
     assert main(["rules", "IP01"]) == 0
     assert "## Why it is slow" in capsys.readouterr().out
+    assert main(["rules", "ip01"]) == 0
     assert main(["rules", "XX99"]) == 1
 
 

@@ -9,12 +9,27 @@ import sys
 import pytest
 
 from tb_trainspeed.profile import PHASES as ALL_PHASES
-from tb_trainspeed.profile import Data, Environment, Epochs, Ledger, Model, Profile, Quantiles, Source, Steps
+from tb_trainspeed.profile import (
+    Compilation,
+    CompilationEvent,
+    Data,
+    Device,
+    Environment,
+    Epochs,
+    Ledger,
+    Model,
+    Profile,
+    Quantiles,
+    Source,
+    Steps,
+    Validation,
+)
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.report.terminal import render, say
 from tb_trainspeed.rules import words
 from tb_trainspeed.summary import read_log
 from tests.golden import make_report as golden
+from tests.rules.hardware import using
 
 PHASES = {
     "startup": 0.5,
@@ -47,6 +62,46 @@ def test_a_healthy_fit_gets_a_verdict_too():
     report = diagnose(HEALTHY)
     assert report.findings == ()
     assert report.verdict == "Computing: 94 % of training. Nothing cheap to fix was found."
+
+
+def test_what_others_compute_is_no_fix_of_ours():
+    beside = {
+        "resources": using(machine_cores=4.0, process_cores=0.5),
+        "environment": dataclasses.replace(STARVED.environment, devices=(Device("CPU", "cpu"),)),
+        "data": Data("ArrayDataAdapter", "", 32),
+        "steps": dataclasses.replace(STARVED.steps, wait_s=0.0),
+    }
+    ledger = Ledger(10.0, 200, 2, {**PHASES, "input_wait": 0.0, "validation": 2.5, "compute": 6.0})
+    validation = Validation(runs=2, steps=20, step_s=0.1, batch_size=64, frequency=1)
+    both = diagnose(dataclasses.replace(HEALTHY, ledger=ledger, validation=validation, epochs_planned=10, **beside))
+    assert [finding.code for finding in both.findings] == ["CB06", "HW06"]
+    assert both.attainable.expected == both.findings[0].speedup.expected
+    alone = diagnose(dataclasses.replace(HEALTHY, **beside))
+    assert [finding.code for finding in alone.findings] == ["HW06"]
+    assert alone.attainable is None
+    assert re.fullmatch(
+        r"Computing: 94 % of training. Alone on the machine it would be [\d.]+× faster\.", alone.verdict
+    )
+
+
+def test_what_a_short_fit_pays_once_leads_where_it_saves_most_and_is_told_once():
+    phases = {**PHASES, "compilation": 20.0}
+    compiled = Compilation(9, 8, 2.0, 20.0, tuple(CompilationEvent(9, 1.0, 2.0, f"float32(32, {n})") for n in range(8)))
+    short = dataclasses.replace(
+        STARVED,
+        environment=Environment("jax", {"keras": "3.15.1"}, cores=4.0, settings={"jax_compilation_cache_dir": "None"}),
+        model=Model(run_eagerly=False, jit_compile=True, steps_per_execution=1),
+        ledger=Ledger(29.5, 200, 2, phases),
+        compilation=dataclasses.replace(compiled, alike=4),
+    )
+    report = diagnose(short)
+    once = [finding for finding in report.findings if not finding.speedup]
+    assert len(once) > 1
+    assert sum(finding.saves_s for finding in once) > 20
+    said = re.fullmatch(
+        r"Starting and compiling: 69 % of this short fit. The fit would be over ([\d.]+) s earlier.", report.verdict
+    )
+    assert max(finding.saves_s for finding in once) < float(said[1]) <= 20
 
 
 @pytest.mark.parametrize(
@@ -200,6 +255,18 @@ def test_the_terminal_report_fits_one_screen_and_needs_no_colour(profile):
     assert max(map(len, text.splitlines())) <= 80
     assert len(text.splitlines()) <= 40
     assert "tensorboard --logdir logs" in text
+
+
+def test_a_hint_is_called_one():
+    phases = {**PHASES, "input_wait": 1.5, "compute": 7.0}
+    slow = dataclasses.replace(STARVED.data, inputs="float64(32, 90000)")
+    report = diagnose(dataclasses.replace(STARVED, data=slow, ledger=Ledger(10.0, 200, 2, phases)))
+    hints = [finding.code for finding in report.findings if finding.confidence == "hint"]
+    said = render(report, None, colour=False)
+    assert hints == ["TR01"]
+    assert "TR01, a hint" in said
+    assert "IP01, a hint" not in said
+    assert "in what __getitem__ returns" in " ".join(said.split())
 
 
 def test_code_is_not_broken_for_the_width_of_the_terminal():
