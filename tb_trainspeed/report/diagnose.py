@@ -33,6 +33,8 @@ _BOUND = {
     "other": "Something that was not measured",
 }
 
+# A fix that changes what is trained leads where it gives so many times as much as all that do not.
+_CLEARLY = 1.1
 # What others do on the machine: to end that is no fix of the training, and not always in one's hands.
 _OF_OTHERS = frozenset({"HW06"})
 _FIX = {"no": "A fix", "rounding": "A fix that changes rounding", "training": "A fix that changes training"}
@@ -70,10 +72,11 @@ def diagnose(profile: Profile) -> Report:
             checks.append(done)
     findings.sort(key=lambda finding: (finding.confidence == "hint", finding.code in _OF_OTHERS, -finding.saves_s))
     sure = [finding for finding in findings if finding.confidence != "hint"]
-    safe = [finding for finding in sure if finding.changes_results == "no" and finding.code not in _OF_OTHERS]
+    safe = [finding for finding in sure if finding.changes_results == "no" and _is_ours(finding)]
     attainable = whatif.speedup(model, [finding.change for finding in safe]) if model and safe else None
     headline = _headline(profile, attainable, sure)
-    explanation = (safe or sure)[0].message if sure else _healthy(profile)
+    leading = safe if _is_more(attainable, sure) else sure
+    explanation = leading[0].message if leading else _healthy(profile)
     return Report(headline, explanation, tuple(findings), tuple(checks), attainable, profile)
 
 
@@ -149,25 +152,32 @@ def _headline(profile: Profile, attainable: Range | None, findings: list[Finding
     chance = ", most of it pauses that come by chance" if _paused(profile) else ""
     bound = (Part(f"{_BOUND[name]}: "), Part(words.share(share), True), Part(f" of training{chance}. "))
     if recurring:
-        told = (*bound, *_faster(attainable, recurring))
-        return (*told, Part(" "), *earlier) if at_start_s and not _safe(attainable) else told
+        told = (*bound, *_faster(attainable if _is_more(attainable, findings) else None, recurring))
+        return (*told, Part(" "), *earlier) if at_start_s and not attainable else told
     return (*bound, *earlier) if at_start_s else (*bound, Part("Nothing cheap to fix was found."))
 
 
-def _safe(attainable: Range | None) -> bool:
-    return attainable is not None and attainable.expected >= _WORTH
+def _is_more(attainable: Range | None, findings: list[Finding]) -> bool:
+    """Whether all safe fixes together are worth telling, and give more than any one that changes what is trained."""
+    others = (finding.speedup for finding in findings if finding.changes_results != "no")
+    most = max((speedup.expected for speedup in others if speedup), default=1.0)
+    return attainable is not None and attainable.expected >= max(_WORTH, most / _CLEARLY)
+
+
+def _is_ours(finding: Finding) -> bool:
+    return finding.code not in _OF_OTHERS
 
 
 def _faster(attainable: Range | None, first: Finding) -> tuple[Part, ...]:
     """How much all safe fixes give, or else the first finding."""
-    if attainable and _safe(attainable):
+    if attainable:
         return (
             Part("Safe fixes would make it "),
             Part(f"{words.times(attainable.expected)} faster", True),
             Part("."),
         )
     gain = Part(f"{words.times(first.speedup.expected) if first.speedup else ''} faster", True)
-    if first.code in _OF_OTHERS:
+    if not _is_ours(first):
         return Part("Alone on the machine it would be "), gain, Part(".")
     return Part(f"{_FIX[first.changes_results]} would make it "), gain, Part(".")
 

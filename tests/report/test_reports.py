@@ -64,6 +64,22 @@ def test_a_healthy_fit_gets_a_verdict_too():
     assert report.verdict == "Computing: 94 % of training. Nothing cheap to fix was found."
 
 
+def test_a_fix_that_changes_training_leads_where_it_gives_clearly_more_than_all_others():
+    draws = dataclasses.replace(STARVED.data, options={"random": "Photos.__getitem__"})
+    validation = Validation(runs=2, steps=20, step_s=0.1, batch_size=64, frequency=1)
+    for validation_s, said in ((3.0, "A fix that changes training would make it"), (9.0, "Safe fixes would make it")):
+        ledger = Ledger(10.0 + validation_s, 200, 2, {**PHASES, "validation": validation_s})
+        both = dataclasses.replace(STARVED, data=draws, ledger=ledger, validation=validation, epochs_planned=10)
+        report = diagnose(both)
+        assert {finding.code: finding.changes_results for finding in report.findings} == {
+            "IP01": "training", "CB06": "no",
+        }  # fmt: skip
+        assert said in report.verdict
+        assert report.explanation == next(
+            one.message for one in report.findings if (one.code == "CB06") == ("Safe" in said)
+        )
+
+
 def test_what_others_compute_is_no_fix_of_ours():
     beside = {
         "resources": using(machine_cores=4.0, process_cores=0.5),
