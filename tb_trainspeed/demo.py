@@ -88,9 +88,9 @@ def _model() -> Any:
     return model
 
 
-def _train(data: DigitFiles, log_dir: str, verbose: int) -> Report:
+def _train(train: DigitFiles, log_dir: str, verbose: int) -> Report:
     callback = TrainSpeedCallback(log_dir, verbose=verbose)
-    _model().fit(data, epochs=_EPOCHS, verbose=2, callbacks=[callback])
+    _model().fit(train, epochs=_EPOCHS, verbose=2, callbacks=[callback])
     return callback.report
 
 

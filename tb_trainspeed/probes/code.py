@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from tb_trainspeed.probes import given
 from tb_trainspeed.probes.source import is_library
 from tb_trainspeed.profile import CodeLine
 
@@ -29,6 +30,7 @@ _DRAWING = frozenset(
 )  # fmt: skip
 # By its name, as `PIL.Image.open`, `np.load`, `cv2.imread`, `path.read_bytes`, `h5py.File`.
 _OPENS = re.compile("open|load|read|decode|file", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z_][\w.]*")
 _GENERATORS = ("default_rng", "RandomState", "Random", "manual_seed")
 _MAX_FUNCTIONS, _MAX_LINES, _MAX_TEXT = 64, 32, 100
 
@@ -78,6 +80,30 @@ def of_batches(kind: type) -> dict[str, str]:
     return {what: " ".join(functions) for what, functions in found.items()}
 
 
+def names_of(callers: Iterable[tuple[str, int]]) -> dict[str, str]:
+    """What the user calls the model and the data of a fit, where these have names.
+
+    Args:
+        callers: files and lines from which `fit` was called, the innermost first.
+
+    Returns:
+        The names as `called_model`, `called_x` and `called_y`.
+    """
+    users = next(((file, line) for file, line in callers if not is_library(_real(file))), None)
+    tree = given.parsed(users[0]) if users else None
+    calls = (
+        [node for node in ast.walk(tree) if isinstance(node, ast.Call) and given.called(node) == "fit"] if tree else []
+    )
+    around = [call for call in calls if users and given.holds(call, users[1])]
+    if not around:
+        return {}
+    call = max(around, key=lambda node: node.lineno)
+    parts = {"model": getattr(call.func, "value", None), **dict(zip("xy", call.args, strict=False))}
+    parts |= {one.arg: one.value for one in call.keywords if one.arg in ("x", "y")}
+    named = {f"called_{what}": _dotted(node) for what, node in parts.items() if node is not None}
+    return {what: name for what, name in named.items() if _NAME.fullmatch(name)}
+
+
 def _users_code(entries: Iterable[tuple[Any, type | None]]) -> Iterator[tuple[ast.AST, FunctionType, int]]:
     """The user's own functions among these and what they call: parsed, and their first lines."""
     waiting = list(entries)
@@ -95,7 +121,10 @@ def _users_code(entries: Iterable[tuple[Any, type | None]]) -> Iterator[tuple[as
 
 
 def _file(function: FunctionType) -> str:
-    path = function.__code__.co_filename
+    return _real(function.__code__.co_filename)
+
+
+def _real(path: str) -> str:
     return path if path.startswith("<") else os.path.realpath(path)
 
 

@@ -187,7 +187,9 @@ def data_facts(loop: FitLoop) -> Data:
     data = source.input_facts(data, loop)
     loader = getattr(adapter, "_dataloader", None)
     owner = getattr(loader, "dataset", None) if dataset is None else source.users_own(dataset)
-    options = {**data.options, **(code.of_batches(type(owner)) if owner is not None else {})}
+    options = {**data.options, **code.names_of(loop.callers)}
+    if owner is not None:
+        options |= code.of_batches(type(owner))
     if loader is not None and hasattr(owner, "__iter__"):
         options["samples"] = "iterated"
     return dataclasses.replace(data, options=options)

@@ -33,13 +33,15 @@ _MAX_FRAMES = 40
 class FitLoop:
     """What a running `fit` holds in its local variables.
 
-    Its list of callbacks is not kept alive: when that dies, the fit is over.
+    Its list of callbacks is not kept alive: when that dies, the fit is over. `callers` are the files and lines from
+    which it was called, the innermost first.
     """
 
     callback_list: "weakref.ref[Any]"
     callbacks: tuple[Any, ...]
     epoch_iterator: Any
     arguments: Mapping[str, Any]
+    callers: tuple[tuple[str, int], ...] = ()
 
     @property
     def adapter(self) -> Any:
@@ -106,9 +108,20 @@ def find_fit_loop() -> FitLoop | None:
             found = names["self"]
         elif {"callbacks", "epoch_iterator"} <= names.keys() and names["callbacks"] is found is not None:
             arguments = {name: names.get(name) for name in _ARGUMENTS}
-            return FitLoop(weakref.ref(found), tuple(found.callbacks), names["epoch_iterator"], arguments)
+            callers = _callers(frame)
+            return FitLoop(weakref.ref(found), tuple(found.callbacks), names["epoch_iterator"], arguments, callers)
         frame = frame.f_back
     return None
+
+
+def _callers(frame: FrameType) -> tuple[tuple[str, int], ...]:
+    """Files and lines alone: to ask a frame for its variables would keep what it holds alive."""
+    places: list[tuple[str, int]] = []
+    caller = frame.f_back
+    while caller is not None and len(places) < _MAX_FRAMES:
+        places.append((caller.f_code.co_filename, caller.f_lineno))
+        caller = caller.f_back
+    return tuple(places)
 
 
 def watch_end(loop: FitLoop, undo: Undo, ended: Callable[[str], None]) -> None:

@@ -31,7 +31,7 @@ def add_facts(data: Data, dataset: Any, users: bool) -> Data:
         batch_bytes=batch_bytes,
         batch=text,
         stages=found,
-        options=options(dataset) if users else data.options,
+        options={**data.options, **(options(dataset) if users else {})},
         inputs=text if users else data.inputs,
         files=samples.files_facts(_strings(dataset)) if users else data.files,
     )

@@ -206,7 +206,8 @@ class Data:
     to receive one batch from the process that made it. `options` are those of a tf.data pipeline; of arrays `shuffle`,
     `sample_weight` and `validation_split` where `fit` was given them, of a generator whether it `passes` over the same
     again and again, of a dataset which functions draw `random` numbers from one generator, which of them
-    `opens_nothing`, and whether `samples` are `iterated` over.
+    `opens_nothing`, and whether `samples` are `iterated` over; and what the model and the data are `called_model`,
+    `called_x` and `called_y` where `fit` is called.
     """
 
     adapter: str = ""

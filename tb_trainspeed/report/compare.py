@@ -19,7 +19,9 @@ SCHEMA = 1
 # Two fits whose epochs hold this much more or less data than each other are compared by the sample.
 _SAME_WORK = 0.01
 # Facts that differ between two starts of the same script.
-_INCIDENTAL = frozenset({"memory_available_bytes", "name", "batch"})
+_INCIDENTAL = frozenset(
+    {"memory_available_bytes", "name", "batch", "random", "opens_nothing", "called_model", "called_x", "called_y"}
+)
 _EPOCH = re.compile(r"epoch (\d+)")
 
 

@@ -1,7 +1,9 @@
 """Profile -> Report: run the rules, simulate their remedies, rank them, and say it in one sentence."""
 
+import re
+
 from tb_trainspeed import whatif
-from tb_trainspeed.profile import ONE_OFF_PHASES, Profile
+from tb_trainspeed.profile import ONE_OFF_PHASES, Data, Profile
 from tb_trainspeed.report.report import Finding, Part, Remedy, Report
 from tb_trainspeed.rules import Check, Found, check, silence, words
 from tb_trainspeed.rules.facts import steady_of, typical_of
@@ -33,6 +35,12 @@ _BOUND = {
     "other": "Something that was not measured",
 }
 
+# What data are called in code of remedies; and code that has an `x` of its own.
+_DATA = {
+    "TFDatasetAdapter": "dataset", "PyDatasetAdapter": "train", "GeneratorDataAdapter": "generator",
+    "TorchDataLoaderAdapter": "loader",
+}  # fmt: skip
+_BINDS_X = re.compile(r"\b(class|def|lambda x)\b")
 # A fix that changes what is trained leads where it gives so many times as much as all that do not.
 _CLEARLY = 1.1
 # What others do on the machine: to end that is no fix of the training, and not always in one's hands.
@@ -97,7 +105,7 @@ def _finding(done: Check, found: Found, profile: Profile, model: whatif.StepMode
         message=found.message,
         phase=found.phase,
         evidence={**found.evidence, **_beside(found, profile, model)},
-        remedy=Remedy(found.remedy, found.code),
+        remedy=Remedy(found.remedy, in_users_names(found.code, profile.data)),
         speedup=gain,
         saves_s=(_recurring_s(profile) * share * (1 - 1 / gain.expected) if gain else 0.0) + once_s,
         changes_results=found.changes_results,
@@ -107,6 +115,18 @@ def _finding(done: Check, found: Found, profile: Profile, model: whatif.StepMode
         change=found.change,
         bars=found.bars,
     )
+
+
+def in_users_names(code: str, data: Data) -> str:
+    """Code with the names of the user's own for the model and the data."""
+    x, y = data.options.get("called_x"), data.options.get("called_y")
+    names = {"model": data.options.get("called_model"), _DATA.get(data.adapter, ""): x}
+    if data.adapter == "ArrayDataAdapter" and not _BINDS_X.search(code):
+        names |= {"x": x, "y": y}
+    for general, name in names.items():
+        if general and name and all(part.isidentifier() for part in name.split(".")):
+            code = re.sub(rf"(?<![\w.]){general}(?![\w=])", name, code)
+    return code
 
 
 def _beside(found: Found, profile: Profile, model: whatif.StepModel | None) -> dict[str, str]:

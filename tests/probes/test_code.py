@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from tb_trainspeed.probes.code import code_lines, of_batches
+from tb_trainspeed.probes.code import code_lines, names_of, of_batches
 
 
 def _watched(value):
@@ -144,3 +144,34 @@ class Files(Plain):
 def test_what_makes_a_batch(kind, random, opens_nothing):
     found = of_batches(kind)
     assert (found.get("random"), found.get("opens_nothing")) == (random, opens_nothing)
+
+
+CALLS = """
+import keras
+net.fit(train_ds, epochs=3)
+self.model.fit(
+    x=self.images,
+    y=labels,
+)
+build().fit(load(), y)
+search(lambda: tuner.fit(a, b), net.fit(c, d))
+net.predict(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (3, {"model": "net", "x": "train_ds"}),
+        (4, {"model": "self.model", "x": "self.images", "y": "labels"}),
+        (6, {"model": "self.model", "x": "self.images", "y": "labels"}),
+        (8, {"y": "y"}),
+        (10, {}),
+    ],
+)
+def test_names_of_the_model_and_the_data(line, expected, tmp_path):
+    path = tmp_path / "train.py"
+    path.write_text(CALLS)
+    callers = [(keras.__file__, 1), (str(path), line), (__file__, 1)]
+    assert names_of(callers) == {f"called_{what}": name for what, name in expected.items()}
+    assert names_of([("<stdin>", 1)]) == names_of([]) == {}

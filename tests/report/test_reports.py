@@ -25,6 +25,7 @@ from tb_trainspeed.profile import (
     Validation,
 )
 from tb_trainspeed.report import diagnose
+from tb_trainspeed.report.diagnose import in_users_names
 from tb_trainspeed.report.terminal import render, say
 from tb_trainspeed.rules import words
 from tb_trainspeed.summary import read_log
@@ -271,6 +272,30 @@ def test_the_terminal_report_fits_one_screen_and_needs_no_colour(profile):
     assert max(map(len, text.splitlines())) <= 80
     assert len(text.splitlines()) <= 40
     assert "tensorboard --logdir logs" in text
+
+
+@pytest.mark.parametrize(
+    ("called", "code"),
+    [
+        ({"x": "photos", "model": "net"}, "- photos = Photos(...)\n+ photos = Photos(..., "),
+        ({"x": "self.photos"}, "- self.photos = Photos(...)\n+ self.photos = Photos(..., "),
+        ({"x": "no name \\1"}, "- train = Photos(...)\n+ train = Photos(..., "),
+        ({}, "- train = Photos(...)\n+ train = Photos(..., "),
+    ],
+)
+def test_code_has_the_names_of_the_users_own(called, code):
+    data = dataclasses.replace(STARVED.data, options={f"called_{what}": name for what, name in called.items()})
+    report = diagnose(dataclasses.replace(STARVED, data=data))
+    assert report.findings[0].remedy.code.startswith(code)
+
+
+def test_arrays_and_models_have_their_names_too():
+    data = Data("ArrayDataAdapter", options={"called_x": "images", "called_y": "labels", "called_model": "net"})
+    assert in_users_names("- model.fit(x, y, ...)\n+ model.fit(x[:n], y[:n], ...)", data) == (
+        "- net.fit(images, labels, ...)\n+ net.fit(images[:n], labels[:n], ...)"
+    )
+    bound = "+ class Rows:\n+     return self.x\n+ model.fit(Rows(x, y), models=1)"
+    assert in_users_names(bound, data) == bound.replace("model.fit", "net.fit")
 
 
 def test_a_hint_is_called_one():
