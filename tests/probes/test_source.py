@@ -200,17 +200,20 @@ def test_a_generator_that_passes_again_is_told_under_the_clock_as_well(make, opt
 
 
 @pytest.mark.parametrize(
-    ("weights", "shuffle", "options"),
+    ("arguments", "options"),
     [
-        (None, True, {}),
-        (None, False, {"shuffle": "False"}),
-        (None, "batch", {"shuffle": "batch"}),
-        (np.ones(8, "float32"), True, {"sample_weight": "True"}),
+        ({"shuffle": True, "validation_split": 0.0}, {}),
+        ({"shuffle": False}, {"shuffle": "False"}),
+        ({"shuffle": "batch"}, {"shuffle": "batch"}),
+        ({"shuffle": True, "sample_weight": np.ones(8, "float32")}, {"sample_weight": "True"}),
+        ({"shuffle": True, "class_weight": {0: 1.0, 1: 2.0}}, {}),
+        ({"shuffle": True, "validation_split": 0.25}, {"validation_split": "0.25"}),
     ],
 )
-def test_what_fit_does_with_arrays(weights, shuffle, options):
-    adapter = ArrayDataAdapter(np.zeros((8, 4)), np.zeros(8), weights, shuffle=shuffle)
-    assert source.input_facts(Data(), _Loop(adapter, shuffle=shuffle)).options == options
+def test_what_fit_does_with_arrays(arguments, options):
+    given = {name: value for name, value in arguments.items() if name != "validation_split"}
+    adapter = ArrayDataAdapter(np.zeros((8, 4)), np.zeros(8, "int64"), **given)
+    assert source.input_facts(Data(), _Loop(adapter, **arguments)).options == options
 
 
 def test_samples_find_the_users_line():
