@@ -277,6 +277,7 @@ SILENT = [
     silent(refits.model_for_every_fit, FW16, Passed, "the second one", compilation=Compilation(alike=1)),
     silent(refits.model_for_every_fit, FW16, Passed, "the first one", compilation=Compilation(alike=0)),
     silent(refits.model_for_every_fit, FW16, Passed, "long fits", wall_s=1.4),
+    silent(refits.model_for_every_fit, FW16, Passed, "broken off at once", compilation_s=0.0, wall_s=0.0),
     silent(refits.models_kept, FW13, Passed, "few", live_models=5),
     silent(refits.models_kept, FW13, Passed, "trap: enough memory", memory_pressure=0.09),
     silent(compiling.rnn_unroll, FW11, NotApplicable, "not unrolled", layers=(DENSE,)),

@@ -141,7 +141,7 @@ def model_for_every_fit(backend: str, compilation: Compilation, compilation_s: f
         return NotApplicable("whether models alike were fitted before is not known")
     if alike < _ALIKE_FROM:
         return Passed(f"{alike} models alike were fitted before" if alike else "no model alike was fitted before")
-    share = compilation_s / wall_s
+    share = compilation_s / wall_s if wall_s else 0.0
     if share < _COMPILING_FROM_OF_MODELS:
         return Passed(f"compiling took {words.share(share)} of the fit")
     return Found(
