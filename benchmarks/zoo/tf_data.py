@@ -156,14 +156,19 @@ def _shuffle(fixed: bool) -> Fit:
         dataset = files.shuffle(600).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
     else:
         dataset = files.map(decode, num_parallel_calls=tf.data.AUTOTUNE).shuffle(600)
-    return fit(_recurrent(64), dataset.batch(16), epochs=5)
+    return fit(_wide(64), dataset.batch(16), epochs=5)
 
 
-def _recurrent(size: int) -> Any:
-    """Row after row of an image: one core has most of it to do, and another one is left for the input."""
+def _wide(size: int) -> Any:
     layers = keras.layers
     model = keras.Sequential(
-        [layers.Input((size, size, 3)), layers.Reshape((size, size * 3)), layers.GRU(192), layers.Dense(10)]
+        [
+            layers.Input((size, size, 3)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10),
+        ]
     )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model
