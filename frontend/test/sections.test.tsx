@@ -113,11 +113,11 @@ function answer(patch: Partial<WhatIf> = {}): WhatIf {
 
 test("ticking findings and turning levers asks the server, and the last question counts", async () => {
   vi.useFakeTimers();
-  const simulate = vi.fn((codes: readonly string[], levers: Readonly<Record<string, number>>) => Promise.resolve(answer({ apply: [...codes], levers, notes: codes.length === 1 ? ["A note."] : [] })));
+  const simulate = vi.fn((codes: readonly string[], levers: Readonly<Record<string, number>>) => Promise.resolve(answer({ apply: [...codes], levers, notes: codes.length === 2 ? ["A note."] : [] })));
   await draw(<Findings report={golden()} simulate={simulate} />);
   const settle = () => act(async () => { await vi.advanceTimersByTimeAsync(500); });
   await settle();
-  expect(simulate).toHaveBeenCalledExactlyOnceWith(["IP09", "IP01"], {});
+  expect(simulate).toHaveBeenCalledExactlyOnceWith(["IP09"], {});
   expect(root.querySelector(".whatif")?.textContent).toContain("3.0× faster (1.5–3.8×)");
   await act(() => { root.querySelectorAll<HTMLInputElement>(".tick input")[1]?.click(); });
   const slider = root.querySelector<HTMLInputElement>(".lever input");
@@ -128,8 +128,8 @@ test("ticking findings and turning levers asks the server, and the last question
   });
   await settle();
   expect(simulate).toHaveBeenCalledTimes(2);
-  expect(simulate).toHaveBeenLastCalledWith(["IP09"], { workers: 3 });
-  expect(root.querySelector(".whatif")?.textContent).toContain("with 1 ticked, 1 turned");
+  expect(simulate).toHaveBeenLastCalledWith(["IP09", "IP01"], { workers: 3 });
+  expect(root.querySelector(".whatif")?.textContent).toContain("with 2 ticked, 1 turned");
   expect(root.querySelector(".effects")?.textContent).toBe("step 50 ms → 20 ms · results unchanged · A note.");
   vi.useRealTimers();
 });

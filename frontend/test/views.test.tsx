@@ -86,7 +86,7 @@ test("what is simulated is the fit that is drawn, not the one that was chosen me
   const actions = { choose: vi.fn(), setMode: vi.fn(), retry: vi.fn(), compareWith: vi.fn(), rules: vi.fn(), simulate };
   await act(() => { render(<App session={session} actions={actions} theme="1" />, root); });
   await act(async () => { await vi.advanceTimersByTimeAsync(500); });
-  expect(simulate).toHaveBeenCalledExactlyOnceWith({ run: "baseline", fit: "1" }, ["IP09", "IP01"], {});
+  expect(simulate).toHaveBeenCalledExactlyOnceWith({ run: "baseline", fit: "1" }, ["IP09"], {});
   vi.useRealTimers();
 });
 

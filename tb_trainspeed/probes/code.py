@@ -72,7 +72,7 @@ def of_batches(kind: type) -> dict[str, str]:
     for tree, function, _ in _users_code([(getattr(kind, "__getitem__", None), kind)]):
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
         names = [(_dotted(call.func).split("."), bool(call.args)) for call in calls]
-        seeded = any(parts[-1] in _GENERATORS and given for parts, given in names)  # for each batch by itself
+        seeded = any(parts[-1] in _GENERATORS and has_seed for parts, has_seed in names)  # for each batch by itself
         if not seeded and any(not _DRAWING.isdisjoint(parts) for parts, _ in names):
             found.setdefault("random", []).append(function.__qualname__)
         if not any(_OPENS.search(parts[-1]) for parts, _ in names):

@@ -81,11 +81,27 @@ def diagnose(profile: Profile) -> Report:
     findings.sort(key=lambda finding: (finding.confidence == "hint", finding.code in _OF_OTHERS, -finding.saves_s))
     sure = [finding for finding in findings if finding.confidence != "hint"]
     safe = [finding for finding in sure if finding.changes_results == "no" and _is_ours(finding)]
-    attainable = whatif.speedup(model, [finding.change for finding in safe]) if model and safe else None
+    attainable, promised = _together(model, safe)
     headline = _headline(profile, attainable, sure)
     leading = safe if _is_more(attainable, sure) else sure
     explanation = leading[0].message if leading else _healthy(profile)
-    return Report(headline, explanation, tuple(findings), tuple(checks), attainable, profile)
+    return Report(headline, explanation, tuple(findings), tuple(checks), attainable, profile, promised)
+
+
+def _together(model: whatif.StepModel | None, safe: list[Finding]) -> tuple[Range | None, tuple[str, ...]]:
+    """What safe fixes give together, and the codes of those that add to it: workers, for one, may cost more than they
+    give once what they would make is cached.
+    """
+    chosen: list[Finding] = []
+    best: Range | None = None
+    for finding in sorted(safe, key=lambda finding: -(finding.speedup.expected if finding.speedup else 0.0)):
+        if not model or not finding.speedup:
+            continue
+        gain = whatif.speedup(model, [one.change for one in (*chosen, finding)])
+        if best is None or gain.expected > best.expected:
+            best = gain
+            chosen.append(finding)
+    return best, tuple(finding.code for finding in chosen)
 
 
 def _finding(done: Check, found: Found, profile: Profile, model: whatif.StepModel | None) -> Finding | None:

@@ -92,8 +92,10 @@ class Report:
         phases: phase name to seconds, or `None` where not measured; adds up to `wall_s`.
         findings: ranked by the seconds they would have saved.
         checks: every rule with its outcome.
-        attainable: predicted speed-up of all findings together that leave results unchanged.
+        attainable: predicted speed-up of those findings together that leave results unchanged, and give more together
+            than without one of them.
         profile: what was measured.
+        promised: the codes of these.
     """
 
     headline: tuple[Part, ...]
@@ -102,6 +104,7 @@ class Report:
     checks: tuple[Check, ...]
     attainable: Range | None
     profile: Profile
+    promised: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -272,7 +275,9 @@ class Report:
                 {"code": done.rule.code, "name": done.rule.name, "outcome": done.outcome, "reason": done.reason}
                 for done in self.checks
             ],
-            "attainable": {"speedup": dataclasses.asdict(self.attainable)} if self.attainable else None,
+            "attainable": {"speedup": dataclasses.asdict(self.attainable), "codes": list(self.promised)}
+            if self.attainable
+            else None,
             "overhead": {
                 "share": cost.foreground_s / self.wall_s if self.wall_s else 0.0,
                 "foreground_s": cost.foreground_s,

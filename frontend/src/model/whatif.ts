@@ -8,10 +8,9 @@ export interface Question {
   levers: Readonly<Record<string, number>>;
 }
 
-/** At first everything that leaves results as they are: what the headline promises. */
-export function firstQuestion({ findings }: Report): Question {
-  const promised = findings.filter(({ changes_results, confidence, speedup }) => changes_results === "no" && confidence !== "hint" && speedup);
-  return { codes: promised.map(({ code }) => code), levers: {} };
+/** At first what the headline promises: fixes that leave results as they are. */
+export function firstQuestion({ attainable }: Report): Question {
+  return { codes: attainable?.codes ?? [], levers: {} };
 }
 
 /** A new report may have lost findings and levers that are still ticked or turned. */

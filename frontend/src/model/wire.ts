@@ -228,7 +228,7 @@ export interface Report extends Ledger {
   explanation: string;
   findings: Finding[];
   checks: Check[];
-  attainable: { speedup: Range } | null;
+  attainable: { speedup: Range; codes: string[] } | null;
   overhead: { share: number | null; foreground_s: number; background_s: number };
   timeline: Timeline;
   markers: Marker[];
