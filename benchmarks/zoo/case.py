@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from tb_trainspeed import Report, TrainSpeedCallback
+from tb_trainspeed.probes import fit_loop
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.summary import decode
 
@@ -102,6 +103,7 @@ def run(chosen: Case, fixed: bool = False) -> Report:
 def measure(make: Callable[[], Fit]) -> Report:
     """Runs a fit and returns its report; what earlier fits left is collected before."""
     gc.collect()
+    fit_loop.forget_models()
     keras.utils.set_random_seed(0)
     callback = TrainSpeedCallback(log_dir=None, verbose=0)
     make()([callback])

@@ -7,7 +7,7 @@ import os
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 import keras
@@ -80,17 +80,23 @@ def of_batches(kind: type) -> dict[str, str]:
     return {what: " ".join(functions) for what, functions in found.items()}
 
 
-def names_of(callers: Iterable[tuple[str, int]]) -> dict[str, str]:
+def program_of(callers: Iterable[tuple[CodeType, int]]) -> CodeType | None:
+    """The outermost of the user's own code from which a fit was called: a script, or a cell of a notebook."""
+    users = [code for code, _ in callers if not is_library(_real(code.co_filename))]
+    return users[-1] if users else None
+
+
+def names_of(callers: Iterable[tuple[CodeType, int]]) -> dict[str, str]:
     """What the user calls the model and the data of a fit, where these have names.
 
     Args:
-        callers: files and lines from which `fit` was called, the innermost first.
+        callers: code and lines from which `fit` was called, the innermost first.
 
     Returns:
         The names as `called_model`, `called_x` and `called_y`.
     """
-    users = next(((file, line) for file, line in callers if not is_library(_real(file))), None)
-    tree = given.parsed(users[0]) if users else None
+    users = next(((code, line) for code, line in callers if not is_library(_real(code.co_filename))), None)
+    tree = given.parsed(users[0].co_filename) if users else None
     calls = (
         [node for node in ast.walk(tree) if isinstance(node, ast.Call) and given.called(node) == "fit"] if tree else []
     )

@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from tb_trainspeed.recorder import FitRecorder, HookRow
@@ -33,7 +33,7 @@ _MAX_FRAMES = 40
 class FitLoop:
     """What a running `fit` holds in its local variables.
 
-    Its list of callbacks is not kept alive: when that dies, the fit is over. `callers` are the files and lines from
+    Its list of callbacks is not kept alive: when that dies, the fit is over. `callers` are the code and the lines from
     which it was called, the innermost first.
     """
 
@@ -41,7 +41,7 @@ class FitLoop:
     callbacks: tuple[Any, ...]
     epoch_iterator: Any
     arguments: Mapping[str, Any]
-    callers: tuple[tuple[str, int], ...] = ()
+    callers: tuple[tuple[CodeType, int], ...] = ()
 
     @property
     def adapter(self) -> Any:
@@ -114,12 +114,12 @@ def find_fit_loop() -> FitLoop | None:
     return None
 
 
-def _callers(frame: FrameType) -> tuple[tuple[str, int], ...]:
-    """Files and lines alone: to ask a frame for its variables would keep what it holds alive."""
-    places: list[tuple[str, int]] = []
+def _callers(frame: FrameType) -> tuple[tuple[CodeType, int], ...]:
+    """Code and lines alone: to ask a frame for its variables would keep what it holds alive."""
+    places: list[tuple[CodeType, int]] = []
     caller = frame.f_back
     while caller is not None and len(places) < _MAX_FRAMES:
-        places.append((caller.f_code.co_filename, caller.f_lineno))
+        places.append((caller.f_code, caller.f_lineno))
         caller = caller.f_back
     return tuple(places)
 
@@ -352,14 +352,15 @@ def time_validation_steps(model: Any, recorder: FitRecorder, undo: Undo) -> None
 _trained: "weakref.WeakKeyDictionary[Any, tuple[int, int, int, Any]]" = weakref.WeakKeyDictionary()
 
 
-# How many models of the same layers and shapes were fitted, by a hash of these.
-_alike: "collections.Counter[int]" = collections.Counter()
+# How many models of the same layers and shapes were fitted from one program: a cell of a notebook that is run again is
+# another one.
+_alike: "collections.Counter[tuple[CodeType | None, int]]" = collections.Counter()
 _MOST_KINDS = 1000
 
 
-def count_fits(model: Any) -> tuple[int, int, int]:
+def count_fits(model: Any, program: CodeType | None = None) -> tuple[int, int, int]:
     """Returns which fit of this model it is, from 1; how often its train function was made anew since the first; and
-    how many other models of the same layers and shapes had been fitted before it.
+    how many other models of the same layers and shapes had been fitted before it from the same program.
 
     To be called before the train function is replaced by one with clocks.
     """
@@ -368,11 +369,16 @@ def count_fits(model: Any) -> tuple[int, int, int]:
     if not fits:
         layers = model._flatten_layers(include_self=False)
         kind = hash(tuple((type(layer).__name__, *(tuple(one.shape) for one in layer.weights)) for layer in layers))
-        alike = _alike[kind]
+        alike = _alike[program, kind]
         if alike or len(_alike) < _MOST_KINDS:
-            _alike[kind] += 1
+            _alike[program, kind] += 1
     _trained[model] = fits + 1, remade, alike, weakref.ref(model.train_function)
     return fits + 1, remade, alike
+
+
+def forget_models() -> None:
+    """What is fitted from here on is no further turn of a loop."""
+    _alike.clear()
 
 
 def live_models() -> int:

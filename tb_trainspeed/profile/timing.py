@@ -202,7 +202,7 @@ class Compilation:
     by stage: `trace`, `lower` and `compile` on JAX, `dynamo` and `backend` on torch. `functions_s` are the functions
     that took most of it. `graph_breaks` is torch's. `remade` is how often, since the first fit of this model in this
     process, its train function had to be made anew, as `compile` makes it. `alike` is how many other models of the same
-    layers and shapes were fitted before.
+    layers and shapes were fitted before, from the same script or cell of a notebook.
     """
 
     count: int | None = None

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from tb_trainspeed.probes import facts, fit_loop, graph, op_names, processes, resources, source
+from tb_trainspeed.probes import code, facts, fit_loop, graph, op_names, processes, resources, source
 from tb_trainspeed.profile import Compilation, CompilationEvent, Data, Profile, Resources
 from tb_trainspeed.session.guard import Guard
 
@@ -53,7 +53,8 @@ class FitFacts:
 
     def count_fits(self) -> None:
         """Counts this fit. To be called before the train function is replaced."""
-        fit, remade, alike = fit_loop.count_fits(self._model)
+        program = code.program_of(self.loop.callers if self.loop else ())
+        fit, remade, alike = fit_loop.count_fits(self._model, program)
         compilation = Compilation(remade=remade, alike=alike)
         self.known = dataclasses.replace(self.known, model_fit_index=fit, compilation=compilation)
 

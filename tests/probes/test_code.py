@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from tb_trainspeed.probes.code import code_lines, names_of, of_batches
+from tb_trainspeed.probes.code import code_lines, names_of, of_batches, program_of
 
 
 def _watched(value):
@@ -172,6 +172,11 @@ net.predict(x)
 def test_names_of_the_model_and_the_data(line, expected, tmp_path):
     path = tmp_path / "train.py"
     path.write_text(CALLS)
-    callers = [(keras.__file__, 1), (str(path), line), (__file__, 1)]
+    library, called, outer, typed = (
+        compile("", file, "exec") for file in (keras.__file__, str(path), __file__, "<stdin>")
+    )
+    callers = [(library, 1), (called, line), (outer, 1), (typed, 1)]
     assert names_of(callers) == {f"called_{what}": name for what, name in expected.items()}
-    assert names_of([("<stdin>", 1)]) == names_of([]) == {}
+    assert program_of(callers) is outer
+    assert names_of([(typed, 1)]) == names_of([]) == {}
+    assert program_of([(typed, 1)]) is program_of([]) is None
