@@ -4,7 +4,6 @@ The only module that knows the private names of Keras' loop. Where they are not 
 matching facts are *not measured*.
 """
 
-import collections
 import contextlib
 import dataclasses
 import functools
@@ -352,9 +351,9 @@ def time_validation_steps(model: Any, recorder: FitRecorder, undo: Undo) -> None
 _trained: "weakref.WeakKeyDictionary[Any, tuple[int, int, int, Any]]" = weakref.WeakKeyDictionary()
 
 
-# How many models of the same layers and shapes were fitted from one program: a cell of a notebook that is run again is
-# another one.
-_alike: "collections.Counter[tuple[CodeType | None, int]]" = collections.Counter()
+# By program and kind, how many models of the same layers and shapes were fitted. A cell of a notebook that is run again
+# is another program, though it is equal: so they are told by their identity, and kept for that.
+_alike: dict[tuple[int, int], tuple[CodeType | None, int]] = {}
 _MOST_KINDS = 1000
 
 
@@ -369,9 +368,10 @@ def count_fits(model: Any, program: CodeType | None = None) -> tuple[int, int, i
     if not fits:
         layers = model._flatten_layers(include_self=False)
         kind = hash(tuple((type(layer).__name__, *(tuple(one.shape) for one in layer.weights)) for layer in layers))
-        alike = _alike[program, kind]
+        key = id(program), kind
+        _, alike = _alike.get(key, (program, 0))
         if alike or len(_alike) < _MOST_KINDS:
-            _alike[program, kind] += 1
+            _alike[key] = program, alike + 1
     _trained[model] = fits + 1, remade, alike, weakref.ref(model.train_function)
     return fits + 1, remade, alike
 
