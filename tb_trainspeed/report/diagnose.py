@@ -225,9 +225,30 @@ def _healthy(profile: Profile) -> str:
         return "What stopped it stands in the output of the program."
     if steady_of(profile) is None:
         return "What it is bound by shows after ten steps and more."
+    if waits := _waits_for(profile):
+        return waits
     largest = _costliest(profile) or _largest(profile)
     lever = "The pauses differ from fit to fit; without them the next" if _paused(profile) else "The next"
     return f"{lever} lever is the model itself, or faster hardware.{largest}"
+
+
+def _waits_for(profile: Profile) -> str:
+    """What makes the batches that most of training waits for, where it is the user's code."""
+    steady, source = steady_of(profile), profile.data.source
+    if (
+        not steady
+        or not source
+        or not source.calls
+        or max(steady.phases, key=steady.phases.__getitem__) != "input_wait"
+    ):
+        return ""
+    shares: dict[str, float] = {}
+    for spot in source.hot_spots:
+        shares[spot.function] = shares.get(spot.function, 0.0) + spot.share
+    within = max(shares, key=shares.__getitem__, default="")
+    most = f", {words.share(min(1.0, shares[within]))} of it in `{within}`" if within and within != source.name else ""
+    lever = "The next lever is less work for a batch, or more cores to make batches on."
+    return f"{lever} `{source.name}` takes {words.seconds(source.wall_s / source.calls)} a batch{most}."
 
 
 def _paused(profile: Profile) -> bool:

@@ -16,6 +16,7 @@ from tb_trainspeed.profile import (
     Device,
     Environment,
     Epochs,
+    HotSpot,
     Ledger,
     Model,
     Profile,
@@ -272,6 +273,22 @@ def test_the_terminal_report_fits_one_screen_and_needs_no_colour(profile):
     assert max(map(len, text.splitlines())) <= 80
     assert len(text.splitlines()) <= 40
     assert "tensorboard --logdir logs" in text
+
+
+def test_where_nothing_is_found_what_makes_the_batches_is_told():
+    spots = tuple(
+        HotSpot(name, "a.py", line, "", "", 0.3) for line, name in enumerate(("_augment", "_load", "_augment"))
+    )
+    source = Source("Photos.__getitem__", 200, 8.0, 8.0, spots)
+    busy = dataclasses.replace(STARVED, data=Data("TorchDataLoaderAdapter", "Photos", 32, source=source))
+    assert diagnose(busy).explanation == (
+        "The next lever is less work for a batch, or more cores to make batches on. `Photos.__getitem__` takes 40 ms a "
+        "batch, 60 % of it in `_augment`."
+    )
+    unseen = dataclasses.replace(
+        busy, data=dataclasses.replace(busy.data, source=dataclasses.replace(source, hot_spots=()))
+    )
+    assert diagnose(unseen).explanation.endswith("`Photos.__getitem__` takes 40 ms a batch.")
 
 
 @pytest.mark.parametrize(
