@@ -368,3 +368,14 @@ def test_what_a_callback_does_once_is_not_taken_for_work_in_epochs(hook):
     model = whatif.baseline(single)
     assert (model.batch_callbacks_s, model.epoch_callbacks_s) == (pytest.approx(0.4 / 130), pytest.approx(0.1))
     assert model.epoch_s(1.0) == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("alone_s", [0.0, 0.005])
+@pytest.mark.parametrize("left_out", [{"supply_s": 0.0}, {"steps": 0.0}, {"cpu_s": 0.0}, {}])
+def test_a_fit_that_hardly_computes_can_be_predicted(alone_s, left_out):
+    nothing = dict.fromkeys(("dispatch_s", "device_s", "batch_callbacks_s", "other_step_s", "in_turn"), 0.0)
+    model = dataclasses.replace(whatif.baseline(STARVED), alone_s=alone_s, **{**nothing, **left_out})
+    for name in ("source_cpu_s", "supply_s", "compilation_s", "device_s", "dispatch_s"):
+        for factor in (0.0, 0.5, 2.0):
+            gain = whatif.speedup(model, [Change(factors={name: exactly(factor)})])
+            assert all(math.isfinite(end) for end in dataclasses.astuple(gain))

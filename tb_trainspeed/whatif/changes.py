@@ -98,8 +98,9 @@ def _follow(before: StepModel, values: dict[str, Any], changes: tuple[Change, ..
     if before.dispatch_s:
         values["dispatch_s"] -= freed * before.locked_s * min(1.0, values["dispatch_s"] / before.dispatch_s)
     values["dispatch_s"] *= faster ** getattr(_DISPATCH_FREED, end)
-    if before.alone_s:  # then it is known what is left
-        left = min(1.0, getattr(_ALONE, end) * before.alone_s / (before.dispatch_s + before.device_s))
+    before_s = before.dispatch_s + before.device_s
+    if before.alone_s and before_s:  # then it is known what is left
+        left = min(1.0, getattr(_ALONE, end) * before.alone_s / before_s)
         alone_s = max(0.0, computing_s * (1 - (1 - left) * freed) - values["dispatch_s"])
         values["device_s"] = min(values["device_s"], alone_s)
     else:
