@@ -10,7 +10,22 @@ from tb_trainspeed.rules import transfer
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.input_pipeline import epoch, files, workers
 from tb_trainspeed.rules.input_pipeline.shared import batches_of_arrays, fit_of_batches, recurring
-from tests.rules.input_pipeline import BATCH32, CACHE, IP03, IP09, IP10, IP15, IP27, JPEGS, PASSES, PATHS, SHUFFLE
+from tests.rules.input_pipeline import (
+    BATCH32,
+    CACHE,
+    IP01,
+    IP03,
+    IP09,
+    IP10,
+    IP15,
+    IP24,
+    IP27,
+    JPEGS,
+    LOADER,
+    PASSES,
+    PATHS,
+    SHUFFLE,
+)
 from tests.rules.transfer import TR02, TR03, copies
 
 
@@ -105,6 +120,27 @@ def test_a_dataset_of_arrays_leaves_out_what_fit_left_out():
     assert names["x_val"].tolist() == names["y_val"].tolist() == list(range(49, 70))
     assert fit_of_batches({"validation_split": "0.3"}) == "dataset, validation_data=(x_val, y_val)"
     assert fit_of_batches({}) == "dataset"
+
+
+DRAWN = {"random": "Photos.__getitem__"}
+
+
+@pytest.mark.parametrize(("options", "result"), [({}, "no"), (DRAWN, "training")], ids=["nothing", "random numbers"])
+@pytest.mark.parametrize(
+    ("rule", "facts"),
+    [(workers.pydataset_serial, IP01), (workers.dataloader_defaults, IP24), (epoch.autotuner_holds_up_epochs, LOADER)],
+    ids=["IP01", "IP24", "IP27"],
+)
+def test_workers_that_share_what_is_drawn_change_training(rule, facts, options, result):
+    found = rule(**{**facts, "data": dataclasses.replace(facts["data"], options=options)})
+    assert found.changes_results == result
+    assert ("andom numbers" in found.remedy) == (result == "training")
+
+
+def test_an_iterable_dataset_has_to_share_its_samples_out():
+    data = dataclasses.replace(IP24["data"], options={"samples": "iterated"})
+    said = [workers.dataloader_defaults(**{**IP24, "data": given}).remedy for given in (data, IP24["data"])]
+    assert ["get_worker_info" in remedy for remedy in said] == [True, False]
 
 
 def test_a_dataset_of_arrays_keeps_their_weights():

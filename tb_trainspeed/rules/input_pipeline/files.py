@@ -117,11 +117,10 @@ def redecode_each_epoch(
     short, apart = name.rpartition(".")[2], ""
     if short.startswith("<"):  # of a comprehension
         short, apart = "load", " Put it into a function of its own for that."
-    which, kept = "which reads and decodes files that are the same in every epoch.", f"`{short}`"
+    which, kept, head = "reads and decodes files that are the same in every epoch", short, f"  def {short}(...):"
     if draws:
-        which = "which also draws random numbers."
+        which, kept, head = "also draws random numbers", "decoded", "+ def decoded(...):"
         apart = f" That is the part of `{short}` before anything random, in a function of its own."
-        kept = "`decoded`" if short != "decoded" else "`decode`"
     # What the number of files is not known of must not fill the memory.
     held = data.batch_size and data.batch_size * batches_per_epoch
     cache = f"functools.lru_cache(maxsize={held})" if in_parts and held else "functools.cache"
@@ -129,7 +128,7 @@ def redecode_each_epoch(
     return Found(
         title="The same files are decoded again in every epoch",
         message=f"`{source.name}` takes {words.seconds(batch_s)} a batch, {words.share(share)} of it "
-        f"{'for reading and decoding ' * draws}in `{name}`, {which} That holds training up "
+        f"{'for reading and decoding ' * draws}in `{name}`, which {which}. That holds training up "
         f"{words.share(held_up_share)} of the time.",
         phase="input_wait",
         evidence={
@@ -138,11 +137,10 @@ def redecode_each_epoch(
             f"in {short} ({where})": words.share(share),
             "an epoch of batches": f"{words.size(epoch_bytes)} of {words.size(memory_available_bytes)} free memory",
         },
-        remedy=f"Keep what {kept} returns: then every file is decoded once, in the first epoch.{apart} What it "
+        remedy=f"Keep what `{kept}` returns: then every file is decoded once, in the first epoch.{apart} What it "
         "returns must depend on its arguments alone, which must be hashable, as paths are, and must not be changed in "
         "place; all of it has to fit into memory, also what is cropped or made smaller only afterwards.",
-        code=f"+ import functools\n+\n+ @{cache}\n"
-        + (f"+ def {kept.strip('`')}(...):" if draws else f"  def {short}(...):"),
+        code=f"+ import functools\n+\n+ @{cache}\n{head}",
         change=dataclasses.replace(faster_source(share_left(share, batch_s, batch_bytes)), first_epoch=False),
         confidence="likely",
         bars={f"a batch in {short}": share * batch_s, "the rest of a batch": (1 - share) * batch_s},
