@@ -61,6 +61,10 @@ def faster_source(factors: Range) -> Change:
     return Change(factors={"supply_s": factors, "source_cpu_s": factors})
 
 
+def _arrays_of(options: Mapping[str, str]) -> tuple[str, ...]:
+    return ("x", "y", "sample_weight") if "sample_weight" in options else ("x", "y")
+
+
 def batches_of_arrays(size: int | None, options: Mapping[str, str] = {}) -> str:
     """Code that makes a pipeline of the arrays `x` and `y` as Keras does: whole batches, by the indices of their rows.
 
@@ -73,7 +77,7 @@ def batches_of_arrays(size: int | None, options: Mapping[str, str] = {}) -> str:
     batch = f".batch({size or 32})"
     orders = {"False": batch, "batch": f"{batch}.map(tf.random.shuffle)"}
     order = orders.get(options.get("shuffle", ""), f".shuffle(len(x)){batch}")
-    names = ("x", "y", "sample_weight") if "sample_weight" in options else ("x", "y")
+    names = _arrays_of(options)
     made = ", ".join(f"tf.constant({name})" for name in names)
     taken = ", ".join(f"tf.gather({name}, rows)" for name in names)
     split = options.get("validation_split")
@@ -89,8 +93,7 @@ def batches_of_arrays(size: int | None, options: Mapping[str, str] = {}) -> str:
 
 def fit_of_batches(options: Mapping[str, str], data: str = "dataset") -> str:
     """The first arguments of `fit` for what `batches_of_arrays` made."""
-    names = ("x", "y", "sample_weight") if "sample_weight" in options else ("x", "y")
-    parts = ", ".join(f"{name}_val" for name in names)
+    parts = ", ".join(f"{name}_val" for name in _arrays_of(options))
     return f"{data}, validation_data=({parts})" if "validation_split" in options else data
 
 
