@@ -159,6 +159,7 @@ MC20 = {
 
 FIRES = [
     fires(batch.tiny_batch, MC00),
+    fires(batch.tiny_batch, MC00, "as many as fit takes", batch_size=32),
     fires(batch.tiny_batch, MC00, "torch", backend="torch", overhead_s=0.0006),
     fires(recurrent.rnn_not_cudnn, MC01),
     fires(recurrent.rnn_not_cudnn, MC01, "recurrent dropout on a CPU", accelerators=()),
@@ -214,7 +215,7 @@ FIRES = [
 
 IDLE = {"computing_share": 0.49}
 SILENT = [
-    silent(batch.tiny_batch, MC00, Passed, "large enough", batch_size=32),
+    silent(batch.tiny_batch, MC00, Passed, "large enough", batch_size=33),
     silent(batch.tiny_batch, MC00, Passed, "computes", overhead_s=0.00059),
     silent(recurrent.rnn_not_cudnn, MC01, Passed, "defaults", layers=(EMBEDDING, PLAIN_LSTM)),
     silent(recurrent.rnn_not_cudnn, MC01, Passed, "trap: cuDNN on a CPU", layers=(GRU,), accelerators=()),

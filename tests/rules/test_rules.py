@@ -30,7 +30,7 @@ from tb_trainspeed.rules.framework import eager
 from tb_trainspeed.rules.hardware import host
 from tb_trainspeed.rules.input_pipeline import files, python_code, side_by_side, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
-from tb_trainspeed.rules.model_compute import frozen
+from tb_trainspeed.rules.model_compute import batch, frozen
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, rule
 from tests.rules import (
     callbacks,
@@ -178,6 +178,11 @@ def test_a_frozen_backbone_that_drops_out_is_only_a_hint():
     behind = dataclasses.replace(stem, name="behind", path="mobilenet/behind")
     drops = frozen.frozen_backbone(**{**model_compute.MC09, "layers": (base, stem, inside, behind, output)})
     assert (drops.confidence, drops.changes_results) == ("hint", "training")
+
+
+def test_a_batch_of_the_usual_size_is_only_a_hint():
+    of = {size: batch.tiny_batch(**{**model_compute.MC00, "batch_size": size}) for size in (16, 17)}
+    assert (of[16].confidence, of[17].confidence) == ("certain", "hint")
 
 
 def test_a_fit_that_runs_is_measured_by_all_the_epochs_that_were_asked_for():

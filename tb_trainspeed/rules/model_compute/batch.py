@@ -7,6 +7,7 @@ from tb_trainspeed.rules.model_compute.shared import computes_little
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 _TINY_BATCH, _LARGER = 16, 8
+_USUAL_BATCH = 32  # `fit` takes so many, where it is not told how many
 _DISPATCH_FROM = 0.3
 # Arithmetic speed of small layers on a few cores, FLOP/s: pessimistic, expected, optimistic. An assumption.
 _FLOPS = (3e9, 15e9, 60e9)
@@ -46,7 +47,7 @@ def tiny_batch(
     """The batch is so small that most of a step is overhead.
 
     What it means: a step trains on a handful of samples, and a good part of it is overhead, which costs the same for
-    one sample and for a hundred.
+    one sample and for a hundred. From 17 to 32, which is what `fit` takes where it is not told, it is a hint.
 
     Why it is slow: an epoch takes as many steps as it has batches, and each pays the overhead; the device computes on
     arrays too small to keep it busy.
@@ -61,12 +62,12 @@ def tiny_batch(
     overhead and adds the arithmetic of the further samples, counted from the layers, at 3, 15 or 60 GFLOP/s, their
     bytes at 0.75, 3 or 20 GB/s, and what it takes to make them.
     """
-    if batch_size > _TINY_BATCH:
+    if batch_size > _USUAL_BATCH:
         return Passed(f"{batch_size} samples a batch")
     share = min(1.0, overhead_s / step_s)
     if share < _DISPATCH_FROM:
         return Passed(f"overhead is only {words.share(share)} of the step")
-    larger = batch_size * _LARGER
+    larger, tiny = batch_size * _LARGER, batch_size <= _TINY_BATCH
     # On torch overhead and arithmetic are one quantity of the model, as they are one in time.
     device_s = max(1e-5, compute_s if backend == "torch" else compute_s - overhead_s)
     growth = arithmetic_of(sample_flops * batch_size, data.batch_bytes or 0, _LARGER, device_s)
@@ -75,7 +76,7 @@ def tiny_batch(
     if steady.steps_per_epoch < _LARGER:
         return NotApplicable("the data are one batch")
     return Found(
-        title="The batch is tiny",
+        title="The batch is tiny" if tiny else "The batch is small",
         message=f"A step trains on {batch_size} samples, and {words.share(share)} of it is overhead that "
         "costs the same for many.",
         phase="compute",
@@ -95,6 +96,7 @@ def tiny_batch(
                 "cpu_s": growth,
             }
         ),
+        confidence="certain" if tiny else "hint",
         changes_results="training",
         bars={"overhead": overhead_s, "the rest of computing": max(0.0, compute_s - overhead_s)},
     )
