@@ -22,8 +22,9 @@ CB01 = {"hooks": (BATCH_HOOK,), "nested_calls": (), "steady": STEADY, **OWN}
 CB02 = {
     "nested_calls": (NestedCall("Logger", "on_train_batch_end", "predict", 300, 1.4),),
     **OWN,
+    "hooks": (BATCH_HOOK,),
     "epochs": 3,
-    "steady": STEADY,
+    "steady": dataclasses.replace(STEADY, phases={"compute": 4.2, "callbacks": 1.5, "gc": 0.3}),
 }
 CB03 = {
     "hooks": (SAVES,),

@@ -52,7 +52,7 @@ def slow_batch_callback(
 
     Sources: https://github.com/tensorflow/tensorflow/issues/37876. The prediction takes the measured time of the hook
     out of the step but for one batch in 50; where it is most of the step, the rest, whose caches it left cold, becomes
-    up to 65 % shorter too.
+    up to 80 % shorter too.
     """
     nested = loops_inside(nested_calls)
     rows = [

@@ -12,8 +12,8 @@ EVERY_BATCHES, EVERY_EPOCHS = 50, 5
 KERAS_OWN = ("ProgbarLogger", "History")
 # A step that follows other work finds its caches cold. Where a callback takes longer than the step itself, this much of
 # the step is left without it: pessimistic, expected, optimistic. Pairs on three machines of two cores gave 0.35 to 0.67
-# of what the device computes, and on one of them 0.8 to 1.1 of the host's part.
-WARM = {"device_s": Range(1.0, 0.62, 0.35), "dispatch_s": Range(1.0, 0.85, 0.4)}
+# of what the device computes, and on one of them 0.8 to 1.1 of the host's part; a fourth 0.1 to 0.81 and 0.61 to 0.83.
+WARM = {"device_s": Range(1.0, 0.45, 0.2), "dispatch_s": Range(1.0, 0.77, 0.4)}
 #: Methods of the model that set up a loop of their own.
 LOOPS = ("predict", "evaluate")
 #: Callbacks whose patience counts epochs, or that compare epochs.
