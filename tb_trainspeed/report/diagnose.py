@@ -45,7 +45,7 @@ _BINDS_X = re.compile(r"\b(class|def|lambda x)\b")
 _CLEARLY = 1.1
 # What others do on the machine: to end that is no fix of the training, and not always in one's hands.
 _OF_OTHERS = frozenset({"HW06"})
-_FIX = {"no": "A fix", "rounding": "A fix that changes rounding", "training": "A fix that changes training"}
+_FIX = {"no": "A fix", "rounding": "A fix that changes only rounding", "training": "A fix that changes training"}
 
 # Phases with pauses that come by chance: tf.data's autotuner, and collections of garbage.
 _PAUSING = ("epoch_restart", "gc")

@@ -8,7 +8,7 @@ from tb_trainspeed.report.compare import Comparison
 from tb_trainspeed.report.report import Finding, Part, Report
 from tb_trainspeed.rules import words
 
-_EFFECT = {"no": "results unchanged", "rounding": "rounding changes", "training": "changes training"}
+_EFFECT = {"no": "results unchanged", "rounding": "only rounding changes", "training": "changes training"}
 
 
 def render(report: Report, run: str) -> str:

@@ -135,7 +135,7 @@ function Evidence({ finding: { bars, phase } }: { finding: Finding }) {
   );
 }
 
-export const RESULTS = { no: "results unchanged", rounding: "rounding changes", training: "training changes" } as const;
+export const RESULTS = { no: "results unchanged", rounding: "only rounding changes", training: "training changes" } as const;
 const RESULTS_TITLE = {
   no: "The same weights and history as before",
   rounding: "Numbers differ in their last digits; training behaves the same",

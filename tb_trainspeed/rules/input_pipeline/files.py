@@ -218,16 +218,18 @@ def _uncached(
         if mixed
         else ""
     )
+    files = does(decoding, DECODING)
+    what, does_so = ("files are", "reads or decodes") if files else ("records are", "parses")
     return Found(
-        title="The same files are decoded again in every epoch",
-        message=f"`map({name})` reads or decodes {words.number(elements)} element{'s' * (elements > 1)} for every "
+        title=f"The same {what} {'decoded' if files else 'parsed'} again in every epoch",
+        message=f"`map({name})` {does_so} {words.number(elements)} element{'s' * (elements > 1)} for every "
         "batch, the same in every epoch, and nothing keeps them. That holds training up "
         f"{words.share(held_up_share)} of the time.",
         phase="input_wait",
         evidence={
             "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
             "operations": ", ".join(kind for kind in decoding.operations if kind.startswith((*DECODING, *PARSING))),
-            "decoded": f"{words.size(cached_bytes)} of {words.size(memory_available_bytes)} free memory",
+            "once kept": f"{words.size(cached_bytes)} of {words.size(memory_available_bytes)} free memory",
         },
         remedy=f"Keep what `{name}` returns, before anything random and before `shuffle`.{note}",
         code=f"- dataset{shuffle}.map({name}, ...)\n+ dataset = dataset.map("
