@@ -147,7 +147,7 @@ def _entries(model: Any) -> Iterator[tuple[Any, type | None]]:
 
 def _parsed(function: FunctionType) -> tuple[ast.AST, int]:
     source, first = inspect.getsourcelines(function)
-    return ast.parse(textwrap.dedent("".join(source))), max(1, first)
+    return given.tree_of(textwrap.dedent("".join(source))), max(1, first)
 
 
 def _lines(tree: ast.AST, function: FunctionType, first: int) -> Iterator[CodeLine]:

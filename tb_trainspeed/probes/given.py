@@ -1,14 +1,21 @@
 """Whether code of the user's opens or loads the same thing every time, by its source, which is never run."""
 
 import ast
+import contextlib
 import functools
+import gc
 import linecache
-from collections.abc import Iterable
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 #: What is called by these names returns something else every time.
 DIFFERENT_EVERY_TIME = {"next", "pop", "popleft", "get", "choice", "integers", "randint", "randrange"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_PARSING = threading.Lock()
+_WAITS_S = 1.0
 
 
 @functools.lru_cache(maxsize=1024)
@@ -43,9 +50,51 @@ def is_given_the_same(file: str, line: int, callee: str) -> bool | None:
 def parsed(file: str) -> ast.Module | None:
     """The source of a file; `None` where it is not there."""
     try:
-        return ast.parse("".join(linecache.getlines(file)))
+        return tree_of("".join(linecache.getlines(file)))
     except (SyntaxError, ValueError, RecursionError):
         return None
+
+
+def tree_of(source: str) -> ast.Module:
+    """Parses source without disturbing other threads that do.
+
+    Before 3.11.8 Python 3.11 counts how deep it is in a tree in one place for all threads. Where a collection of
+    garbage within one tree lets another thread begin the next, `ast.parse` fails in either
+    (https://github.com/python/cpython/pull/113035): also in the thread that trains, while TensorFlow reads its step.
+
+    Raises:
+        SyntaxError: if it is no Python.
+        ValueError: if it holds null bytes, or other threads parse for longer than a second.
+    """
+    with _undisturbed() if (3, 11) <= sys.version_info < (3, 11, 8) else contextlib.nullcontext():
+        return ast.parse(source)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    with _PARSING:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            until = time.monotonic() + _WAITS_S
+            while _is_parsed_elsewhere():
+                if time.monotonic() > until:
+                    raise ValueError("other threads parse")
+                time.sleep(0.001)
+            yield
+        finally:
+            if collects:
+                gc.enable()
+
+
+def _is_parsed_elsewhere() -> bool:
+    for thread, innermost in sys._current_frames().items():
+        frame = innermost if thread != threading.get_ident() else None
+        while frame:
+            if frame.f_code is ast.parse.__code__:
+                return True
+            frame = frame.f_back
+    return False
 
 
 def function_around(file: str, line: int) -> Any | None:

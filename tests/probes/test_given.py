@@ -1,10 +1,16 @@
 """Whether a line calls something with the same arguments every time, by its source."""
 
+import ast
+import contextlib
+import gc
+import sys
 import textwrap
+import threading
+import traceback
 
 import pytest
 
-from tb_trainspeed.probes.given import is_given_the_same
+from tb_trainspeed.probes.given import is_given_the_same, tree_of
 
 CODE = """
 import json
@@ -86,3 +92,43 @@ def test_what_cannot_be_told(file, tmp_path):
     broken = tmp_path / "broken.py"
     broken.write_text("def load(:")
     assert is_given_the_same(str(broken), 1, "load") is None
+
+
+@contextlib.contextmanager
+def collecting(callback):
+    """As garbage is collected with nearly every object that is made, and `callback` is called."""
+    before = gc.get_threshold()
+    gc.callbacks.append(callback)
+    gc.set_threshold(1)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(callback)
+
+
+def test_source_is_not_parsed_while_another_thread_is_at_it():
+    """Or else, on some versions of Python, the other fails: it may be the one that trains."""
+    parsed, others = [], []
+
+    def lets_others_in(*_):
+        """Within a tree, of which a collection may come early or late."""
+        within = any(frame.f_code is ast.parse.__code__ for frame, _ in traceback.walk_stack(sys._getframe()))
+        if within and len(others) < 20:
+            others.append(threading.Thread(target=lambda: parsed.append(ast.dump(tree_of("f(g(x))")))))
+            others[-1].start()
+            others[-1].join(0.01)
+
+    with collecting(lets_others_in):
+        ast.parse(textwrap.dedent(CODE))
+    for other in others:
+        other.join(10)
+    assert parsed == [ast.dump(ast.parse("f(g(x))"))] * len(others)
+
+
+def test_collections_of_garbage_go_on_after_source_was_parsed():
+    tree_of("f(x)")
+    assert gc.isenabled()
+    with pytest.raises(SyntaxError):
+        tree_of("f(")
+    assert gc.isenabled()

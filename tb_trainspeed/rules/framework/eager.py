@@ -87,7 +87,8 @@ def eager(
         return Passed("steps run as compiled graphs")
     if unjitted and not (run_eagerly or disabled) and unjittable(layers):
         return Passed("a layer keeps the step from being compiled, which is FW06")
-    share = words.share(min(1.0, dispatch_s / compute_s))
+    # The one is a median of few steps, the other a mean of all.
+    told_s, share = min(dispatch_s, compute_s), words.share(min(1.0, dispatch_s / compute_s))
     remedy = "Drop the flag: it is for debugging."
     if run_eagerly:
         flag, code = "`run_eagerly=True` is on", "- model.compile(..., run_eagerly=True)\n+ model.compile(...)"
@@ -104,12 +105,12 @@ def eager(
         code = "".join(f"- {line.text}\n" for line in reads[:3]) + code
     return Found(
         title="Steps run operation by operation",
-        message=f"{flag}, so Python dispatches every operation: {words.seconds(dispatch_s)} of the "
+        message=f"{flag}, so Python dispatches every operation: {words.seconds(told_s)} of the "
         f"{words.seconds(compute_s)} that a step computes.",
         phase="compute",
         evidence={
             "compute a step": words.seconds(compute_s),
-            "of it Python and dispatch": f"{words.seconds(dispatch_s)}, {share}",
+            "of it Python and dispatch": f"{words.seconds(told_s)}, {share}",
         },
         remedy=remedy,
         code=code,
@@ -156,7 +157,8 @@ def layer_disables_jit(
     return Found(
         title="One layer keeps the whole step from being compiled",
         message=f"{names} cannot be compiled, so JAX runs every operation of the step by itself: "
-        f"{words.seconds(dispatch_s)} of the {words.seconds(compute_s)} that a step computes are dispatch.",
+        f"{words.seconds(min(dispatch_s, compute_s))} of the {words.seconds(compute_s)} that a step computes are "
+        "dispatch.",
         phase="compute",
         evidence={
             "not to be compiled": ", ".join(layer.path or layer.name for layer in culprits),
