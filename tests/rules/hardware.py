@@ -62,7 +62,8 @@ HW06 = {
     **COMPUTES,
     "resources": using(machine_cores=4.0, process_cores=2.0),
     "accelerators": (),
-    "cores": 4.0,
+    "machine_cores": 4.0,
+    "others_cores": 2.0,
     "busy_cores": 2.0,
 }
 HW07 = {"resources": using(memory_pressure=0.3, swapped_bytes_per_s=1e8, rss_bytes=1e9), "steady_wall_s": 60.0}
@@ -132,9 +133,9 @@ FIRES = [
         host.competing_processes,
         HW06,
         "a full host",
-        environment=Environment(machine_cores=64),
+        machine_cores=64.0,
+        others_cores=58.0,
         resources=using(machine_cores=60.0, process_cores=2.0),
-        cores=2.0,
     ),
     fires(host.memory_pressure, HW07),
     fires(accelerator.metal_plugin, HW08),
@@ -193,6 +194,7 @@ SILENT = [
         HW06,
         Passed,
         "stolen counts once",
+        others_cores=0.5,
         resources=using(machine_cores=3.8, process_cores=3.3, steal_cores=0.5),
     ),
     silent(host.threads_misconfigured, HW05, Passed, "seldom stopped", resources=using(throttled=0.09)),
@@ -206,7 +208,7 @@ SILENT = [
         busy_cores=1.0,
     ),
     silent(host.threads_misconfigured, HW05, NotApplicable, "JAX", environment=Environment(backend="jax")),
-    silent(host.competing_processes, HW06, Passed, "few others", resources=using(machine_cores=4.0, process_cores=3.1)),
+    silent(host.competing_processes, HW06, Passed, "few others", others_cores=0.9),
     silent(
         host.competing_processes, HW06, Passed, "cores are free", resources=using(machine_cores=3.3, process_cores=2.0)
     ),
@@ -215,16 +217,9 @@ SILENT = [
         HW06,
         Passed,
         "trap: neighbours of a container",
-        environment=Environment(machine_cores=64),
+        machine_cores=64.0,
+        others_cores=28.0,
         resources=using(machine_cores=30.0, process_cores=2.0),
-        cores=2.0,
-    ),
-    silent(
-        host.competing_processes,
-        HW06,
-        Passed,
-        "own workers",
-        resources=using(machine_cores=4.0, process_cores=2.0, worker_cores=1.5),
     ),
     silent(
         host.competing_processes,

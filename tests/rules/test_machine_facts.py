@@ -1,5 +1,7 @@
 """Facts of the machine: which accelerators a fit computes on, and over how many devices it goes."""
 
+import dataclasses
+
 import pytest
 
 from tb_trainspeed.profile import (
@@ -159,3 +161,35 @@ def test_a_larger_batch_takes_its_source_as_much_longer():
         factors = found.change.factors
         assert factors["source_cpu_s"].expected == factors["cpu_s"].expected == factors["supply_s"].low == larger
         assert factors["steps"].expected == 1 / larger
+
+
+@pytest.mark.parametrize(
+    ("usage", "others", "idle"),
+    [
+        ({"machine_cores": 1.4, "process_cores": 1.0}, 0.4, 1.0),  # little: what the system itself does
+        ({"machine_cores": 2.0, "process_cores": 1.0}, 1.0, 0.0),
+        ({"machine_cores": 2.0, "process_cores": 1.0, "worker_cores": 0.9}, 0.1, 1.0),
+        ({"machine_cores": 0.9, "process_cores": 1.0}, 0.0, 1.0),  # clocks that differ
+        ({"process_cores": 1.0}, None, 1.0),
+    ],
+)
+def test_cores_that_others_use_are_not_idle(usage, others, idle):
+    profile = Profile(
+        environment=Environment("tensorflow", cores=2.0, machine_cores=2),
+        ledger=Ledger(2.0, 100, 1, {"compute": 2.0}),
+        steps=Steps(count=100, cpu_s=0.02),
+        resources=hardware.using(**usage),
+    )
+    assert FACTS["others_cores"](profile) == (None if others is None else pytest.approx(others))
+    assert FACTS["idle_cores"](profile) == pytest.approx(idle)
+
+
+def test_neighbours_of_a_container_leave_it_its_cores():
+    profile = Profile(
+        environment=Environment("tensorflow", cores=2.0, machine_cores=64),
+        ledger=Ledger(2.0, 100, 1, {"compute": 2.0}),
+        steps=Steps(count=100, cpu_s=0.02),
+    )
+    for used, idle in ((40.0, 1.0), (64.0, 0.0)):
+        resources = hardware.using(machine_cores=used, process_cores=1.0)
+        assert FACTS["idle_cores"](dataclasses.replace(profile, resources=resources)) == pytest.approx(idle)

@@ -11,6 +11,8 @@ from tb_trainspeed.rules.facts.timing import computing_s, overhead_s, step_s, ta
 # A GPU whose kernels run less of the time is not what a fit computes on.
 _IN_USE_FROM = 0.05
 _DISPATCHES_FROM = 0.5
+#: From this share of the machine on others take cores that a training could use.
+OTHERS_FROM = 0.25
 # The compute capability of Ampere, whose tensor cores were the first to know bfloat16.
 _BFLOAT16_FROM = 8.0
 
@@ -75,7 +77,8 @@ def busy_cores(profile: Profile) -> float | None:
 def idle_cores(profile: Profile) -> float | None:
     """Cores that could make batches: what the steps leave, or what making a batch leaves where the two take turns.
 
-    Torch's threads spin while they wait for work, so what they use between two steps is no work.
+    Torch's threads spin while they wait for work, so what they use between two steps is no work. What other processes
+    use is not idle either, where they use much.
     """
     cores, made = profile.environment.cores, profile.data.source
     busy: float | None = busy_cores(profile)
@@ -83,7 +86,25 @@ def idle_cores(profile: Profile) -> float | None:
         return None
     if takes_turns(profile):
         busy = min(busy, made.cpu_s / made.wall_s) if made and made.wall_s else min(busy, 1.0)
-    return max(0.0, cores - busy)
+    others, machine = others_cores(profile) or 0.0, machine_cores(profile)
+    left = machine - others if others >= OTHERS_FROM * machine else cores
+    return max(0.0, min(cores, left) - busy)
+
+
+@fact
+def others_cores(profile: Profile) -> float | None:
+    """Cores that neither this process nor its workers use, in the mean."""
+    usage = profile.resources.usage
+    used, own = mean(usage, "machine_cores"), mean(usage, "process_cores")
+    if used is None or own is None:
+        return None
+    return max(0.0, used - own - (mean(usage, "worker_cores") or 0.0))
+
+
+@fact
+def machine_cores(profile: Profile) -> float:
+    """Cores of the whole machine, of which this process may be allowed a part."""
+    return max(profile.environment.cores or 0.0, profile.environment.machine_cores or 0.0)
 
 
 @fact

@@ -209,16 +209,16 @@ def dispatch_bound(
         return Passed(f"dispatch is {words.share(dispatch_share)} of the step")
     if steady.steps_per_epoch < 2:
         return NotApplicable("an epoch has one step")
-    count = int(min(_STEPS_PER_EXECUTION, steady.steps_per_epoch))
+    count, told_s = int(min(_STEPS_PER_EXECUTION, steady.steps_per_epoch)), min(dispatch_s, compute_s)
     left = Range(min(1.0, 0.25 + 1 / count), min(1.0, 0.1 + 1 / count), 1 / count)
     return Found(
         title="The steps are so small that starting them costs much",
-        message=f"Of the {words.seconds(compute_s)} of a step, {words.seconds(dispatch_s)} are Keras and the backend "
+        message=f"Of the {words.seconds(compute_s)} of a step, {words.seconds(told_s)} are Keras and the backend "
         "getting it on its way, in Python.",
         phase="compute",
         evidence={
             "compute a step": words.seconds(compute_s),
-            "of it dispatch": f"{words.seconds(dispatch_s)}, {words.share(dispatch_share)}",
+            "of it dispatch": f"{words.seconds(told_s)}, {words.share(dispatch_share)}",
             "steps an epoch": words.number(steady.steps_per_epoch),
         },
         remedy=f"Make {count} steps in one call. Callbacks then see every {count}th batch.",

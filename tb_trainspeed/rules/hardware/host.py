@@ -4,7 +4,7 @@ import statistics
 
 from tb_trainspeed.profile import Environment, Model, Resources, Usage
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import mean
+from tb_trainspeed.rules.facts import OTHERS_FROM, mean
 from tb_trainspeed.rules.model_compute.shared import CONVOLUTIONS
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
@@ -13,7 +13,7 @@ _THROTTLED_FROM = 0.1
 # Fewer threads than cores cost nothing measurable on two cores: Keras and XLA have threads of their own.
 _FEW_THREADS_FROM_CORES = 4
 _OVERSUBSCRIBED = 4
-_OTHERS_FROM, _FULL_FROM = 0.25, 0.85
+_FULL_FROM = 0.85
 _PRESSURE_FROM, _SWAPPED_FROM = 0.1, 5e6
 _THREADS = {
     "tensorflow": (
@@ -124,7 +124,8 @@ def competing_processes(
     environment: Environment,
     resources: Resources,
     accelerators: tuple[str, ...],
-    cores: float,
+    machine_cores: float,
+    others_cores: float,
     computing_share: float,
     computing_s: float,
     busy_cores: float,
@@ -153,32 +154,27 @@ def competing_processes(
     if computing_share < _COMPUTES_FROM:
         return Passed(f"computing is {words.share(computing_share)} of training")
     usage = resources.usage
-    used, own = mean(usage, "machine_cores"), mean(usage, "process_cores")
-    if used is None or own is None:
-        return NotApplicable("what the machine does was not measured")
+    used, own = mean(usage, "machine_cores") or 0.0, mean(usage, "process_cores") or 0.0
     threads = _threads_of(environment)
     if threads and busy_cores >= _HAS_ITS_CORES * threads:
         return Passed(f"this training has the cores that its {threads} thread{'s' * (threads > 1)} can use")
-    others = used - own - (mean(usage, "worker_cores") or 0.0)
     stolen = mean(usage, "steal_cores") or 0.0  # which counts as used
-    # What others use is of the whole machine, of which this process may be allowed a part.
-    machine = max(cores, environment.machine_cores or 0)
-    if others < _OTHERS_FROM * machine or used < _FULL_FROM * machine:
-        return Passed(f"other processes use {max(0.0, others):.1f} of {machine:g} cores")
-    if stolen > others / 2:
+    if others_cores < OTHERS_FROM * machine_cores or used < _FULL_FROM * machine_cores:
+        return Passed(f"other processes use {others_cores:.1f} of {machine_cores:g} cores")
+    if stolen > others_cores / 2:
         who, remedy = "Other machines on the same host", "Train where cores are not shared."
         code = "+ vmstat 5   # column st: the cores' time that others get"
     else:
         who, remedy = "Other processes", "End what was forgotten, or train elsewhere."
         code = "+ top -o %CPU   # what else runs"
-    left = max(0.2, 1 - min(others, machine) / machine)
+    left = max(0.2, 1 - min(others_cores, machine_cores) / machine_cores)
     ends = _SPINNING if backend == "torch" else Range(1.0, _WAITED_TOO + (1 - _WAITED_TOO) * left, left)
     return Found(
         title=f"{who} use the cores",
-        message=f"{who} use {others:.1f} of {machine:g} cores, this training {busy_cores:.1f}; a step "
+        message=f"{who} use {others_cores:.1f} of {machine_cores:g} cores, this training {own:.1f}; a step "
         f"computes for {words.seconds(computing_s)}.",
         phase="compute",
-        evidence={"used by others": f"{others:.1f} cores", "by this training": f"{busy_cores:.1f} cores"},
+        evidence={"used by others": f"{others_cores:.1f} cores", "by this training": f"{own:.1f} cores"},
         remedy=remedy,
         code=code,
         change=Change(factors={"device_s": ends}),
