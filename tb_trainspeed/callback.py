@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import sys
 import time
 import weakref
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import keras
 from tb_trainspeed.probes import fit_entry
 from tb_trainspeed.report import Report, diagnose
 from tb_trainspeed.report.terminal import render, say
+from tb_trainspeed.rules.facts import MIN_STEPS
 from tb_trainspeed.session import BACKENDS, FitSession
 
 log = logging.getLogger("tb_trainspeed")
@@ -32,7 +34,8 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             `None` writes nothing. Defaults to `"logs"`.
         max_overhead: share of the run, 0 to 1, that measuring may cost. 0 leaves only the plainest clocks on.
             Defaults to `0.01`.
-        verbose: 1 prints the report at the end of `fit`, 0 prints nothing. Defaults to `1`.
+        verbose: 1 prints the report at the end of `fit`, also where it is interrupted, 0 prints nothing. Defaults to
+            `1`.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -147,8 +150,12 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         self._running = None
         _measuring.discard(self)
         session.stop(status)
-        if self.verbose and status == "finished":
-            say(render(self.report, log_dir=self.log_dir))
+        # What is stopped is often slow. What failed in its first steps has nothing to tell.
+        stopped = status == "interrupted" and sys.exc_info()[0] and session.recorder.steps >= MIN_STEPS
+        if self.verbose and (status == "finished" or stopped):
+            say(render(self.report, log_dir=None if session.unsaved else self.log_dir))
+            if session.unsaved:
+                say(f"The end of this fit was not saved ({session.unsaved}). log_dir must be a directory to write to.")
 
     def _tell(self, action: Callable[[FitSession], None]) -> None:
         session = self._running

@@ -109,6 +109,32 @@ def test_verbose_prints_the_report_once(fit, tmp_path, capsys):
     assert callback.report.verdict[:30] in printed
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ArithmeticError("mine")], ids=["interrupt", "error"])
+def test_a_fit_that_is_stopped_tells_what_it_was_bound_by(fit, tmp_path, capsys, error):
+    class Stops(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if self.params["epochs"] == 1 or (batch == 5 and self.model.optimizer.iterations > 12):
+                raise error
+
+    callback = TrainSpeedCallback(tmp_path, verbose=1)
+    with pytest.raises(type(error)):
+        fit([callback, Stops()], epochs=3)
+    assert callback.report.verdict[:30] in capsys.readouterr().out
+    with pytest.raises(type(error)):  # in its first step
+        fit([callback, Stops()], epochs=1)
+    assert capsys.readouterr().out == ""
+
+
+def test_where_nothing_can_be_written_no_log_directory_is_offered(fit, tmp_path, capsys):
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("mine")
+    fit([TrainSpeedCallback(in_the_way, verbose=1)])
+    told = capsys.readouterr().out
+    assert "tensorboard --logdir" not in told
+    assert "was not saved (NotADirectoryError" in told
+    assert in_the_way.read_text() == "mine"
+
+
 def test_quiet_without_verbose(fit, callback, capsys):
     fit([callback])
     assert capsys.readouterr().out == ""

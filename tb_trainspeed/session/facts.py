@@ -38,7 +38,7 @@ class FitFacts:
         self._settings: dict[str, str] = {}
         self._batch: tuple[int | None, int | None, str | None] = None, None, None
         self._rows: dict[str, Any] = {}
-        self._collected = self._graph_read = False
+        self._collected = self._model_built = self._graph_read = False
 
     # --- on the thread of the fit
 
@@ -75,6 +75,10 @@ class FitFacts:
         """Returns what does not change from step to step. `stepped`: there was one, so it has been traced."""
         if not self._collected:
             self._collect()
+        if stepped and not self._model_built:
+            # Before the first step is over, Keras may be at making the variables of the optimizer, or the model's own.
+            self._model_built = True
+            self._guard.attempt("model", self._read_model)
         if not self._graph_read and stepped and self.known.model.kind:
             self._graph_read = True
             self._guard.attempt("the traced step", self._read_graph)
@@ -91,11 +95,11 @@ class FitFacts:
             self._guard.attempt(name, assign)
 
         backend = self._backend
+        self._guard.attempt("model", self._read_model)
         collect(
             "environment",
             lambda: facts.environment(self._backend_name, backend.devices(), self._settings, self.distribution),
         )
-        collect("model", lambda: backend.model_facts(self._model))
         loop = self.loop
         if loop:
             collect("data", lambda: backend.data_facts(loop))
@@ -104,6 +108,9 @@ class FitFacts:
             epochs = loop.arguments.get("epochs")  # as numbers; a fit that is resumed has fewer to do
             parts["epochs_planned"] = epochs and max(0, epochs - (loop.arguments.get("initial_epoch") or 0))
         self.known = dataclasses.replace(self.known, **parts)
+
+    def _read_model(self) -> None:
+        self.known = dataclasses.replace(self.known, model=self._backend.model_facts(self._model))
 
     def _read_graph(self) -> None:
         operations = self._backend.traced_operations(self._model) or getattr(self.tool, "operations", None)

@@ -248,6 +248,11 @@ class FitSession:
             # They hold the data and, on TensorFlow, an iterator, which should not wait for the garbage collector.
             self._facts.loop = self._timed_function = None
 
+    @property
+    def unsaved(self) -> str:
+        """Why the last record could not be written; empty where it was, or need not be."""
+        return self._guard.not_measured.get(guard.RECORDS[1], "")
+
     def give_up(self, error: Exception) -> None:
         """Takes all clocks out after a failure of ours. What was recorded until now stays."""
         self._stop_measuring()

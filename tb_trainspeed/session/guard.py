@@ -17,6 +17,8 @@ RECORDER = (
     "validation_call", "validation_end", "enter", "leave", "nested_call", "released", "new_function", "sample_begin",
     "sample_end",
 )  # fmt: skip
+#: What may fail of writing: a disk that is full now may not be for the next record.
+RECORDS = ("a record", "the last record")
 IN_STEPS = ("step_begin", "fetched", "fetch_begin", "fetch_end", "dispatched", "step_end", "enter", "leave")
 
 
@@ -45,7 +47,8 @@ class Guard:
         self.not_measured[what] = f"{type(error).__name__}: {error}"
         if not self._warned:
             self._warned = True
-            log.warning("TrainSpeed does not measure %s of this fit: %r. Training is not affected.", what, error)
+            fails = "cannot save" if what in RECORDS else "does not measure"
+            log.warning("TrainSpeed %s %s of this fit: %r. Training is not affected.", fails, what, error)
 
     def guarded(self, method: Callable[..., Any], cost: OwnCost | None = None) -> Callable[..., Any]:
         """Returns `method`, but a failure in it is the end of measuring instead of an exception.

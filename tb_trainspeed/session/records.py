@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from tb_trainspeed.profile import Profile
+from tb_trainspeed.session.guard import RECORDS
 from tb_trainspeed.session.threads import Threads
 from tb_trainspeed.summary import EventFile, encode, fit_directory
 
@@ -25,9 +26,9 @@ def write_records(log_dir: str | None, fit_id: str, profile: Callable[[], Profil
 
         begin, interval_s = time.monotonic(), _FIRST_S
         while not threads.stop.wait(interval_s):
-            threads.attempt("a record", write)  # the disk that is full now may not be for the next
+            threads.attempt(RECORDS[0], write)
             interval_s = min(interval_s * 2, seldom_s(time.monotonic() - begin, log_dir))
-        threads.attempt("the last record", write)
+        threads.attempt(RECORDS[1], write)
 
 
 def seldom_s(elapsed_s: float, log_dir: str | None) -> float:

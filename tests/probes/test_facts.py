@@ -5,7 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tb_trainspeed import TrainSpeedCallback
-from tb_trainspeed.probes import facts
+from tb_trainspeed.probes import facts, tensorflow
+from tb_trainspeed.session import guard
+from tb_trainspeed.session.facts import FitFacts
 
 
 def test_the_environment_tells_versions_of_what_is_loaded():
@@ -48,6 +50,17 @@ def test_what_was_compiled(make_model, arrays):
     # The two moments of every weight, and at least the count of the steps.
     assert found.optimizer_variables > 2 * found.trainable_variables
     assert 2 * found.parameters < found.optimizer_parameters < 2 * found.parameters + 9
+
+
+def test_the_optimizer_is_asked_again_once_it_is_built(make_model):
+    """A record may be written while Keras makes its variables."""
+    model = make_model()
+    guarded = guard.Guard(guard.ignore)
+    known = FitFacts(model, "tensorflow", tensorflow, guarded)
+    assert known.static(stepped=False).model.optimizer_variables < 2 * len(model.trainable_variables)
+    model.optimizer.build(model.trainable_variables)
+    assert known.static(stepped=True).model.optimizer_variables > 2 * len(model.trainable_variables)
+    assert not guarded.not_measured
 
 
 def test_code_that_cannot_be_read_is_not_measured():
