@@ -20,6 +20,7 @@ class Budget:
 
     def __init__(self, max_overhead: float, now: Callable[[], int] = time.perf_counter_ns):
         self._max_overhead, self._now, self._start_ns = max_overhead, now, now()
+        self._allowance_ns = _ALLOWANCE_NS
         self.spent_ns = 0
         self._lock = threading.Lock()
 
@@ -28,7 +29,11 @@ class Budget:
         if not self._max_overhead:
             return False
         earned = _FOR_SAMPLES * self._max_overhead * (self._now() - self._start_ns)
-        return self.spent_ns + expected_ns <= max(_ALLOWANCE_NS, earned)
+        return self.spent_ns + expected_ns <= max(self._allowance_ns, earned)
+
+    def earn_all(self) -> None:
+        """Nothing is allowed from the start: of a model that is fitted again and again, for a moment each time."""
+        self._allowance_ns = 0
 
     def spend(self, cost_ns: int) -> None:
         """Something was done that cost this much. May be called from any thread."""

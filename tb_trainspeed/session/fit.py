@@ -116,6 +116,8 @@ class FitSession:
         attempt("settings", self._facts.read_settings)
         self._failed = failed
         attempt("earlier fits", self._facts.count_fits)
+        if self._budget and (self._facts.known.model_fit_index or 1) > 1:
+            self._budget.earn_all()
         attempt(_PARTS, self._sample_steps)
         attempt("compute", self._time_steps)
         if recorder.follows_device:

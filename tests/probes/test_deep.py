@@ -185,6 +185,12 @@ def test_no_budget_no_samples():
     assert profile.breakdown is None
 
 
+def test_fits_of_a_moment_are_looked_into_once_for_a_model():
+    """A loop around `fit` would pay for the allowance of each."""
+    model = sequential()
+    assert [fit(model, max_overhead=0.001).cost.sampling_s > 0 for _ in range(2)] == [True, False]
+
+
 class StartsProfiler(keras.callbacks.Callback):
     """The user's profiler for a few batches, which are the ones that we would sample."""
 
