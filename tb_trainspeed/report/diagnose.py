@@ -78,7 +78,7 @@ def diagnose(profile: Profile) -> Report:
             checks.append(Check(done.rule, "passed", reason))
         else:
             checks.append(done)
-    findings.sort(key=lambda finding: (finding.confidence == "hint", finding.code in _OF_OTHERS, -finding.saves_s))
+    findings.sort(key=lambda finding: (finding.confidence == "hint", not _is_ours(finding), -_weight(finding)))
     sure = [finding for finding in findings if finding.confidence != "hint"]
     safe = [finding for finding in sure if finding.changes_results == "no" and _is_ours(finding)]
     attainable, promised = _together(model, safe)
@@ -198,6 +198,11 @@ def _is_more(attainable: Range | None, findings: list[Finding]) -> bool:
     others = (finding.speedup for finding in findings if finding.changes_results != "no")
     most = max((speedup.expected for speedup in others if speedup), default=1.0)
     return attainable is not None and attainable.expected >= max(_WORTH, most / _CLEARLY)
+
+
+def _weight(finding: Finding) -> float:
+    """What a finding saves; what changes training has to save clearly more than what does not, to come before it."""
+    return finding.saves_s / (_CLEARLY if finding.changes_results == "training" else 1.0)
 
 
 def _is_ours(finding: Finding) -> bool:

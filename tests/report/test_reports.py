@@ -78,6 +78,7 @@ def test_a_fix_that_changes_training_leads_where_it_gives_clearly_more_than_all_
             "IP01": "training", "CB06": "no",
         }  # fmt: skip
         assert said in report.verdict
+        assert (report.findings[0].changes_results == "no") == ("Safe" in said)
         assert report.explanation == next(
             one.message for one in report.findings if (one.code == "CB06") == ("Safe" in said)
         )
@@ -149,6 +150,16 @@ def test_an_epoch_that_is_not_over_is_not_taken_for_one(first, steady, steps, se
     report = diagnose(dataclasses.replace(STARVED, data=data, ledger=ledger, steady=recurring))
     assert report.epoch_s == pytest.approx(100.0)
     assert report.steps_per_s == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("steps", "restarts"), [(25, 1), (200, 2), (225, 3)])
+def test_the_beginning_of_an_epoch_is_of_all_of_its_steps(steps, restarts):
+    """Also where these are not over yet."""
+    phases = {"compute": 0.01 * steps, "epoch_restart": 0.25 * restarts}
+    steady = Ledger(sum(phases.values()), steps, max(1, steps // 100), phases)
+    data = dataclasses.replace(STARVED.data, batches_per_epoch=100)
+    report = diagnose(dataclasses.replace(STARVED, data=data, ledger=Ledger(99.0, 999, 9, phases), steady=steady))
+    assert report.epoch_s == pytest.approx(1.25)
 
 
 def test_what_is_mostly_pauses_by_chance_is_called_so():

@@ -76,21 +76,23 @@ def test_metrics_have_no_share_of_the_gaps():
 
 
 @pytest.mark.parametrize(
-    ("backend", "devices", "flops", "overhead_s"),
+    ("backend", "devices", "kind", "flops", "overhead_s"),
     [
-        ("jax", (), 1e6, 0.003),  # the host's dispatch
-        ("torch", (Device("CPU", "cpu"),), 1e6, 0.010 - 3 * 1e6 * 10 / 15e9),  # computing, less the arithmetic
-        ("torch", (Device("CPU", "cpu"),), 1e9, 0.0),
-        ("torch", (Device("CPU", "cpu"),), None, None),
-        ("torch", (Device("GPU", "cuda:0"),), 1e6, None),
+        ("jax", (), "Dense", 1e6, 0.003),  # the host's dispatch
+        ("torch", (Device("CPU", "cpu"),), "Dense", 1.2e6, 0.010 - 3 * 1.2e6 * 10 / 15e9),  # less the arithmetic
+        ("torch", (Device("CPU", "cpu"),), "Dense", 0.0, 0.008),  # no more than one layer takes
+        ("torch", (Device("CPU", "cpu"),), "LSTM", 0.0, 0.010),  # which calls its cell again and again
+        ("torch", (Device("CPU", "cpu"),), "Dense", 1e9, 0.0),
+        ("torch", (Device("CPU", "cpu"),), "Dense", None, None),
+        ("torch", (Device("GPU", "cuda:0"),), "Dense", 1e6, None),
     ],
 )
-def test_the_overhead_of_a_step(backend, devices, flops, overhead_s):
+def test_the_overhead_of_a_step(backend, devices, kind, flops, overhead_s):
     profile = Profile(
         environment=Environment(backend=backend, devices=devices),
         data=Data(batch_size=10),
         ledger=PROFILE.ledger,
-        model=Model(layers=(Layer("dense", "Dense", 10, 10, forward_flops=flops),)),
+        model=Model(layers=(Layer("layer", kind, 10, 10, forward_flops=flops),)),
         steps=Steps(count=100, dispatch_s=0.003),
     )
     found = FACTS["overhead_s"](profile)

@@ -1,6 +1,7 @@
 """Training as it recurs, without what is paid for once: what rules and predictions reckon with."""
 
 import dataclasses
+import math
 
 from tb_trainspeed.profile import ONE_OFF_PHASES, Ledger, Profile, Quantiles
 
@@ -39,8 +40,12 @@ def steady_of(profile: Profile) -> Steady | None:
                 one_off += once
     epochs = float(max(1, ledger.epochs))
     size = profile.data.steps_per_epoch or profile.data.batches_per_epoch
-    if size and (profile.steady is None or ledger.steps < epochs * size):
-        epochs = ledger.steps / size  # one was broken off, or still runs
+    if size and (profile.steady is None or ledger.steps < (epochs + 1) * size):
+        begun, epochs = math.ceil(ledger.steps / size), ledger.steps / size  # one was broken off, or still runs
+        # It was begun as a whole: what that took is of all of its steps.
+        of_others = phases.get("epoch_restart", 0.0) * max(0.0, 1 - epochs / begun)
+        phases["epoch_restart"] = phases.get("epoch_restart", 0.0) - of_others
+        one_off += of_others
     if ledger.steps < MIN_STEPS or ledger.wall_s <= one_off:
         return None
     return Steady((ledger.wall_s - one_off) / epochs, epochs, ledger.steps / epochs, phases)
