@@ -49,7 +49,7 @@ def test_a_page_holds_one_fit(capsys):
 
 @pytest.mark.parametrize("kind", ["text", "json", "markdown"])
 def test_compare(kind, tmp_path, capsys):
-    a, b = put(tmp_path / "a", fit()), put(tmp_path / "b", fit(step_s=0.02, wait_s=0.005))
+    a, b = put(tmp_path / "a", fit()), put(tmp_path / "b", fit(step_s=0.02, wait_s=0.005, fit_id="fit-1"))
     assert main(["compare", a, b, "--format", kind]) == 0
     said = capsys.readouterr().out
     assert "2× faster" in said or json.loads(said)["speedup"] == pytest.approx(2.0)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from tb_trainspeed.profile import PHASES
-from tb_trainspeed.report.compare import Comparison
+from tb_trainspeed.report.compare import OTHERS, Comparison
 from tb_trainspeed.report.report import Finding, Part, Report
 from tb_trainspeed.rules import words
 
@@ -101,8 +101,8 @@ def _comparison(comparison: Comparison, a: str, b: str) -> Iterable[str]:
             for one in comparison.predictions
         ],
     )
-    if comparison.together and comparison.speedup:
-        yield f"{verdict_on_predictions(comparison)}\n"
+    if judged := verdict_on_predictions(comparison):
+        yield f"{judged}\n"
     yield from _table(
         ("what else differs", "first", "second"),
         [(_text(what), _text(first), _text(second)) for what, (first, second) in comparison.changed.items()],
@@ -137,15 +137,19 @@ def predicted(gain: object) -> str:
 
 
 def verdict_on_predictions(comparison: Comparison) -> str:
-    """Predicted against measured in one sentence; for a comparison that has `together`."""
+    """Predicted against measured, or why that cannot be judged; empty where nothing that was predicted was changed."""
     together, measured = comparison.together, comparison.speedup
-    assert together
-    assert measured
+    if why := comparison.not_measured.get("predictions"):
+        return f"What was predicted cannot be judged: {why}."
+    if not (together and measured):
+        return ""
     where = "within" if together.within else "outside"
+    others = comparison.changed.get(OTHERS)
+    meanwhile = f" Cores that other programs used meanwhile: {' and then '.join(others)}." if others else ""
     return (
         f"Predicted for {' and '.join(together.codes)}{' together' if len(together.codes) > 1 else ''}: "
         f"{predicted(together.speedup)}. Measured: {words.times(measured)}, {where} the range, "
-        f"{words.share(abs(together.error))} off."
+        f"{words.share(abs(together.error))} off.{'' if together.within else meanwhile}"
     )
 
 

@@ -90,8 +90,8 @@ def _comparison(comparison: Comparison, a: str, b: str) -> Iterable[Text]:
     for one in comparison.predictions:
         line = f"  {one.code} {predicted(one.speedup):>19}  {outcome(one.outcome):<12} {one.title}"
         yield Text(line, no_wrap=True, overflow="ellipsis")
-    if comparison.together:
-        yield Text(verdict_on_predictions(comparison), style="green" if comparison.together.within else "")
+    if judged := verdict_on_predictions(comparison):
+        yield Text(judged, style="green" if comparison.together and comparison.together.within else "")
     if comparison.changed:
         yield Text()
         yield Text("What else differs", style="bold")
