@@ -131,6 +131,9 @@ class Comparison:
         """The headline as plain text."""
         return "".join(part.text for part in self.headline)
 
+    def __repr__(self) -> str:
+        return f"<Comparison: {self.verdict}>"
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the comparison as JSON values."""
         values = dataclasses.asdict(self)

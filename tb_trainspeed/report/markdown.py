@@ -38,7 +38,7 @@ def _report(report: Report, run: str) -> Iterable[str]:
     yield ""
     if report.explanation:
         yield f"{_prose(report.explanation)}\n"
-    facts = [f"{words.number(profile.ledger.steps)} steps in {words.seconds(report.wall_s)}"]
+    facts = [f"{steps_of(report)} in {words.seconds(report.wall_s)}"]
     if profile.steps.step:
         facts.append(f"step {words.seconds(profile.steps.step.p50_s)} (p95 {words.seconds(profile.steps.step.p95_s)})")
     if report.epoch_s:
@@ -48,7 +48,7 @@ def _report(report: Report, run: str) -> Iterable[str]:
     yield f"{_text(', '.join(versions))}.\n" if versions else ""
     rows = [(name, value) for name, value in report.phases.items() if value]
     yield from _table(
-        ("where the time went", "seconds", "share"),
+        (f"where the {words.seconds(report.wall_s)} of this fit went, its start included", "seconds", "share"),
         [(_phase(name), words.seconds(value), words.share(value / report.wall_s)) for name, value in rows],
     )
     unknown = [_phase(name) for name in PHASES if report.phases[name] is None]
@@ -58,6 +58,12 @@ def _report(report: Report, run: str) -> Iterable[str]:
         yield from _finding(number, finding)
     counts = {outcome: sum(done.outcome == outcome for done in report.checks) for outcome in ("passed", "not_measured")}
     yield f"Also checked: {counts['passed']} passed, {counts['not_measured']} not measured."
+
+
+def steps_of(report: Report) -> str:
+    """How many steps the fit did, in words."""
+    count = report.profile.ledger.steps
+    return f"{words.number(count)} step{'s' * (count != 1)}"
 
 
 def gain(finding: Finding) -> tuple[str, str] | None:
