@@ -5,7 +5,7 @@ import itertools
 import math
 import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from tb_trainspeed import whatif
@@ -33,6 +33,8 @@ _INCIDENTAL = frozenset(
 #: What `Comparison.changed` calls the cores that were not the fit's.
 OTHERS = "cores used by other programs"
 _EPOCH = re.compile(r"epoch (\d+)")
+# Phases with pauses that come by chance. Two stretches of the time line tell the pauses of two epochs apart.
+_PAUSING, _STRETCHES = ("epoch_restart", "gc"), 2
 _GONE = ("passed", "not_applicable")
 
 
@@ -84,7 +86,7 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class Together:
-    """What the first report predicted for all its findings that are gone in the second fit."""
+    """What the first report predicted for all its findings that were fixed, as far as that can be told."""
 
     codes: tuple[str, ...]
     speedup: Range
@@ -108,7 +110,7 @@ class Comparison:
         phases: the ledger phase by phase.
         changed: facts that differ: name -> value in the first and in the second fit.
         predictions: the findings of the first fit.
-        together: predicted against measured, for the findings that are gone; `None` where none is, or where
+        together: predicted against measured, for the findings that were fixed; `None` where none is, or where
             `not_measured["predictions"]` says why that cannot be judged.
         not_measured: what cannot be told, and why.
     """
@@ -160,7 +162,7 @@ def compare(a: Report, b: Report) -> Comparison:
         ```
     """
     predictions = tuple(_prediction(finding, b) for finding in a.findings)
-    gone = tuple(one.code for one in predictions if one.outcome in _GONE and one.speedup)
+    gone = _fixed(a, b, tuple(one.code for one in predictions if one.outcome in _GONE and one.speedup))
     # Predictions leave pauses out that come by chance, and so does what they are held against.
     about_pauses = whatif.tells([one.change for one in a.findings if one.code in gone], "pauses_s")
     training = steady_of if about_pauses else typical_of
@@ -173,7 +175,8 @@ def compare(a: Report, b: Report) -> Comparison:
         missing["speedup"] = "These are the same fit: choose another one to compare it with."
     elif steady[0] and steady[1]:
         gain = steady[0].epoch_s / units[0] / (steady[1].epoch_s / units[1])
-        interval = _ratio_interval(gain, epochs_s(a.profile), epochs_s(b.profile))
+        without = () if about_pauses else _PAUSING
+        interval = _ratio_interval(gain, epochs_s(a.profile, without), epochs_s(b.profile, without))
         if interval is None:
             missing["interval"] = "it takes two whole epochs after the first in both fits"
     else:
@@ -191,24 +194,39 @@ def compare(a: Report, b: Report) -> Comparison:
     )  # fmt: skip
 
 
-def epochs_s(profile: Profile) -> list[float]:
+def epochs_s(profile: Profile, without: Collection[str] = ()) -> list[float]:
     """Seconds of every whole epoch after the first, from the marks that begin them.
 
     Of long fits only every second, fourth, ... mark is kept; then each value is a mean over that many epochs.
+
+    Args:
+        profile: what was measured.
+        without: phases that are left out, where the time line is fine enough to tell of which epoch they are.
     """
     marks = _epoch_marks(profile)
     if not marks:
         return []
     # The first epoch of a fit has no mark; its number is not 1 where the fit was resumed.
     first = marks[0][0] - 1 if marks[0][1].step else marks[0][0]
-    begins = [(number, mark.at_s) for number, mark in marks]
+    begins = [(number, mark.step, mark.at_s) for number, mark in marks]
     if profile.status != "running" and begins[-1][0] - first + 1 == profile.ledger.epochs:
-        begins.append((begins[-1][0] + 1, profile.ledger.wall_s))
+        begins.append((begins[-1][0] + 1, profile.ledger.steps, profile.ledger.wall_s))
     return [
-        (end_s - begin_s) / (end - begin)
-        for (begin, begin_s), (end, end_s) in itertools.pairwise(begins)
+        (end_s - begin_s - _spent_s(profile, without, begin_step, end_step)) / (end - begin)
+        for (begin, begin_step, begin_s), (end, end_step, end_s) in itertools.pairwise(begins)
         if begin > first and end > begin
     ]
+
+
+def _spent_s(profile: Profile, phases: Collection[str], begin: int, end: int) -> float:
+    """Seconds in some phases from one step to another, 0 where a stretch of the time line is no small part of that."""
+    line = profile.timeline
+    if _STRETCHES * line.steps_per_bucket > end - begin:
+        return 0.0
+    # An epoch waits for its iterator before its first step, which the end of a stretch tells the epoch of.
+    ends = [first + steps for first, steps in zip(line.first_step, line.steps, strict=True)]
+    columns = [line.phases[phase] for phase in phases if phase in line.phases]
+    return sum(value or 0.0 for column in columns for at, value in zip(ends, column, strict=True) if begin < at <= end)
 
 
 def _epoch_marks(profile: Profile) -> list[tuple[int, Marker]]:
@@ -342,6 +360,13 @@ def _prediction(finding: Finding, b: Report) -> Prediction:
     # A symptom of another cause is still there.
     outcome = "not_measured" if done is None else "found" if done.symptom_of else done.outcome
     return Prediction(finding.code, finding.name, finding.title, finding.speedup, outcome)
+
+
+def _fixed(a: Report, b: Report, gone: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that are gone, without such as went with the others: what their remedies would turn was not turned."""
+    settings = {lever.code: lever.current for lever in b.levers}
+    kept = {code for lever in a.levers if settings.get(lever.code) == lever.current for code in lever.replaces}
+    return tuple(code for code in gone if code not in kept) or gone
 
 
 def _together(a: Report, gone: tuple[str, ...], measured: float | None) -> Together | None:

@@ -13,6 +13,8 @@ from tb_trainspeed.report import compare, diagnose
 from tb_trainspeed.report.compare import OTHERS, epochs_s, t_975
 from tb_trainspeed.report.markdown import render_comparison as as_markdown
 from tb_trainspeed.report.terminal import render_comparison as as_text
+from tb_trainspeed.summary import read_log
+from tests.golden import make_report as golden
 from tests.report.fits import fit
 
 
@@ -109,6 +111,19 @@ def test_predicted_against_measured_for_what_is_gone():
     assert together.error == pytest.approx(together.speedup.expected / comparison.speedup - 1)
     assert together.within == (together.speedup.low <= comparison.speedup <= together.speedup.high)
     assert f"Measured: {comparison.speedup:.1f}×" in as_text(comparison, "a", "b")
+
+
+def test_what_went_with_another_cause_is_not_counted_as_fixed():
+    (slow,) = read_log(golden.RECORD).fits
+    before = diagnose(slow.profile)
+    assert [finding.code for finding in before.findings] == ["IP09", "IP01"]
+
+    for workers, fixed in ((1, ("IP09",)), (2, ("IP09", "IP01"))):
+        data = dataclasses.replace(slow.profile.data, workers=workers)
+        after = diagnose(dataclasses.replace(slow.profile, fit_id="later", data=data, markers=()))
+        checks = tuple(dataclasses.replace(done, outcome="passed", symptom_of="") for done in after.checks)
+        comparison = compare(before, dataclasses.replace(after, checks=checks))
+        assert comparison.together.codes == fixed
 
 
 GONE = fit(fit_id="later", step_s=0.0105, wait_s=0.0002, jitter=0.05)
@@ -240,6 +255,31 @@ def test_epochs_of_a_long_fit_keep_every_other_mark_and_count_double():
     thinned = dataclasses.replace(profile, markers=profile.markers[::2])
     assert epochs_s(profile) == pytest.approx([6.0, 4.0] * 4)
     assert epochs_s(thinned) == pytest.approx([5.0, 5.0, 5.0])
+
+
+def test_pauses_are_told_apart_by_the_epoch_where_the_time_line_is_fine_enough():
+    """Of 100 steps each, on a line of stretches of 30, the epochs of which the second and fourth pause."""
+    profile = fit(epochs=4)
+    paused = {90: 5.0, 300: 2.0}  # by the first step of the stretch
+    first = tuple(range(0, 400, 30))
+    line = dataclasses.replace(
+        profile.timeline,
+        steps_per_bucket=30,
+        first_step=first,
+        steps=(*(30,) * 13, 10),
+        phases={"epoch_restart": tuple(paused.get(begin, 0.0) for begin in first)},
+    )
+    late_s = (5.0, 5.0, 5.0)  # by which the marks after a pause are later
+    markers = tuple(
+        dataclasses.replace(mark, at_s=mark.at_s + late)
+        for mark, late in zip(profile.markers, (0.0, *late_s), strict=False)
+    )
+    ledger = dataclasses.replace(profile.ledger, wall_s=profile.ledger.wall_s + 7.0)
+    paused_fit = dataclasses.replace(profile, timeline=line, markers=markers, ledger=ledger)
+    assert epochs_s(paused_fit) == pytest.approx([9.0, 4.0, 6.0])
+    assert epochs_s(paused_fit, ("epoch_restart",)) == pytest.approx([4.0, 4.0, 4.0])
+    coarse = dataclasses.replace(paused_fit, timeline=dataclasses.replace(line, steps_per_bucket=60))
+    assert epochs_s(coarse, ("epoch_restart",)) == epochs_s(coarse)
 
 
 def test_a_fit_that_was_resumed_begins_with_a_later_number():
