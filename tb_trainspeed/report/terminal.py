@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.text import Text
 
 from tb_trainspeed.profile import PHASES
@@ -54,11 +55,34 @@ def render_comparison(comparison: Comparison, a: str, b: str, colour: bool | Non
     return _print(_comparison(comparison, a, b, width), width, colour)
 
 
+def render_page(text: str, colour: bool | None = None) -> str:
+    """Returns the page of a rule, which is Markdown, as text.
+
+    Args:
+        text: the page.
+        colour: whether to use colour. Defaults to whether standard output is a terminal.
+    """
+    return _print([Markdown(text, hyperlinks=False)], _width(), colour)
+
+
+def render_list(heading: str, rows: Iterable[tuple[str, str]], colour: bool | None = None) -> str:
+    """Returns a list as text.
+
+    Args:
+        heading: what stands above it.
+        rows: code and text of each entry.
+        colour: whether to use colour. Defaults to whether standard output is a terminal.
+    """
+    width = _width()
+    lines = [_hanging(f"  {code}  ", text, width) for code, text in rows]
+    return _print([Text(heading, "bold"), *lines, Text()], width, colour)
+
+
 def _width() -> int:
     return min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
 
 
-def _print(lines: Iterable[Text], width: int, colour: bool | None) -> str:
+def _print(lines: Iterable[Text | Markdown], width: int, colour: bool | None) -> str:
     if colour is None:  # what stands in for standard output may have no `isatty`
         colour = getattr(sys.stdout, "isatty", bool)()
     # In a notebook Rich would show every line by itself.
@@ -67,8 +91,11 @@ def _print(lines: Iterable[Text], width: int, colour: bool | None) -> str:
         markup=False,
     )  # fmt: skip
     for line in lines:
-        # What is printed is put together anew, without what it says of itself.
-        console.print(line, no_wrap=line.no_wrap, overflow=line.overflow, crop=False)
+        if isinstance(line, Text):
+            # What is printed is put together anew, without what it says of itself.
+            console.print(line, no_wrap=line.no_wrap, overflow=line.overflow, crop=False)
+        else:
+            console.print(line)
     file = console.file
     assert isinstance(file, io.StringIO)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
@@ -195,6 +222,12 @@ def _finding(number: int, finding: Finding, width: int) -> Iterable[Text]:
 
 
 def _indented(text: str, width: int, style: str = "") -> Text:
-    console = Console(width=width - 3)
-    lines = Text(_BESIDE_ITS_UNIT.sub(_JOINED, text.replace("`", ""))).wrap(console, width - 3)
-    return Text("\n", style).join(Text("   " + line.plain.rstrip().replace(_JOINED, " ")) for line in lines)
+    return _hanging("   ", text.replace("`", ""), width, style)
+
+
+def _hanging(first: str, text: str, width: int, style: str = "") -> Text:
+    """Lines of which all but the first begin as far to the right as the text does."""
+    left = len(first)
+    lines = Text(_BESIDE_ITS_UNIT.sub(_JOINED, text)).wrap(Console(width=width - left), width - left)
+    plain = [line.plain.rstrip().replace(_JOINED, " ") for line in lines]
+    return Text(first + f"\n{' ' * left}".join(plain), style)
