@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from tb_trainspeed import __version__
 
 _FITS = """\
-A directory may be the log directory, a run in it, or one fit, which is named
-after its start: LOGDIR/trainspeed/20261130-162347-... Of several fits the latest
-counts, unless you give a number: 1 is the oldest.
+A directory may be the log directory, a run in it, or one fit, named after its
+start: LOGDIR/trainspeed/20261130-162347-... Of several fits the latest counts,
+unless you give a number: 1 is the oldest.
 """
 _REPORT = f"""\
 The report on a fit.
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--no-serve", action="store_true", help="do not start TensorBoard afterwards")
     demo.add_argument("--logdir", help="where to put the records; a temporary directory by default")
     report = command("report", "the report on the fits in a log directory", _REPORT)
-    report.add_argument("logdir", type=_directory)
+    report.add_argument("logdir", type=_directory, help="directory of the fit")
     report.add_argument("--format", choices=("text", "json", "markdown", "html"), default="text")
     which = report.add_mutually_exclusive_group()
     which.add_argument("--fit", type=_number, metavar="N", help="the fit of this number, 1 is the oldest")
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--fits", type=_two_numbers, metavar="N,M", help="the Nth fit of A, and the Mth of B")
     compare.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     check = command("check", "exit status 1 when a fit has a known cause of slow training", _CHECK)
-    check.add_argument("logdir", type=_directory)
+    check.add_argument("logdir", type=_directory, help="log directory, run or fit; its latest fit counts")
     check.add_argument("--codes", default="", help="only these causes: codes (IP01) or families (IP), with commas")
     check.add_argument("--min-speedup", type=_speedup, default=1.0, metavar="X", help="only findings worth X or more")
     check.add_argument("--all", action="store_true", help="all fits instead of the latest")

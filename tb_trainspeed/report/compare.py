@@ -380,7 +380,7 @@ def _together(a: Report, gone: tuple[str, ...], measured: float | None) -> Toget
 
 def _ungraded(a: Model, b: Model, predicted: Range, interval: tuple[float, float] | None) -> str | None:
     """Why what was measured says nothing of a prediction, if that is so."""
-    if _shape(a) != _shape(b):
+    if None not in (a.parameters, b.parameters) and _shape(a) != _shape(b):  # of those that are built
         return "the two models differ in their layers or parameters: compare fits of the same model"
     if interval and (interval[0] <= 1 <= interval[1] or interval[1] / interval[0] > predicted.high / predicted.low):
         between = words.times_range(*interval)

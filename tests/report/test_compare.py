@@ -148,12 +148,14 @@ def test_what_chance_may_have_measured_judges_no_prediction(after):
 
 def test_another_model_judges_no_prediction():
     def of(profile, *layers):
-        return dataclasses.replace(profile, model=dataclasses.replace(profile.model, layers=layers))
+        built = dataclasses.replace(profile.model, layers=layers, parameters=sum(layer.parameters for layer in layers))
+        return dataclasses.replace(profile, model=built)
 
     dense = Layer("dense", "Dense", 10, 10)
     same = compared(of(SLOW, dense), of(GONE, dataclasses.replace(dense, name="dense_1")))
     assert same.together.codes == ("IP01",)
-    for other in (of(GONE, dense, dense), of(GONE, dataclasses.replace(dense, parameters=11))):
+    assert compared(of(SLOW, dense), GONE).together.codes == ("IP01",)  # which is not built yet
+    for other in (of(GONE, dense, dataclasses.replace(dense, parameters=0)), of(GONE, dense, dense)):
         comparison = compared(of(SLOW, dense), other)
         assert comparison.together is None
         assert "the two models differ" in comparison.not_measured["predictions"]
