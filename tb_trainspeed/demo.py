@@ -4,7 +4,6 @@ The data are the handwritten digits that scikit-learn ships, written out as imag
 write first: it opens, decodes and augments files in Python, one after the other. Nothing in it sleeps.
 """
 
-import dataclasses
 import functools
 import os
 import re
@@ -21,8 +20,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tb_trainspeed.callback import TrainSpeedCallback
-from tb_trainspeed.report import Finding, Report
-from tb_trainspeed.rules import words
+from tb_trainspeed.report import Finding, Report, compare
+from tb_trainspeed.report.terminal import render_comparison, say
 
 # Every image twice an epoch, differently augmented: TensorFlow's pause between two epochs varies by half a second on a
 # small machine, and long epochs keep that out of the comparison.
@@ -104,43 +103,22 @@ def _with_fix(finding: Finding, paths: Sequence[str], labels: Any) -> DigitFiles
     return None
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What a demo showed: the finding, and the speed-up of a steady epoch that its remedy really gave."""
-
-    finding: Finding
-    measured: float
-
-    @property
-    def error(self) -> float:
-        """Predicted over measured, less one."""
-        assert self.finding.speedup
-        return self.finding.speedup.expected / self.measured - 1
-
-
-def run(log_dir: str) -> Outcome | None:
-    """Trains slowly, reports, trains with the fix, and compares; `None` if this machine shows nothing to fix."""
+def run(log_dir: str) -> None:
+    """Trains slowly, reports, trains with the fix, and compares, unless this machine shows nothing to fix."""
+    names = "1-slow", "2-fixed"
     with tempfile.TemporaryDirectory() as folder:
         print("Writing 1,797 handwritten digits as image files ...", flush=True)
         paths, labels = _write_files(folder)
         print(f"\n1/2  Training a small convnet for {_EPOCHS} epochs, as people write it first:\n", flush=True)
-        slow = _train(DigitFiles(paths, labels), os.path.join(log_dir, "1-slow"), verbose=1)
+        slow = _train(DigitFiles(paths, labels), os.path.join(log_dir, names[0]), verbose=1)
         finding = slow.findings[0] if slow.findings else None
         fixed_data = _with_fix(finding, paths, labels) if finding else None
-        if finding is None or finding.speedup is None or fixed_data is None:
+        if finding is None or fixed_data is None:
             print("\nOn this machine nothing in the demo is slow enough to be worth fixing.")
-            return None
+            return
         print(f"\n2/2  The same training with the fix for {finding.code}:\n", flush=True)
-        fixed = _train(fixed_data, os.path.join(log_dir, "2-fixed"), verbose=0)
-    before_s, after_s = slow.typical_epoch_s, fixed.typical_epoch_s
-    assert before_s is not None  # there are several epochs
-    assert after_s is not None
-    outcome = Outcome(finding, before_s / after_s)
-    gain = finding.speedup
-    print(f"\n  epoch       {words.seconds(before_s)} -> {words.seconds(after_s)} (after the first, pauses left out)")
-    print(f"  predicted   {words.times(gain.expected)} faster ({words.times_range(gain.low, gain.high)})")
-    print(f"  measured    {words.times(outcome.measured)} faster   (off by {words.share(abs(outcome.error))})\n")
-    return outcome
+        fixed = _train(fixed_data, os.path.join(log_dir, names[1]), verbose=0)
+    say(render_comparison(compare(slow, fixed), *names))
 
 
 def serve(log_dir: str) -> None:

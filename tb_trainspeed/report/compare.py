@@ -5,24 +5,37 @@ import itertools
 import math
 import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from tb_trainspeed.profile import ONE_OFF_PHASES, PHASES, Marker, Profile
-from tb_trainspeed.report.report import Part, Report
+from tb_trainspeed import whatif
+from tb_trainspeed.profile import ONE_OFF_PHASES, PHASES, Marker, Model, Profile
+from tb_trainspeed.report.report import Finding, Part, Report
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import Steady, steady_of
+from tb_trainspeed.rules.facts import FACTS, OTHERS_FROM, Steady, steady_of, typical_of
 from tb_trainspeed.rules.rule import Range
 
 SCHEMA = 1
 
 # Two fits whose epochs hold this much more or less data than each other are compared by the sample.
 _SAME_WORK = 0.01
-# Facts that differ between two starts of the same script.
+# Share of an epoch below which what is left out of it cannot be seen.
+_SEEN_FROM = 0.01
+# A step's share in a phase that is less is what rounding leaves of nothing.
+_LEAST_S = 1e-9
+# Facts that differ between two starts of the same script. An optimizer has its variables from the first step on.
 _INCIDENTAL = frozenset(
-    {"memory_available_bytes", "name", "batch", "random", "opens_nothing", "called_model", "called_x", "called_y"}
-)
+    {
+        "memory_available_bytes", "name", "batch", "random", "opens_nothing", "called_model", "called_x", "called_y",
+        "built", "optimizer_variables", "optimizer_parameters",
+    }
+)  # fmt: skip
+#: What `Comparison.changed` calls the cores that were not the fit's.
+OTHERS = "cores used by other programs"
 _EPOCH = re.compile(r"epoch (\d+)")
+# Phases with pauses that come by chance. Two stretches of the time line tell the pauses of two epochs apart.
+_PAUSING, _STRETCHES = ("epoch_restart", "gc"), 2
+_GONE = ("passed", "not_applicable")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +86,7 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class Together:
-    """What the first report predicted for all its findings that are gone in the second fit."""
+    """What the first report predicted for all its findings that were fixed, as far as that can be told."""
 
     codes: tuple[str, ...]
     speedup: Range
@@ -97,7 +110,8 @@ class Comparison:
         phases: the ledger phase by phase.
         changed: facts that differ: name -> value in the first and in the second fit.
         predictions: the findings of the first fit.
-        together: predicted against measured, for the findings that are gone.
+        together: predicted against measured, for the findings that were fixed; `None` where none is, or where
+            `not_measured["predictions"]` says why that cannot be judged.
         not_measured: what cannot be told, and why.
     """
 
@@ -118,6 +132,9 @@ class Comparison:
     def verdict(self) -> str:
         """The headline as plain text."""
         return "".join(part.text for part in self.headline)
+
+    def __repr__(self) -> str:
+        return f"<Comparison: {self.verdict}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the comparison as JSON values."""
@@ -144,56 +161,84 @@ def compare(a: Report, b: Report) -> Comparison:
         compare(before.report, after.report).verdict
         ```
     """
-    sides = _side(a), _side(b)
-    steady = steady_of(a.profile), steady_of(b.profile)
-    missing = {}
+    predictions = tuple(_prediction(finding, b) for finding in a.findings)
+    gone = _fixed(a, b, tuple(one.code for one in predictions if one.outcome in _GONE and one.speedup))
+    # Predictions leave pauses out that come by chance, and so does what they are held against.
+    about_pauses = whatif.tells([one.change for one in a.findings if one.code in gone], "pauses_s")
+    training = steady_of if about_pauses else typical_of
+    steady = training(a.profile), training(b.profile)
+    sides = _side(a.profile, steady[0]), _side(b.profile, steady[1])
+    missing: dict[str, str] = {}
     per, units = _unit(*(_work(report, side) for report, side in zip((a, b), sides, strict=True)))
     gain = interval = None
-    if steady[0] and steady[1]:
+    if _is_same(a.profile, b.profile):
+        missing["speedup"] = "These are the same fit: choose another one to compare it with."
+    elif steady[0] and steady[1]:
         gain = steady[0].epoch_s / units[0] / (steady[1].epoch_s / units[1])
-        interval = _ratio_interval(gain, epochs_s(a.profile), epochs_s(b.profile))
+        without = () if about_pauses else _PAUSING
+        interval = _ratio_interval(gain, epochs_s(a.profile, without), epochs_s(b.profile, without))
         if interval is None:
             missing["interval"] = "it takes two whole epochs after the first in both fits"
     else:
         which = " and ".join(name for name, one in zip(("the first", "the second"), steady, strict=True) if one is None)
-        missing["speedup"] = f"{which} fit has too few steps after its start"
-    predictions = tuple(_prediction(finding, b) for finding in a.findings)
-    together = _together(a, predictions, gain)
+        missing["speedup"] = f"They cannot be compared yet: {which} fit has too few steps after its start."
+    together = _together(a, gone, gain)
+    if together and (why := _ungraded(a.profile.model, b.profile.model, together.speedup, interval)):
+        missing["predictions"], together = why, None
     rows = tuple(_rows(a.profile, b.profile, *steady))
-    changed = _changed(a.profile, b.profile)
+    changed = {**_changed(a.profile, b.profile), **_others(a.profile, b.profile)}
+    explanation = " ".join(filter(None, (_explanation(rows, per, units, *sides), _left_out(a, b, steady))))
     return Comparison(
-        _headline(gain, interval, per, missing), _explanation(rows, per, units, *sides), *sides, per, gain, interval,
-        rows, changed, predictions, together, missing,
+        _headline(gain, interval, per, missing), explanation, *sides, per, gain, interval, rows, changed, predictions,
+        together, missing,
     )  # fmt: skip
 
 
-def epochs_s(profile: Profile) -> list[float]:
+def epochs_s(profile: Profile, without: Collection[str] = ()) -> list[float]:
     """Seconds of every whole epoch after the first, from the marks that begin them.
 
     Of long fits only every second, fourth, ... mark is kept; then each value is a mean over that many epochs.
+
+    Args:
+        profile: what was measured.
+        without: phases that are left out, where the time line is fine enough to tell of which epoch they are.
     """
     marks = _epoch_marks(profile)
     if not marks:
         return []
     # The first epoch of a fit has no mark; its number is not 1 where the fit was resumed.
     first = marks[0][0] - 1 if marks[0][1].step else marks[0][0]
-    begins = [(number, mark.at_s) for number, mark in marks]
+    begins = [(number, mark.step, mark.at_s) for number, mark in marks]
     if profile.status != "running" and begins[-1][0] - first + 1 == profile.ledger.epochs:
-        begins.append((begins[-1][0] + 1, profile.ledger.wall_s))
+        begins.append((begins[-1][0] + 1, profile.ledger.steps, profile.ledger.wall_s))
     return [
-        (end_s - begin_s) / (end - begin)
-        for (begin, begin_s), (end, end_s) in itertools.pairwise(begins)
+        (end_s - begin_s - _spent_s(profile, without, begin_step, end_step)) / (end - begin)
+        for (begin, begin_step, begin_s), (end, end_step, end_s) in itertools.pairwise(begins)
         if begin > first and end > begin
     ]
+
+
+def _spent_s(profile: Profile, phases: Collection[str], begin: int, end: int) -> float:
+    """Seconds in some phases from one step to another, 0 where a stretch of the time line is no small part of that."""
+    line = profile.timeline
+    if _STRETCHES * line.steps_per_bucket > end - begin:
+        return 0.0
+    # An epoch waits for its iterator before its first step, which the end of a stretch tells the epoch of.
+    ends = [first + steps for first, steps in zip(line.first_step, line.steps, strict=True)]
+    columns = [line.phases[phase] for phase in phases if phase in line.phases]
+    return sum(value or 0.0 for column in columns for at, value in zip(ends, column, strict=True) if begin < at <= end)
 
 
 def _epoch_marks(profile: Profile) -> list[tuple[int, Marker]]:
     return [(int(found[1]), mark) for mark in profile.markers if (found := _EPOCH.fullmatch(mark.label))]
 
 
-def _side(report: Report) -> Side:
-    profile = report.profile
-    steady = steady_of(profile)
+def _is_same(a: Profile, b: Profile) -> bool:
+    return (a.fit_id, a.started_at_s) == (b.fit_id, b.started_at_s)
+
+
+def _side(profile: Profile, steady: Steady | None) -> Side:
+    batch = profile.data.batch_size
     return Side(
         fit_id=profile.fit_id,
         fit_index=profile.fit_index,
@@ -204,7 +249,7 @@ def _side(report: Report) -> Side:
         epoch_s=steady.epoch_s if steady else None,
         step_s=steady.epoch_s / steady.steps_per_epoch if steady else None,
         steps_per_epoch=steady.steps_per_epoch if steady else None,
-        samples_per_s=report.to_dict()["samples_per_s"],
+        samples_per_s=steady.steps_per_epoch / steady.epoch_s * batch if steady and batch else None,
     )
 
 
@@ -228,7 +273,7 @@ def _rows(a: Profile, b: Profile, steady_a: Steady | None, steady_b: Steady | No
         if phase in ONE_OFF_PHASES:
             continue
         step_s = _per_step(a, steady_a, phase), _per_step(b, steady_b, phase)
-        if not any(step_s):
+        if max(value or 0.0 for value in step_s) < _LEAST_S:
             continue
         first, second = step_s
         epoch_s = (
@@ -310,21 +355,60 @@ def _ratio_interval(ratio: float, a: Sequence[float], b: Sequence[float]) -> tup
     return None if margin is None else (ratio / math.exp(margin), ratio * math.exp(margin))
 
 
-def _prediction(finding: Any, b: Report) -> Prediction:
+def _prediction(finding: Finding, b: Report) -> Prediction:
     done = next((done for done in b.checks if done.rule.code == finding.code), None)
     # A symptom of another cause is still there.
     outcome = "not_measured" if done is None else "found" if done.symptom_of else done.outcome
     return Prediction(finding.code, finding.name, finding.title, finding.speedup, outcome)
 
 
-def _together(a: Report, predictions: Sequence[Prediction], measured: float | None) -> Together | None:
-    gone = tuple(one.code for one in predictions if one.outcome in ("passed", "not_applicable") and one.speedup)
+def _fixed(a: Report, b: Report, gone: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that are gone, without such as went with the others: what their remedies would turn was not turned."""
+    settings = {lever.code: lever.current for lever in b.levers}
+    kept = {code for lever in a.levers if settings.get(lever.code) == lever.current for code in lever.replaces}
+    return tuple(code for code in gone if code not in kept) or gone
+
+
+def _together(a: Report, gone: tuple[str, ...], measured: float | None) -> Together | None:
     speedup = a.what_if(gone)["speedup"] if gone and measured else None
     if speedup is None or not measured:
         return None
     predicted = Range(**speedup)
     within = predicted.low <= measured <= predicted.high
     return Together(gone, predicted, predicted.expected / measured - 1, within)
+
+
+def _ungraded(a: Model, b: Model, predicted: Range, interval: tuple[float, float] | None) -> str | None:
+    """Why what was measured says nothing of a prediction, if that is so."""
+    if None not in (a.parameters, b.parameters) and _shape(a) != _shape(b):  # of those that are built
+        return "the two models differ in their layers or parameters: compare fits of the same model"
+    if interval and (interval[0] <= 1 <= interval[1] or interval[1] / interval[0] > predicted.high / predicted.low):
+        between = words.times_range(*interval)
+        return f"what was measured is too unsure ({between}): train for more epochs, or run both fits again"
+    return None
+
+
+def _shape(model: Model) -> tuple[object, ...]:
+    return model.parameters, [(layer.kind, layer.parameters) for layer in model.layers]
+
+
+def _left_out(a: Report, b: Report, steady: Sequence[Steady | None]) -> str:
+    """How much of an epoch is not compared, in words."""
+    told = [
+        f"{words.seconds(report.epoch_s - typical.epoch_s)} an epoch of the {which} fit"
+        for which, report, typical in zip(("first", "second"), (a, b), steady, strict=True)
+        if report.epoch_s and typical and report.epoch_s - typical.epoch_s >= _SEEN_FROM * report.epoch_s
+    ]
+    return f"Left out are pauses that come by chance, and measuring: {', '.join(told)}." if told else ""
+
+
+def _others(a: Profile, b: Profile) -> dict[str, tuple[str, str]]:
+    """What other programs used meanwhile, where that slows a fit down."""
+    used = [FACTS["others_cores"](profile) for profile in (a, b)]
+    machine = [FACTS["machine_cores"](profile) for profile in (a, b)]
+    crowded = any(cores and of and cores >= OTHERS_FROM * of for cores, of in zip(used, machine, strict=True))
+    first, second = ("" if cores is None else f"{cores:.1f}" for cores in used)
+    return {OTHERS: (first, second)} if crowded and first != second else {}
 
 
 def _changed(a: Profile, b: Profile) -> dict[str, tuple[str, str]]:
@@ -364,7 +448,7 @@ def _headline(
     gain: float | None, interval: tuple[float, float] | None, per: str, missing: Mapping[str, str]
 ) -> tuple[Part, ...]:
     if gain is None:
-        return (Part(f"They cannot be compared yet: {missing['speedup']}."),)
+        return (Part(missing["speedup"]),)
     scope = {"epoch": "", "sample": ", by the sample", "step": ", by the step"}[per]
     if interval and interval[0] <= 1 <= interval[1]:
         between = words.times_range(*interval)
@@ -372,6 +456,10 @@ def _headline(
     faster = gain >= 1
     size = words.times(gain if faster else 1 / gain)
     return (Part("The second fit is "), Part(f"{size} {'faster' if faster else 'slower'}", True), Part(f"{scope}."))
+
+
+def _is_chance(interval: tuple[float, float] | None) -> bool:
+    return interval is not None and interval[0] <= 0 <= interval[1]
 
 
 def _explanation(rows: Sequence[PhaseRow], per: str, amounts: tuple[float, float], a: Side, b: Side) -> str:
@@ -387,6 +475,7 @@ def _explanation(rows: Sequence[PhaseRow], per: str, amounts: tuple[float, float
         (row.phase.replace("_", " "), row.epoch_s[0] / parts[0], row.epoch_s[1] / parts[1])
         for row in rows
         if row.epoch_s[0] is not None and row.epoch_s[1] is not None
+        if not (unit == "a step" and _is_chance(row.interval_s))  # which is that of a step
     ]
     told.sort(key=lambda one: -abs(one[2] - one[1]))
     most = abs(told[0][2] - told[0][1]) if told else 0.0

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from tb_trainspeed.profile import PHASES
-from tb_trainspeed.report.compare import Comparison
+from tb_trainspeed.report.compare import OTHERS, Comparison
 from tb_trainspeed.report.report import Finding, Part, Report
 from tb_trainspeed.rules import words
 
@@ -38,7 +38,7 @@ def _report(report: Report, run: str) -> Iterable[str]:
     yield ""
     if report.explanation:
         yield f"{_prose(report.explanation)}\n"
-    facts = [f"{words.number(profile.ledger.steps)} steps in {words.seconds(report.wall_s)}"]
+    facts = [f"{steps_of(report)} in {words.seconds(report.wall_s)}"]
     if profile.steps.step:
         facts.append(f"step {words.seconds(profile.steps.step.p50_s)} (p95 {words.seconds(profile.steps.step.p95_s)})")
     if report.epoch_s:
@@ -48,7 +48,7 @@ def _report(report: Report, run: str) -> Iterable[str]:
     yield f"{_text(', '.join(versions))}.\n" if versions else ""
     rows = [(name, value) for name, value in report.phases.items() if value]
     yield from _table(
-        ("where the time went", "seconds", "share"),
+        (f"where the {words.seconds(report.wall_s)} of this fit went, its start included", "seconds", "share"),
         [(_phase(name), words.seconds(value), words.share(value / report.wall_s)) for name, value in rows],
     )
     unknown = [_phase(name) for name in PHASES if report.phases[name] is None]
@@ -58,6 +58,12 @@ def _report(report: Report, run: str) -> Iterable[str]:
         yield from _finding(number, finding)
     counts = {outcome: sum(done.outcome == outcome for done in report.checks) for outcome in ("passed", "not_measured")}
     yield f"Also checked: {counts['passed']} passed, {counts['not_measured']} not measured."
+
+
+def steps_of(report: Report) -> str:
+    """How many steps the fit did, in words."""
+    count = report.profile.ledger.steps
+    return f"{words.number(count)} step{'s' * (count != 1)}"
 
 
 def gain(finding: Finding) -> tuple[str, str] | None:
@@ -101,8 +107,8 @@ def _comparison(comparison: Comparison, a: str, b: str) -> Iterable[str]:
             for one in comparison.predictions
         ],
     )
-    if comparison.together and comparison.speedup:
-        yield f"{verdict_on_predictions(comparison)}\n"
+    if judged := verdict_on_predictions(comparison):
+        yield f"{judged}\n"
     yield from _table(
         ("what else differs", "first", "second"),
         [(_text(what), _text(first), _text(second)) for what, (first, second) in comparison.changed.items()],
@@ -137,15 +143,19 @@ def predicted(gain: object) -> str:
 
 
 def verdict_on_predictions(comparison: Comparison) -> str:
-    """Predicted against measured in one sentence; for a comparison that has `together`."""
+    """Predicted against measured, or why that cannot be judged; empty where nothing that was predicted was changed."""
     together, measured = comparison.together, comparison.speedup
-    assert together
-    assert measured
+    if why := comparison.not_measured.get("predictions"):
+        return f"What was predicted cannot be judged: {why}."
+    if not (together and measured):
+        return ""
     where = "within" if together.within else "outside"
+    others = comparison.changed.get(OTHERS)
+    meanwhile = f" Cores that other programs used meanwhile: {' and then '.join(others)}." if others else ""
     return (
         f"Predicted for {' and '.join(together.codes)}{' together' if len(together.codes) > 1 else ''}: "
         f"{predicted(together.speedup)}. Measured: {words.times(measured)}, {where} the range, "
-        f"{words.share(abs(together.error))} off."
+        f"{words.share(abs(together.error))} off.{'' if together.within else meanwhile}"
     )
 
 

@@ -64,8 +64,12 @@ class Finding:
     confidence: str
     url: str
     more: str
-    change: Change = dataclasses.field(repr=False)
+    change: Change
     bars: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        faster = f", {words.times(self.speedup.expected)} faster" if self.speedup else ""
+        return f"<Finding {self.code}: {self.title}{faster}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the finding as JSON values."""
@@ -303,6 +307,9 @@ class Report:
     def to_json(self) -> str:
         """Returns the report as JSON text."""
         return json.dumps(self.to_dict(), allow_nan=False)
+
+    def __repr__(self) -> str:
+        return f"<Report: {self.verdict}>"
 
     def __str__(self) -> str:
         from tb_trainspeed.report.terminal import render

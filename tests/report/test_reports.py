@@ -26,9 +26,9 @@ from tb_trainspeed.profile import (
     Validation,
 )
 from tb_trainspeed.profile import PHASES as ALL_PHASES
-from tb_trainspeed.report import diagnose
+from tb_trainspeed.report import compare, diagnose
 from tb_trainspeed.report.diagnose import in_users_names
-from tb_trainspeed.report.terminal import render, say
+from tb_trainspeed.report.terminal import render, render_comparison, say
 from tb_trainspeed.rules import words
 from tb_trainspeed.summary import read_log
 from tests.golden import make_report as golden
@@ -287,6 +287,38 @@ def test_the_terminal_report_fits_one_screen_and_needs_no_colour(profile):
     assert "tensorboard --logdir logs" in text
 
 
+@pytest.mark.parametrize(("columns", "width"), [("20", 40), ("40", 40), ("60", 60), ("200", 100)])
+def test_the_terminal_report_is_as_wide_as_the_terminal_within_reason(columns, width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    both = compare(diagnose(STARVED), diagnose(dataclasses.replace(STARVED, fit_id="b", started_at_s=1.0)))
+    for text in (render(diagnose(STARVED), colour=False), render_comparison(both, "a", "b", colour=False)):
+        lines = [line for line in text.splitlines() if not re.match(r" {5}[+-]", line)]  # that is code
+        assert max(map(len, lines)) == width
+        assert lines[1] == lines[1].ljust(width, "─")
+
+
+def test_what_the_table_is_of_is_said_above_it():
+    lines = render(diagnose(STARVED), colour=False).splitlines()
+    heading = lines.index("Where the 10 s of this fit went, its start included:")
+    assert lines[heading + 1].split()[:3] == ["startup", "500", "ms"]
+    assert "Where" not in render(diagnose(Profile()), colour=False)
+
+
+def test_further_findings_show_their_evidence_in_a_sentence():
+    report = diagnose(STARVED)
+    second = dataclasses.replace(report.findings[0], message="`load` takes 4 ms. It is called twice.")
+    said = render(dataclasses.replace(report, findings=(report.findings[0], second)), colour=False)
+    assert "   load takes 4 ms.\n" in said
+    assert "twice" not in said
+    assert report.findings[0].message.rpartition(". ")[2] in " ".join(said.split())
+
+
+@pytest.mark.parametrize(("steps", "said"), [(1, "1 step ·"), (1200, "1,200 steps ·")])
+def test_one_step_is_no_steps(steps, said):
+    ledger = dataclasses.replace(STARVED.ledger, steps=steps)
+    assert said in render(diagnose(dataclasses.replace(STARVED, ledger=ledger)), colour=False)
+
+
 def test_where_nothing_is_found_what_makes_the_batches_is_told():
     spots = tuple(
         HotSpot(name, "a.py", line, "", "", 0.3) for line, name in enumerate(("_augment", "_load", "_augment"))
@@ -339,9 +371,10 @@ def test_a_hint_is_called_one():
     assert "in what __getitem__ returns" in " ".join(said.split())
 
 
-def test_code_is_not_broken_for_the_width_of_the_terminal():
+def test_code_is_not_broken_for_the_width_of_the_terminal(monkeypatch):
     report = diagnose(STARVED)
     line = "+ " + "a_long_name, " * 9
+    monkeypatch.setenv("COLUMNS", "40")
     remedy = dataclasses.replace(report.findings[0].remedy, code=line)
     finding = dataclasses.replace(report.findings[0], remedy=remedy)
     path = "/a long path" * 9
@@ -360,6 +393,20 @@ def test_a_notebook_shows_the_report_as_escaped_text():
     page = diagnose(hostile)._repr_html_()
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
+
+
+def test_a_notebook_gets_the_report_in_one_piece(monkeypatch):
+    text = str(diagnose(STARVED))
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert str(diagnose(STARVED)) == text
+
+
+def test_values_in_a_notebook_are_one_short_line():
+    report = diagnose(STARVED)
+    faster = words.times(report.findings[0].speedup.expected)
+    assert repr(report) == f"<Report: {report.verdict}>"
+    assert repr(report.findings) == f"(<Finding IP01: Batches are made by one worker, {faster} faster>,)"
+    assert repr(compare(report, report)).startswith("<Comparison: These are the same fit")
 
 
 @pytest.mark.parametrize(
