@@ -14,10 +14,11 @@ import keras
 from tb_trainspeed.probes import fit_entry
 from tb_trainspeed.report import Report, diagnose
 from tb_trainspeed.report.terminal import render, say
-from tb_trainspeed.rules.facts import MIN_STEPS
 from tb_trainspeed.session import BACKENDS, FitSession
 
 log = logging.getLogger("tb_trainspeed")
+
+_TELLS_FROM = 10  # steps: a report of fewer says that they are too few
 
 _measuring: "weakref.WeakSet[TrainSpeedCallback]" = weakref.WeakSet()
 
@@ -151,7 +152,7 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         _measuring.discard(self)
         session.stop(status)
         # What is stopped is often slow. What failed in its first steps has nothing to tell.
-        stopped = status == "interrupted" and sys.exc_info()[0] and session.recorder.steps >= MIN_STEPS
+        stopped = status == "interrupted" and sys.exc_info()[0] and session.recorder.steps >= _TELLS_FROM
         if self.verbose and (status == "finished" or stopped):
             say(render(self.report, log_dir=None if session.unsaved else self.log_dir))
             if session.unsaved:

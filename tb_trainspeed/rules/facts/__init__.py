@@ -4,7 +4,7 @@ from tb_trainspeed.rules.facts import data as data  # for its facts; the others 
 from tb_trainspeed.rules.facts.machine import OTHERS_FROM, mean, release_of
 from tb_trainspeed.rules.facts.model import sample_flops, sizes
 from tb_trainspeed.rules.facts.registry import FACTS
-from tb_trainspeed.rules.facts.steady import COMPUTING, FIT_HOOKS, MIN_STEPS, Steady, steady_of, typical_of
+from tb_trainspeed.rules.facts.steady import COMPUTING, FIT_HOOKS, Steady, steady_of, typical_of
 from tb_trainspeed.rules.facts.step_parts import seconds_of
 from tb_trainspeed.rules.facts.timing import (
     BATCH_HOOKS,
@@ -17,7 +17,7 @@ from tb_trainspeed.rules.facts.timing import (
 )
 
 __all__ = [
-    "BATCH_HOOKS", "COMPUTING", "ENOUGH_CALLS", "FACTS", "FIT_HOOKS", "IN_TURN", "MIN_STEPS", "OTHERS_FROM", "Steady",
+    "BATCH_HOOKS", "COMPUTING", "ENOUGH_CALLS", "FACTS", "FIT_HOOKS", "IN_TURN", "OTHERS_FROM", "Steady",
     "awake", "locked_s_of", "mean", "release_of", "sample_flops", "seconds_of", "sizes", "steady_of", "takes_turns",
     "typical_call_of", "typical_of",
 ]  # fmt: skip

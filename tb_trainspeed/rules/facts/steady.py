@@ -41,7 +41,7 @@ def steady_of(profile: Profile) -> Steady | None:
     epochs = float(max(1, ledger.epochs))
     size = profile.data.steps_per_epoch or profile.data.batches_per_epoch
     if size and (profile.steady is None or ledger.steps < (epochs + 1) * size):
-        begun, epochs = math.ceil(ledger.steps / size), ledger.steps / size  # one was broken off, or still runs
+        begun, epochs = max(1, math.ceil(ledger.steps / size)), ledger.steps / size  # one was broken off, or still runs
         # It was begun as a whole: what that took is of all of its steps.
         of_others = phases.get("epoch_restart", 0.0) * max(0.0, 1 - epochs / begun)
         phases["epoch_restart"] = phases.get("epoch_restart", 0.0) - of_others
