@@ -7,7 +7,7 @@ import os
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
-from types import CodeType, FunctionType
+from types import CellType, CodeType, FunctionType
 from typing import Any
 
 import keras
@@ -57,19 +57,27 @@ def code_lines(model: Any) -> tuple[tuple[CodeLine, ...], int]:
     return tuple(lines[:_MAX_LINES]), read
 
 
-def of_batches(kind: type) -> dict[str, str]:
+def function_of(generator: Any) -> FunctionType | None:
+    """The function that a generator runs, to be read and not to be called; `None` once it is exhausted."""
+    code, frame = generator.gi_code, generator.gi_frame
+    closure = tuple(CellType() for _ in code.co_freevars)
+    return FunctionType(code, frame.f_globals, code.co_name, None, closure) if frame else None
+
+
+def of_batches(make: Any, kind: type | None = None) -> dict[str, str]:
     """Which functions that make a batch or a sample draw at random, and which open no files, by the look of them.
 
     Numbers count as random where they are drawn from one generator for all batches.
 
     Args:
-        kind: the class of the dataset, with a `__getitem__`.
+        make: the function that makes a batch or a sample, or a generator that makes all of them.
+        kind: the class that it is a method of.
 
     Returns:
         Their names, separated by blanks, as `random` and `opens_nothing`; a function without source is in neither.
     """
     found: dict[str, list[str]] = {}
-    for tree, function, _ in _users_code([(getattr(kind, "__getitem__", None), kind)]):
+    for tree, function, _ in _users_code([(make, kind)]):
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
         names = [(_dotted(call.func).split("."), bool(call.args)) for call in calls]
         seeded = any(parts[-1] in _GENERATORS and has_seed for parts, has_seed in names)  # for each batch by itself

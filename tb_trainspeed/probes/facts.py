@@ -188,9 +188,12 @@ def data_facts(loop: FitLoop) -> Data:
     loader = getattr(adapter, "_dataloader", None)
     owner = getattr(loader, "dataset", None) if dataset is None else source.users_own(dataset)
     options = {**data.options, **code.names_of(loop.callers)}
+    iterated = loader is not None and hasattr(owner, "__iter__")
     if owner is not None:
-        options |= code.of_batches(type(owner))
-    if loader is not None and hasattr(owner, "__iter__"):
+        options |= code.of_batches(getattr(type(owner), "__iter__" if iterated else "__getitem__", None), type(owner))
+    for generator in source.generators_of(adapter):
+        options |= code.of_batches(code.function_of(generator))
+    if iterated:
         options["samples"] = "iterated"
     return dataclasses.replace(data, options=options)
 

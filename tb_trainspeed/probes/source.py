@@ -333,7 +333,7 @@ def input_facts(data: Data, loop: FitLoop) -> Data:
         facts |= rows_of(arrays)
         facts |= {"inputs": shapes_of(arrays), "inputs_bytes": size_of(arrays)[1]}
         facts["options"] = _options_of_arrays(loop.arguments)
-    if _passes_again(adapter):
+    if any(loops.passes_again(generator.gi_code) for generator in generators_of(adapter)):
         facts["options"] = {"generator": "passes"}
     owner = getattr(adapter, "py_dataset", None)
     loader = getattr(adapter, "_dataloader", None)
@@ -363,13 +363,12 @@ def _options_of_arrays(arguments: Mapping[str, Any]) -> dict[str, str]:
     return options
 
 
-def _passes_again(adapter: Any) -> bool:
-    """Whether the data are a generator that passes over the same ones again and again, by its source."""
+def generators_of(adapter: Any) -> list[Any]:
+    """The user's generator that `fit` was given, if it was."""
     make = getattr(adapter, "generator", None)
     make = make.make if isinstance(make, _TimedGenerator) else make
     held = [cell.cell_contents for cell in getattr(make, "__closure__", None) or ()]
-    codes = [one.gi_code for one in held if isinstance(one, GeneratorType)]
-    return any(loops.passes_again(code) for code in codes)
+    return [one for one in held if isinstance(one, GeneratorType)]
 
 
 def sample_source(clock: SourceClock, stop: threading.Event, interval_s: float = 0.02) -> None:

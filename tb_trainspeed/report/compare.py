@@ -12,7 +12,7 @@ from tb_trainspeed import whatif
 from tb_trainspeed.profile import ONE_OFF_PHASES, PHASES, Marker, Model, Profile
 from tb_trainspeed.report.report import Finding, Part, Report
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import FACTS, OTHERS_FROM, Steady, steady_of, typical_of
+from tb_trainspeed.rules.facts import FACTS, Steady, steady_of, typical_of
 from tb_trainspeed.rules.rule import Range
 
 SCHEMA = 1
@@ -405,8 +405,7 @@ def _left_out(a: Report, b: Report, steady: Sequence[Steady | None]) -> str:
 def _others(a: Profile, b: Profile) -> dict[str, tuple[str, str]]:
     """What other programs used meanwhile, where that slows a fit down."""
     used = [FACTS["others_cores"](profile) for profile in (a, b)]
-    machine = [FACTS["machine_cores"](profile) for profile in (a, b)]
-    crowded = any(cores and of and cores >= OTHERS_FROM * of for cores, of in zip(used, machine, strict=True))
+    crowded = any(FACTS["others_compute"](profile) for profile in (a, b))
     first, second = ("" if cores is None else f"{cores:.1f}" for cores in used)
     return {OTHERS: (first, second)} if crowded and first != second else {}
 

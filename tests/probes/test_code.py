@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from tb_trainspeed.probes.code import code_lines, names_of, of_batches, program_of
+from tb_trainspeed.probes.code import code_lines, function_of, names_of, of_batches, program_of
 
 
 def _watched(value):
@@ -142,8 +142,27 @@ class Files(Plain):
     ],
 )
 def test_what_makes_a_batch(kind, random, opens_nothing):
-    found = of_batches(kind)
+    found = of_batches(getattr(kind, "__getitem__", None), kind)
     assert (found.get("random"), found.get("opens_nothing")) == (random, opens_nothing)
+
+
+def pairs(count):
+    order = list(range(count))
+    while True:
+        yield [_picked(order) for _ in range(3)]
+
+
+def _picked(order):
+    return np.random.permutation(order)[0]
+
+
+def test_what_a_generator_draws_is_read_and_nothing_of_it_is_run():
+    generator = pairs(7)
+    assert of_batches(function_of(generator))["random"] == "_picked"
+    assert generator.gi_frame.f_lasti == pairs(7).gi_frame.f_lasti
+    generator.close()
+    assert function_of(generator) is None
+    assert of_batches(None) == {}
 
 
 CALLS = """

@@ -64,6 +64,7 @@ HW06 = {
     "accelerators": (),
     "machine_cores": 4.0,
     "others_cores": 2.0,
+    "others_compute": True,
     "busy_cores": 2.0,
 }
 HW07 = {"resources": using(memory_pressure=0.3, swapped_bytes_per_s=1e8, rss_bytes=1e9), "steady_wall_s": 60.0}
@@ -195,6 +196,7 @@ SILENT = [
         Passed,
         "stolen counts once",
         others_cores=0.5,
+        others_compute=False,
         resources=using(machine_cores=3.8, process_cores=3.3, steal_cores=0.5),
     ),
     silent(host.threads_misconfigured, HW05, Passed, "seldom stopped", resources=using(throttled=0.09)),
@@ -208,7 +210,7 @@ SILENT = [
         busy_cores=1.0,
     ),
     silent(host.threads_misconfigured, HW05, NotApplicable, "JAX", environment=Environment(backend="jax")),
-    silent(host.competing_processes, HW06, Passed, "few others", others_cores=0.9),
+    silent(host.competing_processes, HW06, Passed, "few others", others_cores=0.9, others_compute=False),
     silent(
         host.competing_processes, HW06, Passed, "cores are free", resources=using(machine_cores=3.3, process_cores=2.0)
     ),

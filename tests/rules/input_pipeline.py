@@ -64,6 +64,7 @@ IP01 = {
     "step_s": 0.04,
     "idle_cores": 3.5,
     "cores": 4.0,
+    "others_compute": False,
     "source": WAITING,
     "awake": 0.7,
     "steady": STEADY,
@@ -78,7 +79,7 @@ IP02 = {
     "data": Data(batch_bytes=8_000),
     "restart_s": 0.1,
 }
-for name in ("wait_s", "awake", "steady"):
+for name in ("wait_s", "others_compute", "awake", "steady"):
     del IP02[name]
 IP03 = {
     "adapter": "PyDatasetAdapter",
@@ -95,11 +96,12 @@ IP03 = {
     "least_call_share": 0.4,
     "idle_cores": 0.4,
 }
-ALONE = ("input_share", "wait_s", "step_s", "idle_cores", "cores", "source", "awake", "steady")
+ALONE = ("input_share", "wait_s", "step_s", "idle_cores", "cores", "others_compute", "source", "awake", "steady")
 IP04 = {
     **{name: IP01[name] for name in ALONE},
     "adapter": "GeneratorDataAdapter",
     "backend": "jax",
+    "data": Data(),
 }
 IP24 = {
     **{name: IP01[name] for name in ALONE},
@@ -380,6 +382,14 @@ SILENT = [
     silent(workers.pydataset_serial, IP01, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
     silent(workers.pydataset_serial, IP01, Passed, "has workers", workers=4),
     silent(workers.pydataset_serial, IP01, Passed, "hardly waits", input_share=0.09),
+    silent(
+        workers.pydataset_serial,
+        IP01,
+        Passed,
+        "trap: others have the cores",
+        idle_cores=0.2,
+        others_compute=True,
+    ),
     silent(workers.pydataset_serial, IP01, Passed, "trap: decodes, one core idle", source=DECODING, idle_cores=1.4),
     silent(
         workers.pydataset_serial,

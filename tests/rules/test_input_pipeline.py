@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tb_trainspeed.profile import HotSpot, Profile, Quantiles, Steps
+from tb_trainspeed.profile import Data, HotSpot, Profile, Quantiles, Steps
 from tb_trainspeed.rules import transfer
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.input_pipeline import epoch, files, workers
@@ -15,6 +15,7 @@ from tests.rules.input_pipeline import (
     CACHE,
     IP01,
     IP03,
+    IP04,
     IP09,
     IP10,
     IP15,
@@ -149,3 +150,11 @@ def test_a_dataset_of_arrays_keeps_their_weights():
     assert "tf.gather(sample_weight, rows)" in found.code
     assert "- model.fit(x, y, sample_weight=sample_weight, ...)" in found.code
     assert "Weights of classes" in found.remedy
+
+
+def test_workers_of_a_generator_that_draws_at_random_change_the_training():
+    plain = workers.plain_generator(**IP04)
+    draws = Data(steps_per_epoch=125, options={"random": "pairs"})
+    drawn = workers.plain_generator(**{**IP04, "data": draws})
+    assert (plain.changes_results, drawn.changes_results) == ("no", "training")
+    assert "return 125" in drawn.code

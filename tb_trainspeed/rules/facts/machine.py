@@ -11,8 +11,8 @@ from tb_trainspeed.rules.facts.timing import computing_s, overhead_s, step_s, ta
 # A GPU whose kernels run less of the time is not what a fit computes on.
 _IN_USE_FROM = 0.05
 _DISPATCHES_FROM = 0.5
-#: From this share of the machine on others take cores that a training could use.
-OTHERS_FROM = 0.25
+# From this share of the machine on others take cores that a training could use.
+_OTHERS_FROM = 0.25
 # The compute capability of Ampere, whose tensor cores were the first to know bfloat16.
 _BFLOAT16_FROM = 8.0
 
@@ -86,8 +86,7 @@ def idle_cores(profile: Profile) -> float | None:
         return None
     if takes_turns(profile):
         busy = min(busy, made.cpu_s / made.wall_s) if made and made.wall_s else min(busy, 1.0)
-    others, machine = others_cores(profile) or 0.0, machine_cores(profile)
-    left = machine - others if others >= OTHERS_FROM * machine else cores
+    left = machine_cores(profile) - (others_cores(profile) or 0.0) if others_compute(profile) else cores
     return max(0.0, min(cores, left) - busy)
 
 
@@ -99,6 +98,12 @@ def others_cores(profile: Profile) -> float | None:
     if used is None or own is None:
         return None
     return max(0.0, used - own - (mean(usage, "worker_cores") or 0.0))
+
+
+@fact
+def others_compute(profile: Profile) -> bool:
+    """Whether other programs use cores that this one could use; if that is not known, they do not."""
+    return bool((others_cores(profile) or 0.0) >= max(1e-9, _OTHERS_FROM * machine_cores(profile)))
 
 
 @fact

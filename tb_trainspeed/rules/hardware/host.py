@@ -4,7 +4,7 @@ import statistics
 
 from tb_trainspeed.profile import Environment, Model, Resources, Usage
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import OTHERS_FROM, mean
+from tb_trainspeed.rules.facts import mean
 from tb_trainspeed.rules.model_compute.shared import CONVOLUTIONS
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
@@ -126,6 +126,7 @@ def competing_processes(
     accelerators: tuple[str, ...],
     machine_cores: float,
     others_cores: float,
+    others_compute: bool,
     computing_share: float,
     computing_s: float,
     busy_cores: float,
@@ -159,7 +160,7 @@ def competing_processes(
     if threads and busy_cores >= _HAS_ITS_CORES * threads:
         return Passed(f"this training has the cores that its {threads} thread{'s' * (threads > 1)} can use")
     stolen = mean(usage, "steal_cores") or 0.0  # which counts as used
-    if others_cores < OTHERS_FROM * machine_cores or used < _FULL_FROM * machine_cores:
+    if not others_compute or used < _FULL_FROM * machine_cores:
         return Passed(f"other processes use {others_cores:.1f} of {machine_cores:g} cores")
     if stolen > others_cores / 2:
         who, remedy = "Other machines on the same host", "Train where cores are not shared."

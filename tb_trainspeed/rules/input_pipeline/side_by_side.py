@@ -23,6 +23,8 @@ _AWAKE = Range(1.43, 1.0, 0.71)
 # Workers that compute need a core each beside those that the step computes on. On two cores they took more than they
 # gave: 0.6 to 0.8 times as fast, on JAX and torch, with one core idle.
 _IDLE_FROM = 1.5
+# Beside other programs a thread that wants to compute waits as one does that reads files.
+_FREE_FROM = 0.25
 _WORTH_FROM = 1.15
 
 
@@ -94,6 +96,7 @@ def side_by_side(
     step_s: float,
     idle_cores: float,
     cores: float,
+    others_compute: bool,
     awake: float,
     steady: Steady,
     processes: bool = False,
@@ -109,6 +112,10 @@ def side_by_side(
     if waiting < 0.5 and idle_cores < _IDLE_FROM:
         return Passed(
             f"one worker, but {cores - idle_cores:.1f} of {cores:g} cores are busy already: more would not help"
+        )
+    if others_compute and idle_cores < _FREE_FROM:
+        return Passed(
+            "other programs use the cores: what a batch waits for may be a core, which workers would not have"
         )
     busy_s = max(step_s - wait_s, 1e-4)
     useful = math.ceil(batch_s / (busy_s * (awake if waiting >= 0.5 else 1.0))) + 1

@@ -39,6 +39,7 @@ def pydataset_serial(
     step_s: float,
     idle_cores: float,
     cores: float,
+    others_compute: bool,
     source: Source,
     awake: float,
     steady: Steady,
@@ -54,9 +55,9 @@ def pydataset_serial(
     What to change: give the dataset workers. Its class must hand `**kwargs` on to `super().__init__`. Threads are
     enough where `__getitem__` waits for files or the network, or spends its time in libraries that release the GIL.
 
-    When this is wrong: `__getitem__` is not thread-safe (an open HDF5 file). Where the cores are already busy, workers
-    gain nothing, and the rule says so instead of speaking up. Where `__getitem__` draws random numbers, chance decides
-    which worker draws which: no two runs train the same then.
+    When this is wrong: `__getitem__` is not thread-safe (an open HDF5 file). Where the cores are already busy, with the
+    steps or with other programs, workers gain nothing, and the rule says so instead of speaking up. Where `__getitem__`
+    draws random numbers, chance decides which worker draws which: no two runs train the same then.
 
     Sources: Keras, PyDataset; https://github.com/keras-team/keras/issues/17118. The prediction divides the measured
     time of a batch by the workers and lets all of them share the machine's cores; what of a batch holds the GIL, by
@@ -68,7 +69,7 @@ def pydataset_serial(
         return Passed(f"{workers} workers")
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, awake, steady)
+    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, others_compute, awake, steady)
     if isinstance(found, Passed):
         return found
     note, changes_results = order_of_draws(data)
@@ -252,8 +253,10 @@ def plain_generator(
     step_s: float,
     idle_cores: float,
     cores: float,
+    others_compute: bool,
     source: Source,
     steady: Steady,
+    data: Data,
 ) -> Outcome:
     """A Python generator makes the batches, one after the other.
 
@@ -265,7 +268,9 @@ def plain_generator(
     What to change: a `keras.utils.PyDataset` with `workers`: what the generator yields for one batch becomes
     `__getitem__`.
 
-    When this is wrong: each batch depends on the one before it, as in a simulation.
+    When this is wrong: each batch depends on the one before it, as in a simulation. Where other programs use the cores,
+    a batch may wait for a core as well, and the rule is silent. Where the generator draws random numbers, chance
+    decides which worker draws which.
 
     Sources: https://github.com/rstudio/keras3/issues/355; Keras, PyDataset. Measured on two cores, for batches that
     wait for files: 3.9 to 6.4 times faster. The prediction divides the measured time of a batch by the workers and lets
@@ -275,9 +280,11 @@ def plain_generator(
         return NotApplicable("the data are no generator")
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, awake, steady)
+    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, others_compute, awake, steady)
     if isinstance(found, Passed):
         return found
+    note, changes_results = order_of_draws(data)
+    batches = data.steps_per_epoch or "n"
     ahead = "" if backend == "tensorflow" else " Nothing is made ahead while the step computes."
     return Found(
         title="A generator makes the batches, one after the other",
@@ -286,11 +293,11 @@ def plain_generator(
         f"{words.seconds(wait_s)} for each.{ahead}",
         phase="input_wait",
         evidence=found.evidence,
-        remedy=f"Make it a `PyDataset`, whose batches {found.count} workers can make side by side.",
-        code="- model.fit(generator, steps_per_epoch=n, ...)\n"
+        remedy=f"Make it a `PyDataset`, whose batches {found.count} workers can make side by side.{note}",
+        code=f"- model.fit(generator, steps_per_epoch={batches}, ...)\n"
         "+ class Batches(keras.utils.PyDataset):\n"
         "+     def __len__(self):\n"
-        "+         return n\n"
+        f"+         return {batches}\n"
         "+\n"
         "+     def __getitem__(self, index):\n"
         "+         return ...  # what the generator yields for this batch\n"
@@ -298,6 +305,7 @@ def plain_generator(
         f"+ model.fit(Batches(workers={found.count}, max_queue_size={2 * found.count}), shuffle=False, ...)",
         change=found.change,
         confidence="certain" if found.waiting >= 0.5 else "likely",
+        changes_results=changes_results,
     )
 
 
@@ -310,6 +318,7 @@ def dataloader_defaults(
     step_s: float,
     idle_cores: float,
     cores: float,
+    others_compute: bool,
     source: Source,
     awake: float,
     steady: Steady,
@@ -360,7 +369,9 @@ def dataloader_defaults(
         )
     if too_little := waits(input_share):
         return Passed(too_little)
-    found = side_by_side(source, input_share, wait_s, step_s, idle_cores, cores, awake, steady, processes=True)
+    found = side_by_side(
+        source, input_share, wait_s, step_s, idle_cores, cores, others_compute, awake, steady, processes=True
+    )
     if isinstance(found, Passed):
         return found
     _, changes_results = order_of_draws(data)
