@@ -31,6 +31,7 @@ _DRAWING = frozenset(
 # By its name, as `PIL.Image.open`, `np.load`, `cv2.imread`, `path.read_bytes`, `h5py.File`.
 _OPENS = re.compile("open|load|read|decode|file", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
+_FROM_DIRECTORY = "_dataset_from_directory"
 _GENERATORS = ("default_rng", "RandomState", "Random", "manual_seed")
 _MAX_FUNCTIONS, _MAX_LINES, _MAX_TEXT = 64, 32, 100
 
@@ -101,20 +102,21 @@ def names_of(callers: Iterable[tuple[CodeType, int]]) -> dict[str, str]:
         callers: code and lines from which `fit` was called, the innermost first.
 
     Returns:
-        The names as `called_model`, `called_x` and `called_y`.
+        The names as `called_model`, `called_x` and `called_y`; and as `loaded_by` which of Keras' functions made the
+        data of a directory, if one is called in that file.
     """
     users = next(((code, line) for code, line in callers if not is_library(_real(code.co_filename))), None)
     tree = given.parsed(users[0].co_filename) if users else None
-    calls = (
-        [node for node in ast.walk(tree) if isinstance(node, ast.Call) and given.called(node) == "fit"] if tree else []
-    )
-    around = [call for call in calls if users and given.holds(call, users[1])]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)] if tree else []
+    around = [call for call in calls if given.called(call) == "fit" and users and given.holds(call, users[1])]
     if not around:
         return {}
     call = max(around, key=lambda node: node.lineno)
     parts = {"model": getattr(call.func, "value", None), **dict(zip("xy", call.args, strict=False))}
     parts |= {one.arg: one.value for one in call.keywords if one.arg in ("x", "y")}
     named = {f"called_{what}": _dotted(node) for what, node in parts.items() if node is not None}
+    loaders = [name for call in calls if (name := given.called(call) or "").endswith(_FROM_DIRECTORY)]
+    named |= {"loaded_by": loaders[0]} if loaders else {}
     return {what: name for what, name in named.items() if _NAME.fullmatch(name)}
 
 

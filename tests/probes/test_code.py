@@ -1,6 +1,7 @@
 """The user's own code of a step, read and not run."""
 
 import functools
+import linecache
 import pathlib
 
 import keras
@@ -199,3 +200,11 @@ def test_names_of_the_model_and_the_data(line, expected, tmp_path):
     assert program_of(callers) is outer
     assert names_of([(typed, 1)]) == names_of([]) == {}
     assert program_of([(typed, 1)]) is program_of([]) is None
+
+
+def test_which_function_of_keras_reads_a_directory(tmp_path):
+    path = tmp_path / "train.py"
+    path.write_text("data = keras.utils.image_dataset_from_directory(folder)\nmodel.fit(data.map(double))\n")
+    linecache.checkcache(str(path))
+    found = names_of([(compile("", str(path), "exec"), 2)])
+    assert found == {"called_model": "model", "loaded_by": "image_dataset_from_directory"}

@@ -220,9 +220,9 @@ def test_what_other_programs_used_is_told_where_it_is_much_and_why_a_prediction_
         return dataclasses.replace(profile, resources=Resources(usage=usage))
 
     assert OTHERS not in compared(beside(SLOW, 0.1), beside(GONE, 0.2)).changed
-    comparison = compared(beside(SLOW, 0.1), beside(GONE, 1.5))
-    assert comparison.changed[OTHERS] == ("0.1", "1.5")
-    meanwhile = "Cores that other programs used meanwhile: 0.1 and then 1.5."
+    comparison = compared(beside(SLOW, 0.1), beside(GONE, 2.8))
+    assert comparison.changed[OTHERS] == ("0.1", "2.8")
+    meanwhile = "Cores that other programs used meanwhile: 0.1 and then 2.8."
     for within in (True, False):
         judged = dataclasses.replace(comparison, together=dataclasses.replace(comparison.together, within=within))
         assert (meanwhile in " ".join(as_text(judged, "a", "b").split())) != within

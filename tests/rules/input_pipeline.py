@@ -55,6 +55,8 @@ BATCH32 = Stage("Batch", batch_size=32, elements_per_batch=1)
 LARGE_JPEG = Files(5, "ext4", 200_000, "jpeg", 1024, 1024)
 PNG = Files(5, "ext4", 400_000, "png", 96, 96)
 
+FROM_DIRECTORY = "image_dataset_from_directory"
+
 IP01 = {
     "adapter": "PyDatasetAdapter",
     "data_kind": "Photos",
@@ -137,6 +139,8 @@ IP09 = {
     "batch_bytes": 10**6,
     "batches_per_epoch": 100,
     "memory_available_bytes": 10**9,
+    "restart_s": 0.01,
+    "steady": STEADY,
 }
 IP09_TF = {**IP09, "adapter": "TFDatasetAdapter", "stages": (PATHS, JPEGS, BATCH32)}
 IN_STEPS = Data(batch_size=32, steps_per_epoch=100)
@@ -294,6 +298,21 @@ FIRES = [
     fires(files.redecode_each_epoch, IP09_TF, "tf.data"),
     fires(
         files.redecode_each_epoch, IP09_TF, "tf.data in steps", data=dataclasses.replace(IN_STEPS, steps_per_epoch=40)
+    ),
+    fires(
+        files.redecode_each_epoch,
+        IP09_TF,
+        "fills a shuffle buffer",
+        stages=(PATHS, JPEGS, SHUFFLE, BATCH32),
+        held_up_share=0.02,
+        restart_s=0.4,
+    ),
+    fires(
+        files.redecode_each_epoch,
+        IP09_TF,
+        "of a directory",
+        data=Data(options={"loaded_by": FROM_DIRECTORY}),
+        stages=(PATHS, dataclasses.replace(JPEGS, function="<lambda>"), BATCH32),
     ),
     fires(files.redecode_each_epoch, IP09_TF, "augments afterwards", stages=(PATHS, JPEGS, AUGMENT, BATCH32)),
     fires(files.oversized_images, IP10, "JPEG"),
@@ -581,6 +600,14 @@ SILENT = [
         files.redecode_each_epoch, IP09, Passed, "nothing decoded", hot_spots=spending(0.5, "augment", "roll", "numpy")
     ),
     silent(files.redecode_each_epoch, IP09, Passed, "hardly waits", held_up_share=0.09),
+    silent(
+        files.redecode_each_epoch,
+        IP09_TF,
+        Passed,
+        "begins late for another reason",
+        held_up_share=0.09,
+        restart_s=0.4,
+    ),
     silent(files.redecode_each_epoch, IP09_TF, Passed, "cached", stages=(PATHS, JPEGS, CACHE, BATCH32)),
     silent(
         files.redecode_each_epoch, IP09_TF, Passed, "trap: cuts drawn before", stages=(PATHS, AUGMENT, JPEGS, BATCH32)

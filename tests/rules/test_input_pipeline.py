@@ -13,10 +13,12 @@ from tb_trainspeed.rules.input_pipeline.shared import batches_of_arrays, fit_of_
 from tests.rules.input_pipeline import (
     BATCH32,
     CACHE,
+    FROM_DIRECTORY,
     IP01,
     IP03,
     IP04,
     IP09,
+    IP09_TF,
     IP10,
     IP15,
     IP24,
@@ -158,3 +160,16 @@ def test_workers_of_a_generator_that_draws_at_random_change_the_training():
     drawn = workers.plain_generator(**{**IP04, "data": draws})
     assert (plain.changes_results, drawn.changes_results) == ("no", "training")
     assert "return 125" in drawn.code
+
+
+def test_what_is_kept_is_said_in_words_of_its_kind():
+    directory = Data(options={"loaded_by": FROM_DIRECTORY})
+    named = dataclasses.replace(JPEGS, function="<lambda>")
+    of_keras = files.redecode_each_epoch(**{**IP09_TF, "data": directory, "stages": (PATHS, named, BATCH32)})
+    assert of_keras.code.endswith("(..., batch_size=None).cache()\n+ dataset = dataset.shuffle(3200).batch(32)")
+    own = files.redecode_each_epoch(**{**IP09_TF, "data": directory})  # a function of the user's beside it
+    assert "map(load" in own.code
+    text = dataclasses.replace(JPEGS, operations=("StringSplitV2",))
+    assert "text is split" in files.redecode_each_epoch(**{**IP09_TF, "stages": (PATHS, text, BATCH32)}).title
+    filled = {"held_up_share": 0.02, "restart_s": 0.4, "stages": (PATHS, JPEGS, SHUFFLE, BATCH32)}
+    assert "Filling the shuffle buffer" in files.redecode_each_epoch(**{**IP09_TF, **filled}).message

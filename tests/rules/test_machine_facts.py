@@ -182,6 +182,7 @@ def test_cores_that_others_use_are_not_idle(usage, others, idle):
     )
     assert FACTS["others_cores"](profile) == (None if others is None else pytest.approx(others))
     assert FACTS["others_compute"](profile) == ((others or 0.0) > 0.5)
+    assert not FACTS["others_compute"](dataclasses.replace(profile, resources=hardware.using(machine_cores=1.6)))
     assert FACTS["idle_cores"](profile) == pytest.approx(idle)
 
 

@@ -11,8 +11,8 @@ from tb_trainspeed.rules.facts.timing import computing_s, overhead_s, step_s, ta
 # A GPU whose kernels run less of the time is not what a fit computes on.
 _IN_USE_FROM = 0.05
 _DISPATCHES_FROM = 0.5
-# From this share of the machine on others take cores that a training could use.
-_OTHERS_FROM = 0.25
+# From this share of the machine on others take cores that a training could use, if all of it is about as busy as this.
+_OTHERS_FROM, _FULL_FROM = 0.25, 0.85
 # The compute capability of Ampere, whose tensor cores were the first to know bfloat16.
 _BFLOAT16_FROM = 8.0
 
@@ -103,7 +103,9 @@ def others_cores(profile: Profile) -> float | None:
 @fact
 def others_compute(profile: Profile) -> bool:
     """Whether other programs use cores that this one could use; if that is not known, they do not."""
-    return bool((others_cores(profile) or 0.0) >= max(1e-9, _OTHERS_FROM * machine_cores(profile)))
+    used, machine = mean(profile.resources.usage, "machine_cores") or 0.0, machine_cores(profile)
+    others = others_cores(profile) or 0.0
+    return bool(machine and others >= _OTHERS_FROM * machine and used >= _FULL_FROM * machine)
 
 
 @fact

@@ -13,7 +13,6 @@ _THROTTLED_FROM = 0.1
 # Fewer threads than cores cost nothing measurable on two cores: Keras and XLA have threads of their own.
 _FEW_THREADS_FROM_CORES = 4
 _OVERSUBSCRIBED = 4
-_FULL_FROM = 0.85
 _PRESSURE_FROM, _SWAPPED_FROM = 0.1, 5e6
 _THREADS = {
     "tensorflow": (
@@ -155,12 +154,12 @@ def competing_processes(
     if computing_share < _COMPUTES_FROM:
         return Passed(f"computing is {words.share(computing_share)} of training")
     usage = resources.usage
-    used, own = mean(usage, "machine_cores") or 0.0, mean(usage, "process_cores") or 0.0
+    own = mean(usage, "process_cores") or 0.0
     threads = _threads_of(environment)
     if threads and busy_cores >= _HAS_ITS_CORES * threads:
         return Passed(f"this training has the cores that its {threads} thread{'s' * (threads > 1)} can use")
     stolen = mean(usage, "steal_cores") or 0.0  # which counts as used
-    if not others_compute or used < _FULL_FROM * machine_cores:
+    if not others_compute:
         return Passed(f"other processes use {others_cores:.1f} of {machine_cores:g} cores")
     if stolen > others_cores / 2:
         who, remedy = "Other machines on the same host", "Train where cores are not shared."

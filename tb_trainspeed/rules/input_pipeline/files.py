@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tb_trainspeed.profile import Data, Files, HotSpot, Source, Stage
 from tb_trainspeed.rules import words
+from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.input_pipeline.python_code import ADAPTERS, opens_again
 from tb_trainspeed.rules.input_pipeline.shared import (
     DECODING,
@@ -39,6 +40,11 @@ _AUGMENTING = frozenset(
 )  # fmt: skip
 _CROPPING = ("SampleDistorted", "StatelessSampleDistorted", "DecodeAndCrop", "CropAndResize", "RandomUniformInt",
              "StatelessRandomUniformInt", "StatefulUniformInt", "ExtractGlimpse")  # fmt: skip
+_SAID = (
+    (DECODING, ("files are decoded", "reads or decodes")),
+    (("StringSplit",), ("text is split", "splits")),
+    (PARSING, ("records are parsed", "parses")),
+)
 _FROM_DISK = ("ReadFile", "TFRecord", "TextLine", "FixedLengthRecord")
 _OVERSIZED_FROM = 4
 # The least size at which a JPEG can be decoded: an eighth.
@@ -67,6 +73,8 @@ def redecode_each_epoch(
     batch_bytes: int,
     batches_per_epoch: int,
     memory_available_bytes: int,
+    restart_s: float,
+    steady: Steady,
 ) -> Outcome:
     """The same files are read and decoded again in every epoch.
 
@@ -94,15 +102,17 @@ def redecode_each_epoch(
     """
     if adapter not in ADAPTERS and not stages:
         return NotApplicable("no files are read: the data are arrays")
-    if too_little := waits(held_up_share):
+    if not stages and (too_little := waits(held_up_share)):
         return Passed(too_little)
     if epochs_planned < 2:
         return NotApplicable("every file is needed once, for there is one epoch")
     if stages:
         copies, drawn = _COPIES.get(backend, 1), (data.steps_per_epoch or 0) * epochs_planned
+        loader = data.options.get("loaded_by", "")
         return _uncached(
-            stages, held_up_share, step_s, batch_bytes, copies, batches_per_epoch, drawn, memory_available_bytes
-        )
+            stages, (held_up_share, restart_s / steady.epoch_s), step_s, batch_bytes, copies, batches_per_epoch, drawn,
+            memory_available_bytes, loader,
+        )  # fmt: skip
     in_parts = data.steps_per_epoch is not None or adapter == "GeneratorDataAdapter"
     if in_parts and data.options.get("generator") != "passes":
         return Passed("an epoch is not known to be one pass over the files")
@@ -177,15 +187,21 @@ def _loading(spots: Sequence[HotSpot], open_nothing: Sequence[str]) -> tuple[str
 
 def _uncached(
     stages: tuple[Stage, ...],
-    held_up_share: float,
+    shares: tuple[float, float],
     step_s: float,
     batch_bytes: int,
     copies: int,
     batches_per_epoch: int,
     drawn: int,
     memory_available_bytes: int,
+    loader: str,
 ) -> Outcome:
-    """`drawn`: batches of the whole fit, where `fit` was given steps, and goes on from epoch to epoch; else 0."""
+    """Of a tf.data pipeline.
+
+    `shares`: of training that its steps are held up, and that epochs take to begin. `drawn`: batches of the whole
+    fit, where `fit` was given steps, and goes on from epoch to epoch; else 0. `loader`: the function of Keras that may
+    have made it.
+    """
     heavy = [index for index, stage in enumerate(stages) if maps(stage) and does(stage, (*DECODING, *PARSING))]
     if not heavy:
         return Passed("nothing is read or decoded in the pipeline")
@@ -197,6 +213,10 @@ def _uncached(
     if varies(stages[:last]):
         return Passed("what is decoded is drawn at random, and another in every epoch")
     decoding, after = stages[last], stages[last + 1 :]
+    # A shuffle buffer is filled before the first step, so that the steps may hardly wait.
+    held_up_share, filling = shares[0], shares[1] if any("Shuffle" in stage.kind for stage in after) else 0.0
+    if too_little := waits(max(held_up_share, filling)):
+        return Passed(too_little)
     # A cache after it would keep the order of the first epoch.
     shuffle = ".shuffle(n)" if any("Shuffle" in stage.kind for stage in stages[:last]) else ""
     elements = decoding.elements_per_batch or 1.0
@@ -213,32 +233,49 @@ def _uncached(
     rest = from_memory(elements, before_batch, copies * batch_bytes)
     if mixed or stays:  # what augments stays, and is not known apart
         rest = Range(step_s * 0.8, step_s * 0.4, rest.high)
-    note = (
-        f" `{name}` also draws random numbers: what is random has to move into a `map` of its own, after the cache."
-        if mixed
-        else ""
-    )
-    files = does(decoding, DECODING)
-    what, does_so = ("files are", "reads or decodes") if files else ("records are", "parses")
+    loaded_by = loader if decoding.function and "<" in decoding.function else ""
+    remedy, code = _kept(name, shuffle, mixed, loaded_by, int(count))
+    what, does_so = next(said for kinds, said in _SAID if does(decoding, kinds))
     return Found(
-        title=f"The same {what} {'decoded' if files else 'parsed'} again in every epoch",
-        message=f"`map({name})` {does_so} {words.number(elements)} element{'s' * (elements > 1)} for every "
-        "batch, the same in every epoch, and nothing keeps them. That holds training up "
-        f"{words.share(held_up_share)} of the time.",
-        phase="input_wait",
+        title=f"The same {what} again in every epoch",
+        message=f"`{loaded_by or f'map({name})'}` {does_so} {words.number(elements)} element{'s' * (elements > 1)} for "
+        "every batch, the same in every epoch, and nothing keeps them. "
+        + (
+            f"Filling the shuffle buffer with them is {words.share(filling)} of training."
+            if filling > held_up_share
+            else f"That holds training up {words.share(held_up_share)} of the time."
+        ),
+        phase="epoch_restart" if filling > held_up_share else "input_wait",
         evidence={
             "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
+            **({"filling the shuffle buffer": f"{words.share(filling)} of training"} if filling else {}),
             "operations": ", ".join(kind for kind in decoding.operations if kind.startswith((*DECODING, *PARSING))),
             "once kept": f"{words.size(cached_bytes)} of {words.size(memory_available_bytes)} free memory",
         },
-        remedy=f"Keep what `{name}` returns, before anything random and before `shuffle`.{note}",
-        code=f"- dataset{shuffle}.map({name}, ...)\n+ dataset = dataset.map("
-        f"{'decode' if mixed else name}, num_parallel_calls=tf.data.AUTOTUNE).cache(){shuffle}"
-        + "\n+ dataset = dataset.map(augment, num_parallel_calls=tf.data.AUTOTUNE)"
-        * mixed,
+        remedy=remedy,
+        code=code,
         change=Change(sets={"supply_s": rest}, factors=TAKEN_FROM_CACHE, first_epoch=False),
         confidence="likely",
         changes_results="training" if mixed else "no",  # the random numbers of another `map` are others
+    )
+
+
+def _kept(name: str, shuffle: str, mixed: bool, loader: str, count: int) -> tuple[str, str]:
+    """The remedy and its code. `loader`: the function of Keras in which the files are decoded, if it is one."""
+    if loader:
+        head = f"dataset = keras.utils.{loader}("
+        return (
+            "Let it yield single samples, and batch what was kept of them. What else you map comes after the cache.",
+            f"- {head}...)\n+ {head}..., batch_size=None).cache()\n+ dataset = dataset.shuffle({count}).batch(32)",
+        )
+    apart = f" `{name}` also draws random numbers: what is random has to move into a `map` of its own, after the cache."
+    parallel = "num_parallel_calls=tf.data.AUTOTUNE"
+    return (
+        f"Keep what `{name}` returns, before anything random and before `shuffle`.{apart * mixed}",
+        f"- dataset{shuffle}.map({name}, ...)\n"
+        f"+ dataset.map({'decode' if mixed else name}, {parallel}).cache(){shuffle}"
+        + f".map(augment, {parallel})"
+        * mixed,
     )
 
 

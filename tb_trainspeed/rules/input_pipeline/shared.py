@@ -85,7 +85,7 @@ def batches_of_arrays(size: int | None, options: Mapping[str, str] = {}) -> str:
     kept, left_out = (", ".join(f"{name}[{part}]" for name in names) for part in (":n", "n:"))
     apart = f"+ n = int(len(x) * (1 - {split}))\n+ {parts}, {', '.join(names)} = {left_out}, {kept}\n" if split else ""
     return (
-        f"{apart}+ {', '.join(names)} = {made}\n"
+        f"+ import tensorflow as tf\n{apart}+ {', '.join(names)} = {made}\n"
         f"+ rows = tf.data.Dataset.range(len(x)){order}\n"
         f"+ dataset = rows.map(lambda rows: ({taken}))"
     )
