@@ -18,6 +18,7 @@ _SHELL = ("pip ", "docker ", "export ", "nvidia-smi ", "torchrun ", "top ", "TF_
 _MODULES = {"keras": "keras", "np": "numpy", "os": "os", "tf": "tensorflow", "jax": "jax", "gc": "gc"}
 # What `...` stands for in a call, by what is called; the model has arguments of its own.
 _ELSE = {
+    "head.compile": ("sgd", "mse"),
     "Conv2D": (8, 3), "LSTM": (8,), "GRU": (8,), "Dense": (8,), "Embedding": (9, 8), "Rows": (), "Adam": (), "SGD": (),
 }  # fmt: skip
 # They change the process for good, or have to come first in it.

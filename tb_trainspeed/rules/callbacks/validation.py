@@ -70,7 +70,7 @@ def validation_dominates(
         return NotApplicable("there is one epoch, and one validation")
     needing = _checkpoints(watch_it)
     if not way and (validation.frequency is None or needing):
-        way = _in_fewer_batches(validation, each_s, needing or watchers, beside)
+        way = _in_fewer_batches(validation, each_s, [*watchers, *needing], beside)
         if not way:
             return Passed("there are no batches to leave out")
     if not way:
@@ -109,8 +109,14 @@ def _checkpoints(callbacks: tuple[CallbackFacts, ...]) -> list[str]:
     return [facts.name for facts in callbacks if "Checkpoint" in facts.name or "Checkpoint" in facts.kind]
 
 
+def _named(watchers: list[str]) -> str:
+    """Who acts on what a validation says, as the beginning of a clause."""
+    names = list(dict.fromkeys(watchers))
+    return f"{' and '.join(f'`{name}`' for name in names)} then act{'s' * (len(names) == 1)}"
+
+
 def _less_often(frequency: int, every: int, watchers: list[str]) -> _Way:
-    note = f" `{watchers[0]}` then acts in one epoch of {frequency * every} only." if watchers else ""
+    note = f" {_named(watchers)} in one epoch of {frequency * every} only." if watchers else ""
     return _Way(
         how=" after every epoch" if frequency == 1 else f" every {frequency} epochs",
         remedy=f"Validate every {frequency * every} epochs.{note}",
@@ -142,10 +148,11 @@ def _in_fewer_batches(
     left = [min(1.0, fewer / steps + share * beside * (1 - fewer / steps)) for share in shares]
     # Of arrays without a size of batches Keras would make just so many batches of all there is.
     size = f"validation_batch_size={validation.batch_size}, " if validation.batch_size else ""
-    note = f" `{watchers[0]}` then acts on what these say." if watchers else ""
+    note = f" {_named(watchers)} on what these say." if watchers else ""
     return _Way(
         how="",
-        remedy=f"Validate on {fewer} of {round(steps)} batches; the first ones, which have to be a fair sample.{note}",
+        remedy=f"Validate on {fewer} of {round(steps)} batches: the first ones, which must be a fair sample, as those of "
+        f"data in order are not.{note}",
         options=f"{size}validation_steps={fewer}",
         change=Change(factors={"validation_s": Range(*left)}),
         changes_results="training" if watchers else "no",

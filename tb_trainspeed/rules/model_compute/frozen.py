@@ -85,6 +85,10 @@ def frozen_backbone(
     head = _head(layers, frozen[-1])
     # From the model's inputs on: what scales or crops them in front of a backbone belongs to the features.
     features = f'keras.Model(model.inputs, model.get_layer("{head}").input)' if head else "backbone"
+    behind = (
+        f'keras.Model(model.get_layer("{head}").input, model.outputs)' if head else "keras.Sequential(layers_after)"
+    )
+    behind = f"+ head = {behind}\n+ head.compile(...)   # as the model\n"
     fewer = len(leading) * _START_LAYER_S if backend == "tensorflow" else 0.0
     started = {"dispatch_s": Range(0.0, fewer, 1.5 * fewer)} if fewer else {}
     hidden = data.adapter in ("GeneratorDataAdapter", "PyDatasetAdapter", "TorchDataLoaderAdapter")
@@ -95,13 +99,13 @@ def frozen_backbone(
         code = (
             f"+ backbone = {features}\n"
             f"+ pairs = [(backbone.predict_on_batch(x), y) for x, y in {once}.as_numpy_iterator()]\n"
-            "+ features, labels = map(np.concatenate, zip(*pairs))\n"
-            "- model.fit(dataset, ...)\n+ head.fit(features, labels, ...)   # the layers after it"
+            f"+ features, labels = map(np.concatenate, zip(*pairs))\n{behind}"
+            "- model.fit(dataset, ...)\n+ head.fit(features, labels, ...)"
         )
     else:
         code = (
             f"+ features = {features}.predict(x, batch_size={data.batch_size or 32})\n"
-            "- model.fit(x, y, ...)\n+ head.fit(features, y, ...)   # the layers after it"
+            f"{behind}- model.fit(x, y, ...)\n+ head.fit(features, y, ...)"
         )
     return Found(
         title="A frozen backbone computes the same features in every epoch",
@@ -113,7 +117,7 @@ def frozen_backbone(
             "computing": cost(own_s, computing_s),
             "epochs": str(epochs_planned),
         },
-        remedy="Compute the features once, and train the rest of the model on them.",
+        remedy="Compute the features once, and train the rest of the model on them; those of validation data too.",
         code=code,
         change=Change(removes={**less(own_s, 0.85, 0.99, 1.0).removes, **started}, first_epoch=False),
         confidence="hint" if hidden or varies else "likely",
