@@ -151,8 +151,8 @@ def _in_fewer_batches(
     note = f" {_named(watchers)} on what these say." if watchers else ""
     return _Way(
         how="",
-        remedy=f"Validate on {fewer} of {round(steps)} batches: the first ones, which must be a fair sample, as those of "
-        f"data in order are not.{note}",
+        remedy=f"Validate on {fewer} of {round(steps)} batches: the first ones, which must be a fair sample, as those "
+        f"of data in order are not.{note}",
         options=f"{size}validation_steps={fewer}",
         change=Change(factors={"validation_s": Range(*left)}),
         changes_results="training" if watchers else "no",
