@@ -28,8 +28,8 @@ test("the chart ends at what there is, unless that is far away", () => {
 
 test.each([
   [1.234, "cores", "1.2"],
-  [2 ** 30, "bytes", "1 GiB"],
-  [2048, "bytes_per_s", "2 KiB/s"],
+  [2 ** 30, "bytes", "1.07 GB"],
+  [2048, "bytes_per_s", "2.05 kB/s"],
   [0.5, "share", "50 %"],
   [null, "cores", "–"],
   [null, "bytes_per_s", "–"],

@@ -1,7 +1,7 @@
 /** Time line of the wire -> stacked layers of seconds a step, one point a bucket plus the end of the last. */
 
 import { duration } from "./format";
-import { inStackOrder } from "./phases";
+import { inStackOrder, phaseLabel } from "./phases";
 import type { Marker, Timeline } from "./wire";
 
 /** What the time line runs over: steps, or seconds since the start of the fit. */
@@ -132,7 +132,8 @@ export function eventsOf(markers: readonly Marker[], axis: Axis = "steps"): Step
 }
 
 export function markerText({ kind, label, duration_s }: Marker): string {
-  const name = label && label !== kind && kind !== "epoch" ? `${kind} (${label})` : label || kind;
+  const what = phaseLabel(kind);
+  const name = label && label !== kind && kind !== "epoch" ? `${what} (${label})` : label || what;
   return duration_s > 0 ? `${name} ${duration(duration_s)}` : name;
 }
 

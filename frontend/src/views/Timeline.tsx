@@ -130,7 +130,7 @@ function Keys({ stack, off, toggle, showAll, flags }: KeysProps) {
       ))}
       {off.size > 0 && <button type="button" class="all" onClick={showAll}>show all</button>}
       {flags.map((kind) => (
-        <span key={kind} class="dim"><i class="flag" style={{ borderTopColor: `var(${phaseColour(FLAGS[kind] ?? "")})` }} />{kind}</span>
+        <span key={kind} class="dim"><i class="flag" style={{ borderTopColor: `var(${phaseColour(FLAGS[kind] ?? "")})` }} />{phaseLabel(kind)}</span>
       ))}
     </div>
   );
