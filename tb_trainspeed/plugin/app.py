@@ -68,7 +68,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         diagnose: Callable[[Profile], Report] = _diagnose,
         catalogue: Callable[[], Iterable[Any]] = _catalogue,
     ) -> None:
-        self._store = Store(context.data_provider)
+        self._store = Store(context.data_provider, context.logdir or "")
         self._diagnose = diagnose
         self._catalogue = catalogue
         self._reports: Lru[Report] = Lru(32)
@@ -119,7 +119,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         }
 
     def report_impl(self, ctx: Any, experiment_id: str, run: str, fit: str) -> dict[str, Any]:
-        """The report on one fit, with its workers side by side."""
+        """The report on one fit, with its workers side by side, and what is damaged in its file."""
         from tb_trainspeed.report import workers_of
 
         with _analysis():
@@ -127,7 +127,8 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             report = self._report_of(ctx, experiment_id, found)
             several = records if len(records) > 1 else ()
             workers = workers_of([self._store.profile(ctx, experiment_id, record) for record in several])
-            return {**report.to_dict(), "run": run, "workers": workers}
+            damage = self._store.damage(experiment_id, found)
+            return {**report.to_dict(), "run": run, "workers": workers, "damage": damage}
 
     def file_impl(self, ctx: Any, experiment_id: str, run: str, fit: str, kind: str) -> str:
         """The report on one fit as a file to keep; `kind` is a key of `_FILES`."""

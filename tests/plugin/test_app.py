@@ -48,7 +48,7 @@ def test_runs(server):
 def test_report(server):
     assert server.get(REPORT) == (
         200,
-        {"schema": 1, "steps": 7, "verdict": "Fine.", "odd": "NaN", "run": "baseline", "workers": None},
+        {"schema": 1, "steps": 7, "verdict": "Fine.", "odd": "NaN", "run": "baseline", "workers": None, "damage": ""},
     )
 
 
