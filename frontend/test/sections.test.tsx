@@ -59,6 +59,14 @@ test("layers beyond those listed are counted", async () => {
   expect(root.querySelector(".model h2")?.textContent).toContain("2 layers of 1,202");
 });
 
+test("a layer has the share of computing that what-if says too", async () => {
+  const parts = Object.entries({ forward: 0.02, backward: 0.06, optimizer: 0.02, input_wait: 0.5 }).map(([name, mean_s]) => ({ name, mean_s, low_s: mean_s, high_s: mean_s }));
+  await draw(<Model report={{ ...golden(), breakdown: { samples: 3, steps: 9, parts, layers: [], stages: [] }, layers: [layer("a", 0.033), layer("b", 0.033)] }} />);
+  expect(root.querySelector(".model thead")?.textContent).toContain("of computing");
+  expect(root.querySelector(".model .share")?.textContent).toBe("40 %");
+  expect(root.querySelector(".icicle i")?.getAttribute("title")).toBe("a · 40 % of computing");
+});
+
 test("the pipeline marks what the server says sets the pace", async () => {
   await draw(<Pipeline report={golden()} />);
   expect([...root.querySelectorAll(".pipeline li")].map((node) => node.querySelector("h3")?.textContent)).toEqual(["DigitFiles.__getitem__", "training step"]);
@@ -100,6 +108,10 @@ test("what was used is drawn below the steps, at most and at the pointer", async
   await draw(<Timeline report={{ ...golden(), usage: [{ title: "CPU", unit: "cores", limit: 2, bucket_s: 12, lines }] }} theme="1" />);
   expect(root.querySelector(".usage")?.textContent).toContain("CPUthis process at most 1.5of 2 cores");
   expect(root.querySelector(".usage path")?.getAttribute("d")).toMatch(/^M/);
+  expect(root.textContent).not.toContain("Gaps");
+  const gap = { title: "CPU", unit: "cores" as const, limit: 2, bucket_s: 12, lines: [{ name: "this process", values: [1, null, 1.5], most: 1.5 }] };
+  await draw(<Timeline report={{ ...golden(), usage: [gap] }} theme="1" />);
+  expect(root.textContent).toContain("Gaps: no sample was taken.");
 });
 
 function answer(patch: Partial<WhatIf> = {}): WhatIf {
@@ -180,6 +192,19 @@ async function press(button: HTMLElement | null | undefined) {
     await new Promise((resolve) => setTimeout(resolve));
   });
 }
+
+test("the code of a finding opens the page of its rule in the card, and closes it", async () => {
+  await draw(<Findings report={golden()} />);
+  const code = root.querySelector<HTMLButtonElement>(".finding .opens");
+  const page = () => root.querySelector<HTMLDetailsElement>(`#${code?.getAttribute("aria-controls") ?? ""}`);
+  expect(code?.textContent).toBe(golden().findings[0]?.code);
+  expect(page()?.open).toBe(false);
+  await press(code);
+  expect([page()?.open, code?.getAttribute("aria-expanded")]).toEqual([true, "true"]);
+  expect(page()?.querySelector("h4")?.textContent).toBe("What it means");
+  await press(code);
+  expect(page()?.open).toBe(false);
+});
 
 test("the code of a check opens the page of its rule, which is asked for once", async () => {
   const checks = ["CB01", "CB02"].map((code) => ({ code, name: "a-rule", outcome: "passed" as const, reason: "fine" }));

@@ -161,6 +161,13 @@ export function moved({ x }: Edges, at: number | null, buckets: number, min: num
   return (Math.max(min, x[to] ?? 0) + Math.min(max, x[to + 1] ?? 0)) / 2;
 }
 
+/** Places from the top down, each at least `gap` below the one before. */
+export function apart(places: readonly number[], gap: number): number[] {
+  const moved: number[] = [];
+  for (const place of places) moved.push(Math.max(place, (moved.at(-1) ?? -Infinity) + gap));
+  return moved;
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;

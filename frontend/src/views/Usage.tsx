@@ -18,11 +18,13 @@ interface Props {
 /** CPU, memory and accelerators below the steps, on the same axis and in the same zoom. */
 export function Usage({ report, axis, view, at }: Props) {
   const place = useMemo(() => placeOf(report.timeline, axis), [report.timeline, axis]);
+  const gaps = report.usage.some(({ lines }) => lines.some(({ values }) => values.includes(null)));
   return (
     <>
       {report.usage.map((chart) => (
         <Small key={chart.title} chart={chart} place={place} view={view} at={at} />
       ))}
+      {gaps && <p class="usage dim"><span class="whole">Gaps: no sample was taken. Samples get rarer where they would cost too much.</span></p>}
     </>
   );
 }
