@@ -73,6 +73,7 @@ test.each([
   ["a server that is gone", { trouble: new ApiError("unreachable", "TensorBoard does not answer.") }, "No answer from TensorBoard"],
   ["old data", { ...showing(golden()), trouble: new ApiError("unreachable", "gone."), confirmed_ms: 1e12 }, "What you see is from"],
   ["a damaged file", showing({ ...golden(), damage: "a/file: its record at byte 9 is damaged; the one before it counts." }), "this is the last one that can. a/file: its record at byte 9 is damaged"],
+  ["the age of a damaged file", showing({ ...golden(), status: "running", damage: "damaged" }), "last readable record"],
   ["a running fit without a server", { ...showing({ ...bare(), steps: 5 }), trouble: new ApiError("unreachable", "gone.") }, "no connection · last record"],
   ["a refusal", { ...showing(golden()), shown: null, report: null, reportTrouble: new ApiError("refused", "No such fit.") }, "No such fit."],
   ["a run that is not there", { ...showing(golden()), missing: "gone" }, "The run “gone” that was chosen is not here"],

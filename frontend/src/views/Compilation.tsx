@@ -40,7 +40,7 @@ export function Compilation({ report }: { report: Report }) {
 
 function factsOf({ compilation: { count: traces, retraces, graph_breaks } }: Report, total_s: number): string {
   return [
-    `${duration(total_s)} beyond what ordinary steps take`,
+    `${duration(total_s)} beyond ordinary steps`,
     traces !== null && plural(traces, "trace"),
     retraces !== null && (retraces === 0 ? "none after the first step" : `${count(retraces)} after the first step`),
     graph_breaks !== null && graph_breaks > 0 && plural(graph_breaks, "graph break"),

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { candidates, counterpart } from "../model/compare";
-import { bytes, count, moment, plural } from "../model/format";
+import { ago, bytes, count, moment, plural } from "../model/format";
 import { livenessOf } from "../model/liveness";
 import type { Selection } from "../model/selection";
 import type { Device, FitRow, Report, RunRow } from "../model/wire";
@@ -101,7 +101,11 @@ function Live({ fit, report, clock_offset_s, connected }: { fit: FitRow; report:
     const timer = setInterval(() => { tick((n) => n + 1); }, 1_000);
     return () => { clearInterval(timer); };
   }, []);
-  const { tone, label, detail } = livenessOf(fit, Date.now() / 1000 + clock_offset_s, connected);
+  const now_s = Date.now() / 1000 + clock_offset_s;
+  // Of a fit whose end cannot be read nobody knows whether it had one.
+  const { tone, label, detail } = report?.damage
+    ? { tone: "warn", label: `last readable record ${ago(now_s - fit.updated_at_s)}`, detail: "" }
+    : livenessOf(fit, now_s, connected);
   const epoch = report && tone === "live" && report.epochs_planned !== null ? epochOf(report) : "";
   return (
     <span class={`age ${tone}`} title={`last record: ${moment(fit.updated_at_s)}`}>
