@@ -140,7 +140,8 @@ def test_at_400_px_names_are_whole_and_tags_in_their_card(show):
     tab.settle()
     names = tab.find(".hooks .name, .model .path")
     assert names.count() > 5
-    cut = "(all) => all.filter((one) => one.scrollWidth > one.clientWidth || one.clientHeight > 40).map((one) => one.textContent)"
+    cut = """(all) => all.filter((one) => one.scrollWidth > one.clientWidth || one.clientHeight > 40)
+        .map((one) => one.textContent)"""
     eventually(lambda: names.evaluate_all(cut), [])
     inside = """(card) => [...card.querySelectorAll(".tag, .range, pre, .copy")]
         .every((part) => part.getBoundingClientRect().right <= card.getBoundingClientRect().right)"""

@@ -156,9 +156,9 @@ def test_a_running_fit_updates_by_itself(show, server, running_fit):
     before = running_fit.steps
     tab = show(server, run="running")
     expect(tab.find(".facts")).to_contain_text(f"fit, {before:,} steps")
-    expect(tab.find(".age")).to_contain_text("live")
     running_fit.write(before + 1000)
     expect(tab.find(".facts")).to_contain_text(f"fit, {before + 1000:,} steps", timeout=60_000)
+    expect(tab.find(".age")).to_contain_text("live")
 
 
 @pytest.mark.parametrize("width", [360, 400, 700, 1280, 1920])
