@@ -108,10 +108,10 @@ test("what was used is drawn below the steps, at most and at the pointer", async
   await draw(<Timeline report={{ ...golden(), usage: [{ title: "CPU", unit: "cores", limit: 2, bucket_s: 12, lines }] }} theme="1" />);
   expect(root.querySelector(".usage")?.textContent).toContain("CPUthis process at most 1.5of 2 cores");
   expect(root.querySelector(".usage path")?.getAttribute("d")).toMatch(/^M/);
-  expect(root.textContent).not.toContain("Gaps");
+  expect(root.textContent).not.toContain("Where a line is missing");
   const gap = { title: "CPU", unit: "cores" as const, limit: 2, bucket_s: 12, lines: [{ name: "this process", values: [1, null, 1.5], most: 1.5 }] };
   await draw(<Timeline report={{ ...golden(), usage: [gap] }} theme="1" />);
-  expect(root.textContent).toContain("Gaps: no sample was taken.");
+  expect(root.textContent).toContain("Where a line is missing no sample was taken");
 });
 
 function answer(patch: Partial<WhatIf> = {}): WhatIf {
