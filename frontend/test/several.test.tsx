@@ -43,6 +43,12 @@ test("a comparison asks once, the older fit first, and says it all", async () =>
   expect(close).toHaveBeenCalledOnce();
 });
 
+test("a prediction that cannot be judged says why, as in the terminal", async () => {
+  const doubtful: Comparison = { ...goldenComparison(), together: null, not_measured: { predictions: "what was measured is too unsure (0.67–2.3×)" } };
+  await draw(<Compare ask={() => Promise.resolve(doubtful)} runs={RUNS} selection={FIXED} against={BASELINE} close={vi.fn()} />);
+  expect(text()).toContain("What was predicted cannot be judged: what was measured is too unsure (0.67–2.3×).");
+});
+
 test("two fits that cannot be compared yet are not shown as zeros", async () => {
   const nothing = { epoch_s: null, step_s: null, steps_per_epoch: null, samples_per_s: null };
   const { a, b, ...rest } = goldenComparison();

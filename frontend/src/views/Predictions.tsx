@@ -21,6 +21,7 @@ export function Predictions({ comparison }: { comparison: Comparison }) {
           <Drawn predicted={together.speedup} measured={speedup} />
         </div>
       )}
+      {comparison.not_measured.predictions && <p class="dim">{`What was predicted cannot be judged: ${comparison.not_measured.predictions}.`}</p>}
       <div class="scroll" tabIndex={0} role="region" aria-label="predictions">
         <table class="differences">
           <thead><tr><th scope="col">finding</th><th scope="col">predicted</th><th scope="col">range</th><th scope="col">in the second fit</th></tr></thead>
