@@ -59,6 +59,14 @@ test("layers beyond those listed are counted", async () => {
   expect(root.querySelector(".model h2")?.textContent).toContain("2 layers of 1,202");
 });
 
+test("a layer has the share of computing that what-if says too", async () => {
+  const parts = Object.entries({ forward: 0.02, backward: 0.06, optimizer: 0.02, input_wait: 0.5 }).map(([name, mean_s]) => ({ name, mean_s, low_s: mean_s, high_s: mean_s }));
+  await draw(<Model report={{ ...golden(), breakdown: { samples: 3, steps: 9, parts, layers: [], stages: [] }, layers: [layer("a", 0.033), layer("b", 0.033)] }} />);
+  expect(root.querySelector(".model thead")?.textContent).toContain("of computing");
+  expect(root.querySelector(".model .share")?.textContent).toBe("40 %");
+  expect(root.querySelector(".icicle i")?.getAttribute("title")).toBe("a · 40 % of computing");
+});
+
 test("the pipeline marks what the server says sets the pace", async () => {
   await draw(<Pipeline report={golden()} />);
   expect([...root.querySelectorAll(".pipeline li")].map((node) => node.querySelector("h3")?.textContent)).toEqual(["DigitFiles.__getitem__", "training step"]);
@@ -72,7 +80,7 @@ test("callbacks that cost next to nothing are shown on demand, validation among 
   const report = golden();
   await draw(<Hooks report={{ ...report, hooks, validation, phases: { ...report.phases, validation: 1.4 } }} />);
   const rows = () => [...root.querySelectorAll(".hooks tbody tr")].map((row) => row.textContent);
-  expect(rows()[0]).toBe("validation, 10 steps each of 10 ms, every 2 epochs7200 ms–1.4 s6 %");
+  expect(rows()[0]).toBe("validation, 10 steps each of 10 ms, every 2 epochs7200 ms–1.4 s5.9 %");
   expect(rows()[1]).toContain("Mine5.on_epoch_end7286 ms");
   expect(rows()).toHaveLength(4);
   await act(() => { root.querySelector<HTMLButtonElement>(".hooks .more")?.click(); });
@@ -100,6 +108,10 @@ test("what was used is drawn below the steps, at most and at the pointer", async
   await draw(<Timeline report={{ ...golden(), usage: [{ title: "CPU", unit: "cores", limit: 2, bucket_s: 12, lines }] }} theme="1" />);
   expect(root.querySelector(".usage")?.textContent).toContain("CPUthis process at most 1.5of 2 cores");
   expect(root.querySelector(".usage path")?.getAttribute("d")).toMatch(/^M/);
+  expect(root.textContent).not.toContain("Where a line is missing");
+  const gap = { title: "CPU", unit: "cores" as const, limit: 2, bucket_s: 12, lines: [{ name: "this process", values: [1, null, 1.5], most: 1.5 }] };
+  await draw(<Timeline report={{ ...golden(), usage: [gap] }} theme="1" />);
+  expect(root.textContent).toContain("Where a line is missing no sample was taken");
 });
 
 function answer(patch: Partial<WhatIf> = {}): WhatIf {
@@ -118,7 +130,7 @@ test("ticking findings and turning levers asks the server, and the last question
   const settle = () => act(async () => { await vi.advanceTimersByTimeAsync(500); });
   await settle();
   expect(simulate).toHaveBeenCalledExactlyOnceWith(["IP09"], {});
-  expect(root.querySelector(".whatif")?.textContent).toContain("3.0× faster (1.5–3.8×)");
+  expect(root.querySelector(".whatif")?.textContent).toContain("3× faster (1.5–3.8×)");
   await act(() => { root.querySelectorAll<HTMLInputElement>(".tick input")[1]?.click(); });
   const slider = root.querySelector<HTMLInputElement>(".lever input");
   if (!slider) throw new Error("no lever");
@@ -140,14 +152,14 @@ test("what could not be simulated shows no numbers of another question, and is a
   await draw(<Findings report={golden()} simulate={simulate} />);
   const settle = () => act(async () => { await vi.advanceTimersByTimeAsync(500); });
   await settle();
-  expect(root.querySelector(".whatif")?.textContent).toContain("3.0× faster");
+  expect(root.querySelector(".whatif")?.textContent).toContain("3× faster");
   simulate.mockImplementationOnce(() => Promise.reject(new Error("The server is gone.")));
   await act(() => { root.querySelectorAll<HTMLInputElement>(".tick input")[1]?.click(); });
   await settle();
   expect(root.querySelector(".whatif")?.textContent).toContain("Not simulated: The server is gone.");
   expect(root.querySelector(".whatif")?.textContent).not.toContain("faster");
   await act(async () => { await vi.advanceTimersByTimeAsync(6_000); });
-  expect(root.querySelector(".whatif")?.textContent).toContain("3.0× faster");
+  expect(root.querySelector(".whatif")?.textContent).toContain("3× faster");
   expect(root.querySelector(".whatif")?.textContent).not.toContain("Not simulated");
   vi.useRealTimers();
 });
@@ -163,10 +175,10 @@ test("without a server, and without a model of the step, there is no what-if", a
 });
 
 test("the phases of the time line are switches, and flags are explained", async () => {
-  await draw(<Timeline report={{ ...golden(), markers: [{ kind: "validation", step: 3, at_s: 1, duration_s: 1, label: "" }] }} theme="1" />);
+  await draw(<Timeline report={{ ...golden(), markers: ["validation", "gc"].map((kind) => ({ kind, step: 3, at_s: 1, duration_s: 1, label: "" })) }} theme="1" />);
   const keys = () => [...root.querySelectorAll<HTMLButtonElement>(".keys button")];
   expect(keys().map((key) => key.textContent)).toEqual(["compilation", "input wait", "compute", "callbacks", "epoch restart", "gc pauses", "TrainSpeed"]);
-  expect(root.querySelector(".keys > span")?.textContent).toBe("validation");
+  expect([...root.querySelectorAll(".keys > span")].map((flag) => flag.textContent)).toEqual(["validation", "gc pauses"]);
   await act(() => { keys()[2]?.click(); });
   expect(keys().filter((key) => key.getAttribute("aria-pressed") === "false").map((key) => key.textContent)).toEqual(["compute"]);
   await act(() => { keys().at(-1)?.click(); });
@@ -180,6 +192,19 @@ async function press(button: HTMLElement | null | undefined) {
     await new Promise((resolve) => setTimeout(resolve));
   });
 }
+
+test("the code of a finding opens the page of its rule in the card, and closes it", async () => {
+  await draw(<Findings report={golden()} />);
+  const code = root.querySelector<HTMLButtonElement>(".finding .opens");
+  const page = () => root.querySelector<HTMLDetailsElement>(`#${code?.getAttribute("aria-controls") ?? ""}`);
+  expect(code?.textContent).toBe(golden().findings[0]?.code);
+  expect(page()?.open).toBe(false);
+  await press(code);
+  expect([page()?.open, code?.getAttribute("aria-expanded")]).toEqual([true, "true"]);
+  expect(page()?.querySelector("h4")?.textContent).toBe("What it means");
+  await press(code);
+  expect(page()?.open).toBe(false);
+});
 
 test("the code of a check opens the page of its rule, which is asked for once", async () => {
   const checks = ["CB01", "CB02"].map((code) => ({ code, name: "a-rule", outcome: "passed" as const, reason: "fine" }));

@@ -42,15 +42,18 @@ test("thousands of runs are searched in no time", () => {
 });
 
 test("silence turns live into a warning, and a warning into an end of polling", () => {
-  const told = (status: Status, updated_at_s = 1000, started_at_s = 900) => ({ status, started_at_s, updated_at_s });
+  const told = (status: Status, updated_at_s = 1000, due_s = 15) => ({ status, updated_at_s, due_s });
   expect(livenessOf(told("running"), 1004)).toEqual({ tone: "live", label: "live", detail: "4 s ago" });
-  expect(livenessOf(told("running"), 1190)).toEqual({ tone: "warn", label: "last data 3 min ago", detail: "the process may have been killed" });
+  expect(livenessOf(told("running"), 1044).tone).toBe("live");
+  expect(livenessOf(told("running"), 1046)).toEqual({ tone: "warn", label: "last record 46 s ago", detail: "due every 15 s, so the process may have been killed" });
+  expect(livenessOf(told("running"), 1004, false)).toEqual({ tone: "warn", label: "no connection", detail: "last record 4 s ago" });
+  expect(livenessOf(told("finished"), 1004, false).label).toBe("finished");
   expect(livenessOf(told("running"), 990).detail).toBe("just now");
   expect(livenessOf(told("interrupted"), 1060).label).toBe("interrupted");
   expect(livenessOf(told("finished"), 90_000).tone).toBe("done");
   expect([1010, 5000].map((now_s) => isRunning(told("running"), now_s))).toEqual([true, false]);
   expect(isRunning(told("finished"), 1001)).toBe(false);
-  const long = told("running", 37_000, 1000); // ten hours: a record every 20 minutes
+  const long = told("running", 37_000, 1205); // ten hours: a record every 20 minutes
   expect(livenessOf(long, 38_200).tone).toBe("live");
   expect(livenessOf(long, 40_700).tone).toBe("warn");
   expect(isRunning(long, 40_700)).toBe(true);

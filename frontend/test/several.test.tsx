@@ -43,6 +43,12 @@ test("a comparison asks once, the older fit first, and says it all", async () =>
   expect(close).toHaveBeenCalledOnce();
 });
 
+test("a prediction that cannot be judged says why, as in the terminal", async () => {
+  const doubtful: Comparison = { ...goldenComparison(), together: null, not_measured: { predictions: "what was measured is too unsure (0.67–2.3×)" } };
+  await draw(<Compare ask={() => Promise.resolve(doubtful)} runs={RUNS} selection={FIXED} against={BASELINE} close={vi.fn()} />);
+  expect(text()).toContain("What was predicted cannot be judged: what was measured is too unsure (0.67–2.3×).");
+});
+
 test("two fits that cannot be compared yet are not shown as zeros", async () => {
   const nothing = { epoch_s: null, step_s: null, steps_per_epoch: null, samples_per_s: null };
   const { a, b, ...rest } = goldenComparison();
@@ -150,7 +156,7 @@ test("a link that the browser does not copy can be copied by hand", async () => 
 test("a saved page offers nothing that needs a server", async () => {
   const [row = null] = RUNS[0]?.fits ?? [];
   await draw(
-    <TopBar runs={RUNS} selection={BASELINE} fit={row} report={golden()} current newer={null} clock_offset_s={0} choose={vi.fn()} against={null} compareWith={vi.fn()} saved>
+    <TopBar runs={RUNS} selection={BASELINE} fit={row} report={golden()} current newer={null} clock_offset_s={0} connected choose={vi.fn()} against={null} compareWith={vi.fn()} saved>
       <ShareMenu report={golden()} mode="steady" selection={BASELINE} saved />
     </TopBar>,
   );
@@ -163,7 +169,7 @@ test("a saved page offers nothing that needs a server", async () => {
 test("the fit to compare with is the newest of the chosen run", async () => {
   const compareWith = vi.fn();
   const runs = [...RUNS, run("twice", fit("1", 600), fit("2", 700))];
-  await draw(<TopBar runs={runs} selection={FIXED} fit={null} report={null} current newer={null} clock_offset_s={0} choose={vi.fn()} against={null} compareWith={compareWith} saved={false} />);
+  await draw(<TopBar runs={runs} selection={FIXED} fit={null} report={null} current newer={null} clock_offset_s={0} connected choose={vi.fn()} against={null} compareWith={compareWith} saved={false} />);
   await act(() => { root.querySelector<HTMLButtonElement>(".chooser > button")?.click(); });
   expect([...root.querySelectorAll("[role=option] .name")].map((name) => name.textContent)).toEqual(["twice", "baseline"]);
   await act(() => { root.querySelector<HTMLElement>("[role=option]")?.click(); });

@@ -49,6 +49,7 @@ test("the long explanation falls into its headings and paragraphs", () => {
     { heading: "What it means", paragraphs: ["One thread makes batches."] },
     { heading: "Sources", paragraphs: ["Keras; https://a.b"] },
   ]);
+  expect(sections("Sources: https://a.b")).toEqual([{ heading: "Sources", paragraphs: ["https://a.b"] }]);
   expect(sections("")).toEqual([]);
   expect(sections("just text")).toEqual([{ heading: "", paragraphs: ["just text"] }]);
 });

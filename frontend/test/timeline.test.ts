@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bucketAt, ceiling, closed, eventsOf, highest, markersIn, markerText, median, moved, stackOf } from "../src/model/timeline";
+import { apart, bucketAt, ceiling, closed, eventsOf, highest, markersIn, markerText, median, moved, stackOf } from "../src/model/timeline";
 import { golden } from "./golden";
 
 const TIMELINE = {
@@ -134,4 +134,9 @@ test("columns repeat their last value at the end of the last bucket", () => {
   expect(closed([])).toEqual([]);
   expect(median([3, 1, 2])).toBe(2);
   expect(median([])).toBe(0);
+});
+
+test("names that would lie on each other are moved apart", () => {
+  expect(apart([10, 15], 12)).toEqual([10, 22]);
+  expect(apart([10, 40], 12)).toEqual([10, 40]);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { amount, pathOf, placeOf, topOf, valueAt } from "../src/model/usage";
+import { amount, hasGaps, pathOf, placeOf, topOf, valueAt } from "../src/model/usage";
 import type { Timeline, UsageChart } from "../src/model/wire";
 
 const TIMELINE: Timeline = { steps_per_bucket: 10, first_step: [0, 10], steps: [10, 10], start_s: [2, 4], wall_s: [2, 1], slowest_step_s: [], phases: {} };
@@ -20,6 +20,11 @@ test("lines are steps that break where nothing was sampled", () => {
   expect(valueAt(LINE, CHART, place, 9)).toBeNull();
 });
 
+test("a line may be missing in the middle and at the end", () => {
+  const of = (values: (number | null)[]) => hasGaps({ ...CHART, lines: [{ ...LINE, values }] }, TIMELINE);
+  expect([[1, 1, 1, 1, 1], [1, 1, null, 1, 1], [1, 1, 1, 1]].map(of)).toEqual([false, true, true]);
+});
+
 test("the chart ends at what there is, unless that is far away", () => {
   expect(topOf(CHART)).toBe(4);
   expect(topOf({ ...CHART, limit: 64 })).toBeCloseTo(2.16);
@@ -28,8 +33,8 @@ test("the chart ends at what there is, unless that is far away", () => {
 
 test.each([
   [1.234, "cores", "1.2"],
-  [2 ** 30, "bytes", "1 GiB"],
-  [2048, "bytes_per_s", "2 KiB/s"],
+  [2 ** 30, "bytes", "1.07 GB"],
+  [2048, "bytes_per_s", "2.05 kB/s"],
   [0.5, "share", "50 %"],
   [null, "cores", "–"],
   [null, "bytes_per_s", "–"],

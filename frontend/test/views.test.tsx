@@ -3,6 +3,7 @@ import { render } from "preact";
 import { act } from "preact/test-utils";
 import { beforeEach, expect, test, vi } from "vitest";
 import { ApiError } from "../src/model/api";
+import { moment } from "../src/model/format";
 import { INITIAL, type Session, type State } from "../src/model/session";
 import type { Report } from "../src/model/wire";
 import { App } from "../src/views/App";
@@ -41,7 +42,7 @@ async function show(first: Partial<State>) {
 
 function showing(report: Report, name = "baseline"): Partial<State> {
   const selection = { run: name, fit: "1" };
-  return { runs: { version: "1", runs: [run(name, fit("1", 10, report.status))], problems: [] }, selection, shown: selection, report: { ...report, run: name } };
+  return { runs: { version: "1", runs: [run(name, fit("1", report.updated_at_s, report.status))], problems: [] }, selection, shown: selection, report: { ...report, run: name } };
 }
 
 const text = () => root.textContent;
@@ -71,6 +72,9 @@ test.each([
   ["no runs", { runs: { version: "1", runs: [], problems: [] } }, "pip install tb-trainspeed"],
   ["a server that is gone", { trouble: new ApiError("unreachable", "TensorBoard does not answer.") }, "No answer from TensorBoard"],
   ["old data", { ...showing(golden()), trouble: new ApiError("unreachable", "gone."), confirmed_ms: 1e12 }, "What you see is from"],
+  ["a damaged file", showing({ ...golden(), damage: "a/file: its record at byte 9 is damaged; the one before it counts." }), "this is the last one that can. a/file: its record at byte 9 is damaged"],
+  ["the age of a damaged file", showing({ ...golden(), status: "running", damage: "damaged" }), "last readable record"],
+  ["a running fit without a server", { ...showing({ ...bare(), steps: 5 }), trouble: new ApiError("unreachable", "gone.") }, "no connection · last record"],
   ["a refusal", { ...showing(golden()), shown: null, report: null, reportTrouble: new ApiError("refused", "No such fit.") }, "No such fit."],
   ["a run that is not there", { ...showing(golden()), missing: "gone" }, "The run “gone” that was chosen is not here"],
 ])("%s reads well", async (_, state, expected) => {
@@ -147,14 +151,25 @@ test("the picker finds a run by keyboard and caps what it draws", async () => {
 
 test("rows of the open picker stay where they are, and killed fits do not run", async () => {
   const now_s = Date.now() / 1000;
-  const runs = [run("on", fit("1", now_s, "running")), run("killed", fit("1", now_s - 1e6, "running"))];
+  const runs = [run("on", fit("1", now_s, "running")), run("killed", fit("1", now_s - 864_000, "running")), run("done", fit("1", 1e9 - 1), fit("2", 1e9))];
   const selection = { run: "on", fit: "1" };
   const { change } = await show({ runs: { version: "1", runs, problems: [] }, selection });
   await act(() => { root.querySelector<HTMLButtonElement>(".pick")?.click(); });
   const rows = () => [...root.querySelectorAll("[role=option]")].map((row) => row.textContent);
-  expect(rows()).toEqual(["onrunning1 fit", "killed1 fit"]);
+  expect(rows()).toEqual([`on${moment(now_s - 50)} · running`, `killed${moment(now_s - 864_050)} · last record 10 d ago`, `done2 fits · ${moment(1e9 - 50)} · finished after 50 s`]);
   await change({ runs: { version: "1", runs: [run("newer", fit("1", now_s)), ...runs], problems: [] }, selection });
-  expect(rows()).toHaveLength(2);
+  expect(rows()).toHaveLength(3);
+});
+
+test("long names are cut in the middle, and whole for those who ask", async () => {
+  const name = (rate: string) => `${"sweep_of_the_learning_rate_".repeat(4)}lr=${rate}`;
+  const runs = ["0.001", "0.002"].map((rate) => run(name(rate), fit("1", 1)));
+  await show({ runs: { version: "1", runs, problems: [] }, selection: { run: name("0.001"), fit: "1" } });
+  await act(() => { root.querySelector<HTMLButtonElement>(".pick")?.click(); });
+  const rows = [...root.querySelectorAll<HTMLElement>("[role=option]")];
+  expect(rows.map(({ title }) => title)).toEqual([name("0.001"), name("0.002")]);
+  expect(rows.map((row) => row.querySelector(".cut bdi:last-child")?.textContent)).toEqual(["ing_rate_lr=0.001", "ing_rate_lr=0.002"].map((end) => end.slice(-16)));
+  expect(rows[0]?.querySelector(".name")?.textContent).toBe(name("0.001"));
 });
 
 test.each([1, 0.001])("the bar of a fit is full, be it of seconds or of milliseconds", async (scale) => {

@@ -23,6 +23,9 @@ from tb_trainspeed.summary import PLUGIN_NAME
 _MAX_PARAMETER = 4096
 #: What the list of runs says of a fit, all of it fields of `store.Fit`.
 _FIT_KEYS = ("fit", "index", "status", "started_at_s", "updated_at_s", "steps", "wall_s", "backend")
+#: How far apart the records of a fit come, see session/records.py: seconds, on this machine and in a directory with a
+#: scheme (`gs://...`), and the share of what it took so far.
+_OFTEN_S, _OFTEN_REMOTE_S, _SHARE = 10.0, 60.0, 1 / 30
 _DAY_S = 24 * 60 * 60
 #: What a report can be taken along as: how the name of the file ends, and its type.
 _FILES = {
@@ -68,7 +71,10 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         diagnose: Callable[[Profile], Report] = _diagnose,
         catalogue: Callable[[], Iterable[Any]] = _catalogue,
     ) -> None:
-        self._store = Store(context.data_provider)
+        log_dir = context.logdir or ""
+        self._store = Store(context.data_provider, log_dir)
+        self._often_s = _OFTEN_REMOTE_S if "://" in log_dir else _OFTEN_S
+        self._reload_s = max(0.0, getattr(context.flags, "reload_interval", 0.0))
         self._diagnose = diagnose
         self._catalogue = catalogue
         self._reports: Lru[Report] = Lru(32)
@@ -111,15 +117,20 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             first = workers[0]
             row = {key: getattr(first, key) for key in _FIT_KEYS}
             updated_at_s = max(one.updated_at_s for one in workers)
-            runs.setdefault(first.run, []).append({**row, "updated_at_s": updated_at_s, "workers": len(workers)})
+            more = {"updated_at_s": updated_at_s, "workers": len(workers), "due_s": self._due_s(first)}
+            runs.setdefault(first.run, []).append({**row, **more})
         return {
             "version": tb_trainspeed.__version__,
             "runs": [{"run": run, "fits": fits} for run, fits in runs.items()],
             "problems": [{"run": problem.run, "message": problem.message} for problem in listing.problems],
         }
 
+    def _due_s(self, fit: Fit) -> float:
+        """How far apart records of the fit get here: TensorBoard takes its time too."""
+        return max(self._often_s, _SHARE * (fit.updated_at_s - fit.started_at_s)) + self._reload_s
+
     def report_impl(self, ctx: Any, experiment_id: str, run: str, fit: str) -> dict[str, Any]:
-        """The report on one fit, with its workers side by side."""
+        """The report on one fit, with its workers side by side, and what is damaged in its file."""
         from tb_trainspeed.report import workers_of
 
         with _analysis():
@@ -127,7 +138,8 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             report = self._report_of(ctx, experiment_id, found)
             several = records if len(records) > 1 else ()
             workers = workers_of([self._store.profile(ctx, experiment_id, record) for record in several])
-            return {**report.to_dict(), "run": run, "workers": workers}
+            damage = self._store.damage(experiment_id, found)
+            return {**report.to_dict(), "run": run, "workers": workers, "damage": damage}
 
     def file_impl(self, ctx: Any, experiment_id: str, run: str, fit: str, kind: str) -> str:
         """The report on one fit as a file to keep; `kind` is a key of `_FILES`."""

@@ -1,16 +1,19 @@
 """Records in TensorBoard's data provider -> fits and profiles.
 
-Only the data provider is used, never a file: with the fast loader, or a data server elsewhere, there is nothing else.
+The data provider is asked: with a data server elsewhere there are no files. Only for what it cannot tell, because a
+file is damaged, that file is opened, if it is here (folder.py).
 """
 
 import dataclasses
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tensorboard import errors
 from tensorboard.data import provider
 
+from tb_trainspeed.plugin.folder import Folder
 from tb_trainspeed.plugin.lru import Lru
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.summary import (
@@ -34,7 +37,10 @@ _logger = logging.getLogger("tensorboard")
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """One fit as the list of runs shows it, and where its record is: `series` is its run in TensorBoard's own terms."""
+    """One fit as the list of runs shows it, and where its record is: `series` is its run in TensorBoard's own terms.
+
+    `damage` says what is wrong with its newest record, where this is an earlier one, out of its file.
+    """
 
     run: str
     fit: str
@@ -48,6 +54,7 @@ class Fit:
     place: Place
     series: str
     stamp: object
+    damage: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,12 +79,14 @@ class Listing:
 class Store:
     """Reads each record once: a record is known by the step and wall time of the last one of its series."""
 
-    def __init__(self, data_provider: provider.DataProvider) -> None:
+    def __init__(self, data_provider: provider.DataProvider, log_dir: str = "") -> None:
         self._provider = data_provider
+        self._folder = Folder(log_dir)
         # More than TensorBoard itself can show; one is a few hundred bytes.
         self._listed: Lru[Fit | Problem] = Lru(20_000)
         # Enough for all workers of a large fit.
         self._profiles: Lru[Profile] = Lru(256)
+        self._damages: Lru[str] = Lru(256)
 
     def listing(self, ctx: Any, experiment_id: str) -> Listing:
         """Every fit the provider knows. Never raises for the sake of one bad record."""
@@ -85,11 +94,14 @@ class Store:
         listed = {series: self._listed.find((experiment_id, series), stamp) for series, stamp in stamps.items()}
         unknown = [series for series, item in listed.items() if item is None]
         for series, payload in self._payloads(ctx, experiment_id, unknown):
-            item = listed[series] = _listed(series, stamps[series], payload)
+            item = listed[series] = self._listed_as(series, stamps[series], payload)
             if not isinstance(payload, Exception):  # the next read may succeed
                 self._listed.keep((experiment_id, series), stamps[series], item)
         fits = [item for item in listed.values() if isinstance(item, Fit)]
         problems += [item for item in listed.values() if isinstance(item, Problem)]
+        problems += [_problem(fit.series, fit.damage) for fit in fits if fit.damage]
+        told = {(problem.run, problem.fit) for problem in problems}
+        problems += [one for one in self._folder.unread(stamps) if (one.run, one.fit) not in told]
         fits.sort(key=lambda fit: (fit.run, fit.started_at_s, fit.index))
         return Listing(tuple(fits), tuple(sorted(problems, key=dataclasses.astuple)))
 
@@ -120,10 +132,23 @@ class Store:
         if profile is not None:
             return profile
         try:
-            ((_, payload),) = self._payloads(ctx, experiment_id, [fit.series])
-            return self._profiles.keep(key, fit.stamp, _decoded(payload))
+            profile = self._folder.read(fit.series)[0] if fit.damage else None
+            if profile is None:
+                ((_, payload),) = self._payloads(ctx, experiment_id, [fit.series])
+                profile = _decoded(payload)
+            return self._profiles.keep(key, fit.stamp, profile)
         except RecordError as error:
             raise errors.NotFoundError(f"fit {fit.fit!r} of run {fit.run!r}: {error}") from error
+
+    def damage(self, experiment_id: str, fit: Fit) -> str:
+        """What is wrong with the file of `fit`, where that hides a newer record than the one that is shown."""
+        key = (experiment_id, fit.series)
+        return self._damages.get(key, fit.stamp, lambda: fit.damage or self._damage_of(fit))
+
+    def _damage_of(self, fit: Fit) -> str:
+        profile, damage = self._folder.read(fit.series)
+        # The fast loader does not look at checksums, and so may have got further than we do.
+        return damage if profile and profile.updated_at_s >= fit.updated_at_s else ""
 
     def _stamps(self, ctx: Any, experiment_id: str) -> tuple[dict[str, object], list[Problem]]:
         """Series -> step and wall time of its last record."""
@@ -171,6 +196,18 @@ class Store:
                 for name in chunk:
                     yield from self._payloads(ctx, experiment_id, [name])
 
+    def _listed_as(self, series: str, stamp: object, payload: object) -> Fit | Problem:
+        damage = ""
+        profile: Profile | None
+        try:
+            profile = _decoded(payload, decode_outline)
+        except RecordError as error:
+            profile, damage = self._folder.read(series) if isinstance(payload, bytes) else (None, "")
+            if profile is None:
+                return _problem(series, str(error))
+            damage = damage or str(error)
+        return _fit(series, stamp, profile, damage)
+
     def _read(self, ctx: Any, experiment_id: str, series: Sequence[str]) -> list[tuple[str, object]]:
         data = self._provider.read_tensors(
             ctx,
@@ -193,11 +230,7 @@ def _decoded(payload: object, decode: Callable[[bytes], Profile] = decode) -> Pr
     return decode(payload if isinstance(payload, bytes) else b"")
 
 
-def _listed(series: str, stamp: object, payload: object) -> Fit | Problem:
-    try:
-        profile = _decoded(payload, decode_outline)
-    except RecordError as error:
-        return _problem(series, str(error))
+def _fit(series: str, stamp: object, profile: Profile, damage: str) -> Fit:
     return Fit(
         run=run_of(series),
         fit=profile.fit_id,
@@ -211,11 +244,14 @@ def _listed(series: str, stamp: object, payload: object) -> Fit | Problem:
         place=place_of(run_of(series), profile),
         series=series,
         stamp=stamp,
+        damage=damage,
     )
 
 
 def _problem(series: str, message: str) -> Problem:
-    return Problem(run_of(series), f"{series}: {message}")
+    """`message` names its file itself, or `series` does."""
+    where = "" if message.startswith(series) else f"{series}: "
+    return Problem(run_of(series), f"{where}{message}", os.path.basename(series))
 
 
 def _name(error: Exception) -> str:

@@ -46,10 +46,27 @@ def log_dir(tmp_path_factory, browser):
     write(folder / "one-step", beginning(profile), fit_id="one-step")
     for worker in range(3):
         write(folder / "workers", at_work(profile, worker))
+    # Its process was killed a minute ago.
+    write(folder / "silent", profile, fit_id="silent", status="running", updated_at_s=now - 60)
+    damage(folder / "damaged", profile, now)
     broken = EventFile(fit_directory(str(folder / "broken"), "broken"))
     broken.write(0, now, {"profile": b"not a record"})
     broken.close()
     return folder
+
+
+def damage(run_dir, profile, now):
+    """A fit of two records, of which the newer one cannot be read."""
+    events = EventFile(fit_directory(str(run_dir), "damaged"))
+    for steps in (100, 200):
+        ledger = dataclasses.replace(profile.ledger, steps=steps)
+        old = dataclasses.replace(profile, fit_id="damaged", ledger=ledger, updated_at_s=now - 1500)
+        events.write(steps, now, {"profile": encode(old)})
+    events.close()
+    (path,) = run_dir.glob("trainspeed/*/*")
+    data = bytearray(path.read_bytes())
+    data[-100] ^= 0xFF
+    path.write_bytes(data)
 
 
 def train(log_dir):

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 
 import pytest
 
@@ -28,7 +29,7 @@ def bring_about(show, state):
         tab = show("empty")
         expect(tab.find("h1")).to_be_visible()
         return tab
-    tab = show("prefix", run=state if state in ("fixed", "one-step", "workers", HOSTILE_RUN) else "slow")
+    tab = show("prefix", run=state if state in ("deep", "fixed", "one-step", "workers", HOSTILE_RUN) else "slow")
     if state == "picker":
         tab.find(".picker > button").click()
         expect(tab.find("[role=combobox]")).to_be_focused()
@@ -86,6 +87,17 @@ def test_everything_can_be_reached_and_used_by_keyboard(show):
     expect(tab.find(".share > button")).to_be_focused()
 
 
+def test_the_code_of_a_finding_opens_the_page_of_its_rule_by_keyboard(show):
+    tab = show("prefix", run="slow", height=600)
+    card = tab.find(".finding").first
+    card.locator(".opens").focus()
+    tab.page.keyboard.press("Enter")
+    expect(card.locator("h4").first).to_have_text("What it means")
+    expect(card.locator("summary")).to_be_in_viewport()
+    tab.page.keyboard.press("Enter")
+    expect(card.locator("h4").first).not_to_be_visible()
+
+
 def test_what_has_focus_is_seen(show):
     tab = show("prefix", run="slow")
     tab.find(".picker > button").focus()
@@ -112,13 +124,39 @@ def test_a_hidden_tab_asks_for_nothing_and_one_that_comes_back_is_up_to_date(sho
     tab.page.remove_listener("request", listen)
 
 
-@pytest.mark.parametrize("width", [700, 1280, 2560])
-@pytest.mark.parametrize("state", ["workers", "compare", "one-step", HOSTILE_RUN])
+@pytest.mark.parametrize("width", [360, 400, 700, 1280, 2560])
+@pytest.mark.parametrize("state", ["deep", "workers", "compare", "one-step", "picker", "share", HOSTILE_RUN])
 def test_nothing_sticks_out(show, state, width):
     tab = bring_about(show, state)
     tab.page.set_viewport_size({"width": width, "height": 900})
     tab.settle()
     eventually(lambda: tab.find("html").evaluate("(html) => html.scrollWidth - html.clientWidth"), 0)
+    tab.page.keyboard.press("Escape")
+
+
+def test_at_400_px_names_are_whole_and_tags_in_their_card(show):
+    tab = bring_about(show, "deep")
+    tab.page.set_viewport_size({"width": 400, "height": 900})
+    tab.settle()
+    names = tab.find(".hooks .name, .model .path")
+    assert names.count() > 5
+    cut = """(all) => all.filter((one) => one.scrollWidth > one.clientWidth || one.clientHeight > 40)
+        .map((one) => one.textContent)"""
+    eventually(lambda: names.evaluate_all(cut), [])
+    inside = """(card) => [...card.querySelectorAll(".tag, .range, pre, .copy")]
+        .every((part) => part.getBoundingClientRect().right <= card.getBoundingClientRect().right)"""
+    assert tab.find(".finding").first.evaluate(inside)
+
+
+def test_the_picker_says_when_a_fit_began_and_how_it_went(show, running_fit):
+    running_fit.write(running_fit.steps + 1)
+    tab = show("fast", run="running")
+    expect(tab.find(".age")).to_contain_text("live", timeout=60_000)
+    tab.find(".picker > button").click()
+    began = r"\d{4}-\d\d-\d\d \d\d:\d\d · "
+    for run, status in (("running", "running"), ("one-step", "interrupted after "), ("silent", "last record ")):
+        expect(tab.find(f"[role=option][title={run}]")).to_contain_text(re.compile(began + status))
+    tab.page.keyboard.press("Escape")
 
 
 def test_a_fit_of_one_step_says_what_is_missing(show):

@@ -7,7 +7,7 @@ import pytest
 
 from tb_trainspeed.report import diagnose
 from tests.browser.conftest import HOSTILE_RUN
-from tests.browser.drive import eventually, expect, write
+from tests.browser.drive import Server, Tab, eventually, expect, write
 
 SERVERS = ["fast", "prefix"]
 LABELS = {
@@ -106,9 +106,40 @@ def test_a_broken_record_is_told_and_harms_no_other(show):
     tab = show("fast", run="slow")
     expect(tab.find("h1")).to_be_visible()
     problems = tab.find(".problems")
-    expect(problems.locator("summary")).to_have_text("1 record could not be read")
+    expect(problems.locator("summary")).to_have_text("2 records could not be read")
     problems.locator("summary").click()
-    expect(problems.locator("li")).to_contain_text("broken")
+    expect(problems.locator("li")).to_contain_text(["broken", "damaged"])
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_of_a_damaged_file_the_last_readable_record_is_shown(show, server):
+    tab = show(server, run="damaged")
+    expect(tab.find(".banner")).to_contain_text(
+        "the last one that can. damaged/trainspeed/damaged/events.out.tfevents."
+    )
+    expect(tab.find(".banner")).to_contain_text("is damaged; the one before it counts.")
+    expect(tab.find(".facts")).to_contain_text("fit, 100 steps")
+
+
+def test_a_fit_whose_records_stay_away_is_not_called_live(show):
+    age = show("fast", run="silent").find(".age")
+    expect(age).to_contain_text("due every 11 s, so the process may have been killed")
+    expect(age).to_have_class("age warn")
+
+
+def test_a_server_that_is_gone_is_told_wherever_one_has_scrolled_to(browser, tmp_path, profile):
+    write(tmp_path / "going", profile, status="running", updated_at_s=time.time())
+    server = Server(tmp_path, "--load_fast=true")
+    tab = Tab(browser, server.url).show(run="going", height=600)
+    expect(tab.find(".age")).to_contain_text("live")
+    tab.find(".checks").scroll_into_view_if_needed()
+    assert tab.frame.evaluate("scrollY") > 500
+    server.stop()
+    expect(tab.find(".banner")).to_be_in_viewport(timeout=60_000)
+    expect(tab.find(".banner")).to_contain_text("TensorBoard does not answer")
+    expect(tab.find(".age")).to_contain_text("no connection · last record")
+    expect(tab.find(".age")).to_have_class("age warn")
+    tab.page.close()
 
 
 def test_it_follows_the_theme_of_tensorboard(show):
@@ -125,12 +156,12 @@ def test_a_running_fit_updates_by_itself(show, server, running_fit):
     before = running_fit.steps
     tab = show(server, run="running")
     expect(tab.find(".facts")).to_contain_text(f"fit, {before:,} steps")
-    expect(tab.find(".age")).to_contain_text("live")
     running_fit.write(before + 1000)
     expect(tab.find(".facts")).to_contain_text(f"fit, {before + 1000:,} steps", timeout=60_000)
+    expect(tab.find(".age")).to_contain_text("live")
 
 
-@pytest.mark.parametrize("width", [700, 1280, 1920])
+@pytest.mark.parametrize("width", [360, 400, 700, 1280, 1920])
 def test_nothing_sticks_out(show, width):
     tab = show("prefix", run="slow", width=width)
     expect(tab.find(".chart canvas")).to_be_visible()

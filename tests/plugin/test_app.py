@@ -1,6 +1,7 @@
 """The routes, through TensorBoard's own WSGI application."""
 
 import json
+import types
 import urllib.parse
 
 import pytest
@@ -8,7 +9,9 @@ from tensorboard.plugins import base_plugin
 
 from tb_trainspeed.plugin import app, static_files
 from tb_trainspeed.profile import SCHEMA, Environment, Ledger, Profile
+from tb_trainspeed.session.records import seldom_s
 from tb_trainspeed.summary import EventFile, encode, fit_directory
+from tests.plugin.test_store import FakeProvider
 
 REPORT = "/report?run=baseline&fit=one"
 
@@ -41,14 +44,26 @@ def test_runs(server):
             "wall_s": 2.5,
             "backend": "jax",
             "workers": 1,
+            "due_s": 10.0,
         }
     ]
+
+
+@pytest.mark.parametrize("log_dir", ["logs", "gs://bucket/logs"])
+@pytest.mark.parametrize("elapsed_s", [3.0, 36_000.0])
+def test_when_records_are_due_is_when_they_are_written_and_loaded(log_dir, elapsed_s):
+    record = encode(Profile(fit_id="f", started_at_s=1e9, updated_at_s=1e9 + elapsed_s))
+    flags = types.SimpleNamespace(reload_interval=5.0)
+    provider = FakeProvider({"trainspeed/f": record})
+    plugin = app.Plugin(base_plugin.TBContext(data_provider=provider, flags=flags, logdir=log_dir))
+    ((fit,),) = (run["fits"] for run in plugin.runs_impl(None, "")["runs"])
+    assert fit["due_s"] == pytest.approx(seldom_s(elapsed_s, log_dir) + 5.0)
 
 
 def test_report(server):
     assert server.get(REPORT) == (
         200,
-        {"schema": 1, "steps": 7, "verdict": "Fine.", "odd": "NaN", "run": "baseline", "workers": None},
+        {"schema": 1, "steps": 7, "verdict": "Fine.", "odd": "NaN", "run": "baseline", "workers": None, "damage": ""},
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from tensorboard import errors
 from tensorboard.data import provider
 
+from tb_trainspeed.plugin.folder import Folder
 from tb_trainspeed.plugin.store import Listing, Store
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.summary import PROFILE_TAG, EventFile, Problem, encode, event_pb2, fit_directory, framing
@@ -137,6 +138,74 @@ def test_bad_records_are_problems_of_their_runs(serve, tmp_path, write):
     assert all("damaged" in problem["message"] for problem in body["problems"])
 
 
+def test_of_a_damaged_file_the_last_readable_record_is_shown_and_the_damage_told(serve, kind, tmp_path, write):
+    write(tmp_path / "run", "one", "first", "second")
+    path = flip_last_byte(tmp_path / "run")
+    server = serve(tmp_path)
+    body = server.wait_for(lambda body: body["runs"])
+    assert names(body) == [("run", [("one", "first")])]
+    damage = server.get("/report?run=run&fit=one")[1]["damage"]
+    assert damage.startswith(f"run/trainspeed/one/{path.name}: its record at byte ")
+    assert damage.endswith(" is damaged; the one before it counts.")
+    # The Python loader keeps quiet about checksums that are wrong.
+    assert [problem["message"] for problem in body["problems"]] == ([damage] if kind == "fast" else [])
+
+
+def flip_last_byte(run_dir):
+    """Damages the record in the last event, before the number that follows it and the checksum."""
+    (path,) = run_dir.glob("trainspeed/*/*")
+    data = bytearray(path.read_bytes())
+    with path.open("rb") as file:
+        *_, last = framing.frames(file)
+    data[(last + len(data)) // 2] ^= 0xFF
+    path.write_bytes(data)
+    return path
+
+
+def test_a_record_that_is_newer_than_the_damage_needs_no_notice(tmp_path, write):
+    write(tmp_path / "run", "one", "first", "second")
+    flip_last_byte(tmp_path / "run")
+    fake = FakeProvider({"run/trainspeed/one": encode(Profile(fit_id="one", updated_at_s=1e9))})
+    store = Store(fake, str(tmp_path))
+    fit, _ = store.fit(None, "", "run", "one")
+    assert store.damage("", fit) == ""
+
+
+def test_files_without_a_readable_record_are_told(serve, tmp_path, write):
+    write(tmp_path / "good", "fine", "finished")
+    for run, content in (("random", bytes(range(256)) * 10), ("cut", b"")):
+        write(tmp_path / run, "lost", "finished")
+        (path,) = (tmp_path / run).glob("trainspeed/*/*")
+        path.write_bytes(content or path.read_bytes()[:50])
+    server = serve(tmp_path)
+    body = server.wait_for(lambda body: body["runs"])
+    assert names(body) == [("good", [("fine", "finished")])]
+    told = {problem["run"]: problem["message"] for problem in body["problems"]}
+    what = {"random": "it is damaged after byte 0; what follows is lost.", "cut": "it holds no whole record"}
+    assert told.keys() == what.keys()
+    for run, message in told.items():
+        assert message.startswith(f"{run}/trainspeed/lost/events.out.tfevents.")
+        assert what[run] in message
+        assert message.endswith("Nothing of this fit can be shown: run it again, or delete its event file.")
+
+
+def test_a_fit_that_tensorboard_has_not_loaded_yet_is_no_problem(tmp_path, write):
+    write(tmp_path, "new", "running")
+    assert Folder(str(tmp_path)).unread(()) == []
+    (path,) = tmp_path.glob("trainspeed/*/*")
+    path.write_bytes(b"no record")
+    assert [problem.fit for problem in Folder(str(tmp_path)).unread(())] == ["new"]
+    assert Folder(str(tmp_path)).unread(("trainspeed/new",)) == []
+
+
+@pytest.mark.parametrize("log_dir", ["", "gs://bucket/logs"])
+def test_a_folder_that_is_not_here_is_left_alone(log_dir, monkeypatch, tmp_path, write):
+    write(tmp_path, "one", b"no record")
+    monkeypatch.chdir(tmp_path)
+    folder = Folder(log_dir)
+    assert (folder.read("trainspeed/one"), folder.unread(())) == ((None, ""), [])
+
+
 def test_one_series_without_data_does_not_hide_the_others(serve_python, tmp_path, write):
     """The Python loader fails with a KeyError for all series of the plugin if one has metadata only."""
     write(tmp_path, "fine", "finished")
@@ -204,7 +273,7 @@ def test_a_read_that_fails_is_repeated_one_by_one():
     listing = Store(FakeProvider(records, unreadable=["r3/trainspeed/f"])).listing(None, "")
     assert len(listing.fits) == 4
     (problem,) = listing.problems
-    assert problem == Problem("r3", "r3/trainspeed/f: TensorBoard cannot read this record (RuntimeError).")
+    assert problem == Problem("r3", "r3/trainspeed/f: TensorBoard cannot read this record (RuntimeError).", "f")
 
 
 def test_a_read_that_failed_is_tried_again():

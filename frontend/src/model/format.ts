@@ -1,4 +1,7 @@
-/** Numbers as people read them. Every function takes what the wire may hold and never shows NaN, undefined or -0. */
+/**
+ * Numbers as people read them, digit for digit as the terminal writes them (tb_trainspeed/rules/words.py). Every function
+ * takes what the wire may hold and never shows NaN, undefined or -0.
+ */
 
 export const NOTHING = "–";
 
@@ -10,73 +13,67 @@ function known(value: Maybe): value is number {
   return typeof value === "number" && Number.isFinite(value);
 }
 
-/** At most three significant digits, no trailing zeros: 49.6, 9.9, 120. */
-function threeDigits(value: number): string {
-  return String(Number(value.toPrecision(3)));
+/** Of two equally near texts JavaScript takes the larger number, Python the one that ends in an even digit. */
+function fixed(value: number, digits: number): string {
+  const text = value.toFixed(digits);
+  const halfway = /^50*$/.test(value.toFixed(40).slice(digits - 40));
+  return halfway && /[13579]$/.test(text) ? (value * (1 - 1e-15)).toFixed(digits) : text;
+}
+
+/** At most so many significant digits, no trailing zeros: 49.6, 9.9, 120. */
+function figures(value: number, most = 3): string {
+  if (value >= 10 ** (most - 1)) return fixed(value, 0);
+  const text = fixed(value, value < 1 ? most - 1 : most - (value >= 10 ? 2 : 1));
+  return text.replace(/\.?0+$/, "");
 }
 
 function twoDigits(value: number): string {
   return String(value).padStart(2, "0");
 }
 
-/** 73 ns, 850 µs, 49.6 ms, 1.23 s, 4 min 08 s, 2 h 05 min, 3 d 04 h. */
+/** 73 ns, 850 µs, 49.6 ms, 1.23 s, 4 min 08 s, 2 h 05 min. */
 export function duration(seconds: Maybe): string {
   if (!known(seconds)) return NOTHING;
   if (seconds < 0) return `−${duration(-seconds)}`;
-  if (seconds === 0) return "0 s";
-  if (seconds < 0.9995e-6) return `${threeDigits(seconds * 1e9)} ns`;
-  if (seconds < 0.999e-3) return `${threeDigits(seconds * 1e6)} µs`;
-  if (seconds < 0.9995) return `${threeDigits(seconds * 1e3)} ms`;
-  if (seconds < 59.95) return `${threeDigits(seconds)} s`;
-  const whole = Math.round(seconds);
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${twoDigits(whole % 60)} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 1440) return `${Math.floor(minutes / 60)} h ${twoDigits(minutes % 60)} min`;
-  const hours = Math.round(seconds / 3600);
-  return `${Math.floor(hours / 24)} d ${twoDigits(hours % 24)} h`;
+  if (seconds > 0 && seconds < 1e-6) return `${figures(seconds * 1e9)} ns`;
+  if (seconds < 1e-3) return `${figures(seconds * 1e6)} µs`;
+  if (seconds < 1) return `${figures(seconds * 1e3)} ms`;
+  if (seconds < 60) return `${figures(seconds)} s`;
+  const whole = Number(fixed(seconds, 0));
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${twoDigits(whole % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${twoDigits(minutes % 60)} min`;
 }
 
-/** 62 %, 0.4 %, <0.1 %. */
+/** 62 %, 3.7 %, 0.4 %. */
 export function percent(share: Maybe): string {
-  if (!known(share)) return NOTHING;
-  const value = share * 100;
-  if (Math.abs(value) >= 0.95) return `${count(value)} %`;
-  if (value > 0 && value < 0.05) return "<0.1 %";
-  return value <= 0 ? "0 %" : `${value.toFixed(1)} %`;
+  return known(share) ? `${figures(Math.max(0, share) * 100, 2)} %` : NOTHING;
 }
 
 /** 1,290. */
 export function count(value: Maybe): string {
-  if (!known(value)) return NOTHING;
-  return grouped.format(Math.round(value) + 0);
+  return known(value) ? grouped.format(Number(fixed(value, 0)) + 0) : NOTHING;
 }
 
-/** 1,290 or 1.2 M or 3.7: samples a second span many orders of magnitude. */
+/** 1,290 or 3.7, and 1.2 M: FLOPs of a sample span many orders of magnitude. */
 export function rate(value: Maybe): string {
   if (!known(value)) return NOTHING;
-  if (value >= 1e12) return `${threeDigits(value / 1e12)} T`;
-  if (value >= 1e9) return `${threeDigits(value / 1e9)} G`;
-  if (value >= 1e6) return `${threeDigits(value / 1e6)} M`;
-  return value >= 99.95 ? count(value) : threeDigits(value);
+  if (value >= 1e12) return `${figures(value / 1e12)} T`;
+  if (value >= 1e9) return `${figures(value / 1e9)} G`;
+  if (value >= 1e6) return `${figures(value / 1e6)} M`;
+  return value >= 100 ? count(value) : figures(value);
 }
 
-function decimalsOf(factor: number): number {
-  if (factor >= 9.95) return 0;
-  return factor < 0.995 || (factor > 1.005 && factor < 1.195) ? 2 : 1;
-}
-
-/** 2.4×, 1.05×, 1.0×, 12×, and 0.94× where something gets slower. */
+/** 2.4×, 1.05×, 3×, 12×, and 0.94× where something gets slower. */
 export function times(factor: Maybe): string {
-  return known(factor) ? `${factor.toFixed(decimalsOf(factor))}×` : NOTHING;
+  return known(factor) ? `${factor < 1.2 ? fixed(factor, 2) : figures(factor, 2)}×` : NOTHING;
 }
 
 /** 2.2–2.6×, 1.04–1.05×, and one number where both ends read the same. */
 export function timesRange(range: { low: Maybe; high: Maybe } | null | undefined): string {
   if (!range || !known(range.low) || !known(range.high)) return NOTHING;
-  // Both ends with the same number of digits, where they are small enough to need any.
-  const few = range.high < 1.2 || range.low < 0.995 ? 2 : 1;
-  const [low, high] = [range.low, range.high].map((factor) => factor.toFixed(factor >= 9.95 ? 0 : few)) as [string, string];
-  return low === high ? `${low}×` : `${low}–${high}×`;
+  const [low, high] = [times(range.low), times(range.high)];
+  return low === high ? high : `${low.slice(0, -1)}–${high}`;
 }
 
 /** just now, 4 s ago, 3 min ago, 2 h ago, 5 d ago. */
@@ -93,18 +90,15 @@ export function span(seconds: number): string {
   return `${Math.floor(seconds / 86400)} d`;
 }
 
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
-
-/** 16 GiB. */
+/** 17.2 GB. */
 export function bytes(value: Maybe): string {
   if (!known(value) || value < 0) return NOTHING;
-  let unit = 0;
   let rest = value;
-  while (rest >= 1023.5 && unit < UNITS.length - 1) {
-    rest /= 1024;
-    unit += 1;
+  for (const unit of ["B", "kB", "MB", "GB"]) {
+    if (rest < 1000) return `${figures(rest)} ${unit}`;
+    rest /= 1000;
   }
-  return `${threeDigits(rest)} ${UNITS[unit] ?? ""}`;
+  return `${figures(rest)} TB`;
 }
 
 /** 2026-11-22 14:03 in the reader's own time zone. */

@@ -1,6 +1,6 @@
 /** Rows of layers -> a sorted table, and an icicle of models within models. */
 
-import type { LayerRow } from "./wire";
+import type { Breakdown, LayerRow } from "./wire";
 
 export type Column = "path" | "kind" | "forward_s" | "backward_s" | "share" | "parameters" | "flops" | "output_shape";
 
@@ -19,6 +19,17 @@ export function columnsOf(rows: readonly LayerRow[]): Column[] {
 /** The column that the bars stand for: time where there is any. */
 export function weightOf(rows: readonly LayerRow[]): "share" | "parameters" {
   return rows.some(({ share }) => (share ?? 0) > 0) ? "share" : "parameters";
+}
+
+/**
+ * The part of computing that is done in layers; the rest is loss, metrics and optimizer. `null` where it was not told apart.
+ * What-if tells the size of a layer on the same basis (tb_trainspeed/levers.py).
+ */
+export function inLayers(breakdown: Breakdown | null | undefined): number | null {
+  const parts = breakdown?.parts.filter(({ name }) => name !== "input_wait") ?? [];
+  const sum = (of: typeof parts) => of.reduce((all, { mean_s }) => all + mean_s, 0);
+  const step_s = sum(parts);
+  return step_s > 0 ? sum(parts.filter(({ name }) => name === "forward" || name === "backward")) / step_s : null;
 }
 
 /** What is not there comes last, either way; ties stay in the order of the model. */

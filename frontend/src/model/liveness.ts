@@ -1,16 +1,12 @@
 /** Is this fit still going? A process that was killed leaves `running` behind for ever. */
 
 import { ago, span } from "./format";
-import type { Status } from "./wire";
+import type { FitRow } from "./wire";
 
-/**
- * Records come every few seconds, of a long fit whenever it has become a thirtieth longer. Three of them missing mean a
- * very long step, or a dead process.
- */
-const SILENCE_S = 120;
-const SILENCE_SHARE = 0.1;
-/** After so many times that, nobody waits for the process any more. */
-const GIVEN_UP = 7.5;
+/** So many records missing mean a machine that was asleep, or a dead process. */
+const MISSING = 3;
+/** After so many nobody waits for the process any more. */
+const GIVEN_UP = 25;
 
 export type Tone = "live" | "warn" | "done";
 
@@ -20,25 +16,18 @@ export interface Liveness {
   detail: string;
 }
 
-interface Told {
-  status: Status;
-  started_at_s: number;
-  updated_at_s: number;
-}
+type Told = Pick<FitRow, "status" | "updated_at_s" | "due_s">;
 
-function silence_s({ started_at_s, updated_at_s }: Told): number {
-  return Math.max(SILENCE_S, SILENCE_SHARE * (updated_at_s - started_at_s));
-}
-
-export function livenessOf(fit: Told, now_s: number): Liveness {
-  const { status, updated_at_s } = fit;
+/** `connected`: without the server nobody knows whether a fit goes on. */
+export function livenessOf({ status, updated_at_s, due_s }: Told, now_s: number, connected = true): Liveness {
   const age_s = Math.max(0, now_s - updated_at_s);
   if (status === "finished") return { tone: "done", label: "finished", detail: ago(age_s) };
   if (status === "interrupted") return { tone: "warn", label: "interrupted", detail: ago(age_s) };
-  if (age_s < silence_s(fit)) return { tone: "live", label: "live", detail: ago(age_s) };
-  return { tone: "warn", label: `last data ${span(age_s)} ago`, detail: "the process may have been killed" };
+  if (!connected) return { tone: "warn", label: "no connection", detail: `last record ${ago(age_s)}` };
+  if (age_s < MISSING * due_s) return { tone: "live", label: "live", detail: ago(age_s) };
+  return { tone: "warn", label: `last record ${ago(age_s)}`, detail: `due every ${span(due_s)}, so the process may have been killed` };
 }
 
-export function isRunning(fit: Told, now_s: number): boolean {
-  return fit.status === "running" && now_s - fit.updated_at_s < GIVEN_UP * silence_s(fit);
+export function isRunning({ status, updated_at_s, due_s }: Told, now_s: number): boolean {
+  return status === "running" && now_s - updated_at_s < GIVEN_UP * due_s;
 }

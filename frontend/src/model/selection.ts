@@ -21,7 +21,7 @@ export function updatedAt(row: RunRow): number {
   return row.fits.reduce((latest, fit) => Math.max(latest, fit.updated_at_s), -Infinity);
 }
 
-function latestFit(row: RunRow | undefined): FitRow | null {
+export function latestFit(row: RunRow | undefined): FitRow | null {
   return row?.fits.reduce((a, b) => (b.updated_at_s >= a.updated_at_s ? b : a), row.fits[0] as FitRow) ?? null;
 }
 

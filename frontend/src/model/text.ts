@@ -62,7 +62,7 @@ export function sections(more: string): Section[] {
   const found: { heading: string; lines: string[] }[] = [{ heading: "", lines: [] }];
   for (const line of more.split("\n")) {
     const [, heading, rest = ""] = HEADING.exec(line.trim()) ?? [];
-    if (heading) found.push({ heading, lines: [rest.replace(/^[a-z]/, (letter) => letter.toUpperCase())] });
+    if (heading) found.push({ heading, lines: [rest.replace(/^(?!https?:)[a-z]/, (letter) => letter.toUpperCase())] });
     else found.at(-1)?.lines.push(line.trim());
   }
   return found

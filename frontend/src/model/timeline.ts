@@ -1,7 +1,7 @@
 /** Time line of the wire -> stacked layers of seconds a step, one point a bucket plus the end of the last. */
 
 import { duration } from "./format";
-import { inStackOrder } from "./phases";
+import { inStackOrder, phaseLabel } from "./phases";
 import type { Marker, Timeline } from "./wire";
 
 /** What the time line runs over: steps, or seconds since the start of the fit. */
@@ -132,7 +132,8 @@ export function eventsOf(markers: readonly Marker[], axis: Axis = "steps"): Step
 }
 
 export function markerText({ kind, label, duration_s }: Marker): string {
-  const name = label && label !== kind && kind !== "epoch" ? `${kind} (${label})` : label || kind;
+  const what = phaseLabel(kind);
+  const name = label && label !== kind && kind !== "epoch" ? `${what} (${label})` : label || what;
   return duration_s > 0 ? `${name} ${duration(duration_s)}` : name;
 }
 
@@ -158,6 +159,13 @@ export function moved({ x }: Edges, at: number | null, buckets: number, min: num
   const from = here >= 0 ? here : buckets > 0 ? -1 : shown.length;
   const to = shown[Math.max(0, Math.min(shown.length - 1, from + buckets))] ?? 0;
   return (Math.max(min, x[to] ?? 0) + Math.min(max, x[to + 1] ?? 0)) / 2;
+}
+
+/** Places from the top down, each at least `gap` below the one before. */
+export function apart(places: readonly number[], gap: number): number[] {
+  const moved: number[] = [];
+  for (const place of places) moved.push(Math.max(place, (moved.at(-1) ?? -Infinity) + gap));
+  return moved;
 }
 
 export function median(values: readonly number[]): number {

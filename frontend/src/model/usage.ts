@@ -58,6 +58,12 @@ export function valueAt(line: UsageLine, { bucket_s }: UsageChart, place: (at_s:
   return line.values[i] ?? null;
 }
 
+/** Whether a line is missing somewhere between the start of the fit and its end, or as far as it has got. */
+export function hasGaps({ bucket_s, lines }: UsageChart, { start_s, wall_s }: Timeline): boolean {
+  const end_s = (start_s.at(-1) ?? 0) + (wall_s.at(-1) ?? 0);
+  return lines.some(({ values }) => values.includes(null) || values.length * bucket_s < end_s - bucket_s / 2);
+}
+
 export function amount(value: number | null, unit: UsageChart["unit"]): string {
   if (unit === "bytes") return bytes(value);
   if (unit === "bytes_per_s") return value === null ? bytes(value) : `${bytes(value)}/s`;

@@ -17,6 +17,8 @@ export interface FitRow {
   backend: string;
   /** Processes of a distributed fit. */
   workers: number;
+  /** How far apart records of this fit come, by now. */
+  due_s: number;
 }
 
 export interface RunRow {
@@ -256,4 +258,6 @@ export interface Report extends Ledger {
   not_measured: Readonly<Record<string, string>>;
   /** Absent in old servers; `null` for a fit in one process. */
   workers?: Workers | null;
+  /** What is wrong with the file, where that hides newer records; empty if nothing, absent in old servers. */
+  damage?: string;
 }

@@ -4,7 +4,7 @@ import { fitRow, latest, newerThan, same, type Selection } from "../model/select
 import type { Session, State } from "../model/session";
 import type { Mode } from "../model/ledger";
 import { isRunning } from "../model/liveness";
-import type { Report, Rule } from "../model/wire";
+import type { FitRow, Report, Rule } from "../model/wire";
 import type { Comparison } from "../model/wireFits";
 import { Checks, Problems } from "./Checks";
 import { Compare } from "./Compare";
@@ -77,6 +77,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
         current={current}
         newer={newerThan(runs.runs, selection)}
         clock_offset_s={state.clock_offset_s}
+        connected={trouble === null}
         choose={actions.choose}
         against={against}
         compareWith={actions.compareWith}
@@ -85,6 +86,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
         {report && current && <ShareMenu report={report} mode={state.mode} selection={selection} saved={saved} />}
       </TopBar>
       {state.missing !== null && <Notice text={`${latest(runs.runs, state.missing) ? "The fit" : `The run “${state.missing}”`} that was chosen is not here (yet). This is another one.`} />}
+      {report?.damage && current && <Notice text={`A newer record of this fit cannot be read, so this is the last one that can. ${report.damage}`} />}
       {problem && current && <Banner trouble={problem} confirmed_ms={state.confirmed_ms} retry={actions.retry} />}
       {problem && !current && <Unavailable trouble={problem} retry={actions.retry} />}
       {!problem && !report && <Loading what="the report" />}
@@ -92,7 +94,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
       {report && !against && (current || !problem) && (
         <div class={current ? "report" : "report stale"} aria-busy={!current}>
           <Guard key={`${shown?.run} ${shown?.fit}`} report={report}>
-            <Body report={report} now_s={saved ? null : Date.now() / 1000 + state.clock_offset_s} mode={state.mode} setMode={actions.setMode} theme={theme} shown={shown} simulate={actions.simulate} rules={actions.rules} />
+            <Body report={report} row={fitRow(runs.runs, shown)} now_s={saved ? null : Date.now() / 1000 + state.clock_offset_s} mode={state.mode} setMode={actions.setMode} theme={theme} shown={shown} simulate={actions.simulate} rules={actions.rules} />
           </Guard>
         </div>
       )}
@@ -112,6 +114,8 @@ function Guard({ report, children }: { report: Report; children: ComponentChildr
 
 interface BodyProps {
   report: Report;
+  /** The fit in the list of runs, where it is still there. */
+  row: FitRow | null;
   /** The server's time; a page that somebody saved has none. */
   now_s: number | null;
   mode: Mode;
@@ -123,8 +127,8 @@ interface BodyProps {
   rules: Actions["rules"];
 }
 
-function Body({ report: told, now_s, mode, setMode, theme, shown, simulate, rules }: BodyProps) {
-  const killed = now_s !== null && told.status === "running" && !isRunning(told, now_s);
+function Body({ report: told, row, now_s, mode, setMode, theme, shown, simulate, rules }: BodyProps) {
+  const killed = now_s !== null && row?.status === "running" && !isRunning(row, now_s);
   const report = useMemo<Report>(() => (killed ? { ...told, status: "interrupted" } : told), [told, killed]);
   const started = report.steps > 0;
   const ask = useMemo<Simulate | undefined>(() => simulate && shown ? (...question) => simulate(shown, ...question) : undefined, [simulate, shown]);

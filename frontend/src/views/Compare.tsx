@@ -8,7 +8,7 @@ import type { RunRow, Seconds } from "../model/wire";
 import type { Comparison, Side } from "../model/wireFits";
 import { Predictions } from "./Predictions";
 import { Loading } from "./States";
-import { Name, Sentence } from "./Text";
+import { CutName, Name, Sentence } from "./Text";
 
 interface Props {
   ask: (a: Selection, b: Selection) => Promise<Comparison>;
@@ -143,7 +143,7 @@ function SideBar({ which, name, side, bar, most }: { which: string; name: string
   return (
     <>
       <div class="side" title={`${name}, started ${moment(side.started_at_s)}, ${plural(side.steps, "step")}`}>
-        <b><Name name={name} /></b>
+        <b><CutName name={name} /></b>
         <span class="dim">{`${which} · ${moment(side.started_at_s)}`}</span>
       </div>
       <div class="lane">

@@ -12,24 +12,26 @@ export function Compilation({ report }: { report: Report }) {
   return (
     <section class="compilation">
       <h2>Compilation <small>{factsOf(report, total_s)}</small></h2>
-      <table class="grid">
-        <thead>
-          <tr><th>step</th><th class="n">at</th><th class="n">took</th><th>because of</th></tr>
-        </thead>
-        <tbody>
-          {first_step_s !== null && (
-            <tr><td class="n first">1</td><td class="n">–</td><td class="n">{duration(first_step_s)}</td><td class="dim">the first step, its own work included</td></tr>
-          )}
-          {events.map(({ step, at_s, duration_s, batch, reason }, i) => (
-            <tr key={i}>
-              <td class="n first">{count(step + 1)}</td>
-              <td class="n">{duration(at_s)}</td>
-              <td class="n">{duration(duration_s)}</td>
-              <td>{reason && <bdi>{reason} </bdi>}{batch && <code>{batch}</code>}{!reason && !batch && <span class="dim">the cause was not seen</span>}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <div class="scroll" tabIndex={0} role="region" aria-label="compilations">
+        <table class="grid">
+          <thead>
+            <tr><th>step</th><th class="n">at</th><th class="n" title="The step that compiled, with the work that every step has">whole step</th><th>because of</th></tr>
+          </thead>
+          <tbody>
+            {first_step_s !== null && (
+              <tr><td class="n first">1</td><td class="n">–</td><td class="n">{duration(first_step_s)}</td><td class="dim">the first step</td></tr>
+            )}
+            {events.map(({ step, at_s, duration_s, batch, reason }, i) => (
+              <tr key={i}>
+                <td class="n first">{count(step + 1)}</td>
+                <td class="n">{duration(at_s)}</td>
+                <td class="n">{duration(duration_s)}</td>
+                <td>{reason && <bdi>{reason} </bdi>}{batch && <code>{batch}</code>}{!reason && !batch && <span class="dim">the cause was not seen</span>}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
       {compiler && <p class="dim note">{`The compiler's own account of the fit: ${compiler}.`}</p>}
       {functions && <p class="dim note">Most of it for {functions}.</p>}
     </section>
@@ -38,7 +40,7 @@ export function Compilation({ report }: { report: Report }) {
 
 function factsOf({ compilation: { count: traces, retraces, graph_breaks } }: Report, total_s: number): string {
   return [
-    `${duration(total_s)} in all`,
+    `${duration(total_s)} beyond ordinary steps`,
     traces !== null && plural(traces, "trace"),
     retraces !== null && (retraces === 0 ? "none after the first step" : `${count(retraces)} after the first step`),
     graph_breaks !== null && graph_breaks > 0 && plural(graph_breaks, "graph break"),

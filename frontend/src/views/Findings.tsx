@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { duration, plural, times, timesRange } from "../model/format";
 import { phaseColour } from "../model/phases";
 import { firstQuestion, stillValid, ticked, type Question } from "../model/whatif";
@@ -30,7 +30,7 @@ export function Findings({ report, simulate }: Props) {
       {findings.length === 0 && <Nothing report={report} />}
       {turnable && <WhatIf report={report} question={question} ask={ask} simulate={simulate} />}
       {findings.map((finding, i) => (
-        <Card key={keyOf(findings, i)} finding={finding} most={most} tick={tick(finding)} />
+        <Card key={keyOf(findings, i)} id={`page-${keyOf(findings, i)}`.replace(" ", "-")} finding={finding} most={most} tick={tick(finding)} />
       ))}
     </section>
   );
@@ -77,19 +77,28 @@ interface Tick {
 }
 
 interface CardProps {
+  /** Of the page of the rule in it. */
+  id: string;
   finding: Finding;
   most: number;
   tick: Tick | undefined;
 }
 
-function Card({ finding, most, tick }: CardProps) {
+function Card({ id, finding, most, tick }: CardProps) {
   const { code, name, title, message, remedy, evidence, confidence, more } = finding;
   const facts = Object.entries(evidence);
+  const [open, setOpen] = useState(false);
+  const page = useRef<HTMLDetailsElement>(null);
+  useEffect(() => { if (open) page.current?.scrollIntoView({ block: "nearest" }); }, [open]);
   return (
     <article class={`card finding ${confidence}`}>
       <div>
         <h3>
-          {title || name} <span class="rule">{`${code} ${name}`}</span>
+          {title || name}{" "}
+          <span class="rule">
+            {more ? <button type="button" class="opens" aria-expanded={open} aria-controls={id} title={`what ${name} means`} onClick={() => { setOpen(!open); }}>{code}</button> : code}
+            {` ${name}`}
+          </span>
         </h3>
         <p><Sentence text={message} /></p>
         {facts.length > 0 && (
@@ -106,7 +115,7 @@ function Card({ finding, most, tick }: CardProps) {
         {remedy.text && <p><Sentence text={remedy.text} /></p>}
         {remedy.code && <Code code={remedy.code} what={`the code of ${code}`} />}
         {more && (
-          <details>
+          <details id={id} ref={page} open={open} onToggle={(event) => { setOpen(event.currentTarget.open); }}>
             <summary>why, and when this is wrong</summary>
             <RulePage text={more} />
           </details>
@@ -142,7 +151,7 @@ const RESULTS_TITLE = {
   training: "Training takes another course: compare the results",
 } as const;
 
-function Gain({ finding, most, tick }: CardProps) {
+function Gain({ finding, most, tick }: Omit<CardProps, "id">) {
   const { speedup, saves_s, changes_results, confidence } = finding;
   const saves = saves_s !== null && saves_s > 0 ? duration(saves_s) : "";
   return (

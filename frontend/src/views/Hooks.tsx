@@ -22,23 +22,25 @@ export function Hooks({ report }: { report: Report }) {
   return (
     <section class="hooks">
       <h2>Callbacks and validation <small>over the whole fit</small></h2>
-      <table class="grid">
-        <thead>
-          <tr><th>hook</th><th class="n">calls</th><th class="n">a call</th><th class="n">at most</th><th class="n">in all</th><th>of the fit</th></tr>
-        </thead>
-        <tbody>
-          {validation && (
-            <tr>
-              <td class="name"><Dot phase="validation" />{validationText(validation)}</td>
-              <td class="n">{count(validation.runs)}</td>
-              <td class="n">{duration(validation.runs > 0 ? validation_s / validation.runs : null)}</td>
-              <td class="n">–</td>
-              <Total total_s={phases.validation ?? null} wall_s={wall_s} most={most} phase="validation" />
-            </tr>
-          )}
-          {(all ? rows : rows.slice(0, few)).map((row) => <Row key={`${row.callback} ${row.hook} ${row.phase}`} row={row} wall_s={wall_s} most={most} />)}
-        </tbody>
-      </table>
+      <div class="scroll" tabIndex={0} role="region" aria-label="callbacks and validation">
+        <table class="grid">
+          <thead>
+            <tr><th>hook</th><th class="n">calls</th><th class="n">a call</th><th class="n">at most</th><th class="n">in all</th><th>of the fit</th></tr>
+          </thead>
+          <tbody>
+            {validation && (
+              <tr>
+                <td class="name"><Dot phase="validation" />{validationText(validation)}</td>
+                <td class="n">{count(validation.runs)}</td>
+                <td class="n">{duration(validation.runs > 0 ? validation_s / validation.runs : null)}</td>
+                <td class="n">–</td>
+                <Total total_s={phases.validation ?? null} wall_s={wall_s} most={most} phase="validation" />
+              </tr>
+            )}
+            {(all ? rows : rows.slice(0, few)).map((row) => <Row key={`${row.callback} ${row.hook} ${row.phase}`} row={row} wall_s={wall_s} most={most} />)}
+          </tbody>
+        </table>
+      </div>
       {rows.length > few && (
         <button type="button" class="quiet more" aria-expanded={all} onClick={() => { setAll(!all); }}>
           {all ? `only ${few}` : `all ${rows.length} hooks`}

@@ -1,6 +1,6 @@
 import { useMemo, useState } from "preact/hooks";
 import { count, duration, percent, plural, rate } from "../model/format";
-import { columnsOf, icicleOf, sorted, turned, weightOf, type Column, type Sorting } from "../model/layers";
+import { columnsOf, icicleOf, inLayers, sorted, turned, weightOf, type Column, type Sorting } from "../model/layers";
 import type { LayerRow, Report } from "../model/wire";
 import { Share } from "./Share";
 import { Name } from "./Text";
@@ -29,34 +29,37 @@ export function Model({ report }: { report: Report }) {
   const order = sorting ?? { column: weight, direction: -1 };
   const rows = sorted(layers, order);
   const most = Math.max(...layers.map((row) => row[weight] ?? 0));
+  const part = inLayers(breakdown);
   const source = breakdown && weight === "share"
     ? `times of one step, from ${plural(breakdown.steps, "step")} in ${plural(breakdown.samples, "deep sample")}`
     : `by parameters; ${whyNot(report)}`;
   return (
     <section class="model">
       <h2>Model <small>{`${plural(layers.length, "layer")}${layers_left_out > 0 ? ` of ${count(layers.length + layers_left_out)}` : ""}, ${source}`}</small></h2>
-      <Icicle rows={layers} weight={weight} />
-      <table class="grid">
-        <thead>
-          <tr>
-            {columns.map((column) => (
-              <th key={column} class={[isText(column) || column === weight ? "" : "n", isMinor(column) ? "minor" : ""].join(" ").trim()} aria-sort={order.column !== column ? "none" : order.direction === 1 ? "ascending" : "descending"}>
-                <button type="button" onClick={() => { setSorting(turned(order, column)); }}>
-                  {HEADS[column]}
-                  <i aria-hidden="true">{order.column !== column ? "" : order.direction === 1 ? "▴" : "▾"}</i>
-                </button>
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {(all ? rows : rows.slice(0, FEW)).map((row) => (
-            <tr key={row.path}>
-              {columns.map((column) => <Cell key={column} row={row} column={column} bar={column === weight ? (row[weight] ?? 0) / (most || 1) : null} />)}
+      <Icicle rows={layers} weight={weight} part={part} />
+      <div class="scroll" tabIndex={0} role="region" aria-label="layers">
+        <table class="grid">
+          <thead>
+            <tr>
+              {columns.map((column) => (
+                <th key={column} class={[isText(column) || column === weight ? "" : "n", isMinor(column) ? "minor" : ""].join(" ").trim()} aria-sort={order.column !== column ? "none" : order.direction === 1 ? "ascending" : "descending"}>
+                  <button type="button" onClick={() => { setSorting(turned(order, column)); }}>
+                    {column === "share" && part !== null ? "of computing" : HEADS[column]}
+                    <i aria-hidden="true">{order.column !== column ? "" : order.direction === 1 ? "▴" : "▾"}</i>
+                  </button>
+                </th>
+              ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {(all ? rows : rows.slice(0, FEW)).map((row) => (
+              <tr key={row.path}>
+                {columns.map((column) => <Cell key={column} row={row} column={column} part={part ?? 1} bar={column === weight ? (row[weight] ?? 0) / (most || 1) : null} />)}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
       {rows.length > FEW && (
         <button type="button" class="quiet more" aria-expanded={all} onClick={() => { setAll(!all); }}>
           {all ? `only ${FEW}` : `all ${rows.length} layers`}
@@ -81,11 +84,11 @@ function isMinor(column: Column): boolean {
   return column === "kind" || column === "output_shape";
 }
 
-function Cell({ row, column, bar }: { row: LayerRow; column: Column; bar: number | null }) {
+function Cell({ row, column, part, bar }: { row: LayerRow; column: Column; part: number; bar: number | null }) {
   if (column === "path") return <td class="path"><Path path={row.path} /></td>;
   if (isText(column)) return <td class="dim minor">{row[column] ?? "–"}</td>;
   return (
-    bar === null ? <td class="n">{figure(row, column)}</td> : <td class="share"><Share text={figure(row, column)} part={bar} /></td>
+    bar === null ? <td class="n">{figure(row, column, part)}</td> : <td class="share"><Share text={figure(row, column, part)} part={bar} /></td>
   );
 }
 
@@ -100,8 +103,8 @@ function Path({ path }: { path: string }) {
   );
 }
 
-function figure(row: LayerRow, column: Column): string {
-  if (column === "share") return percent(row.share);
+function figure(row: LayerRow, column: Column, part: number): string {
+  if (column === "share") return percent(row.share === null ? null : row.share * part);
   if (column === "parameters") return rate(row.parameters);
   if (column === "flops") return rate(row.flops);
   return column === "forward_s" || column === "backward_s" ? duration(row[column]) : "";
@@ -110,9 +113,10 @@ function figure(row: LayerRow, column: Column): string {
 const ROW_PX = 24;
 
 /** Models above their layers, as wide as their part of the whole. The table says the same in words. */
-function Icicle({ rows, weight }: { rows: readonly LayerRow[]; weight: "share" | "parameters" }) {
+function Icicle({ rows, weight, part }: { rows: readonly LayerRow[]; weight: "share" | "parameters"; part: number | null }) {
   const boxes = useMemo(() => icicleOf(rows, weight), [rows, weight]);
   if (boxes.length < 2) return null;
+  const whole = weight === "parameters" ? "all parameters" : part === null ? "all layer time" : "computing";
   const depth = Math.max(...boxes.map((box) => box.depth)) + 1;
   return (
     <div class="icicle" style={{ height: `${depth * ROW_PX}px` }} aria-hidden="true">
@@ -121,7 +125,7 @@ function Icicle({ rows, weight }: { rows: readonly LayerRow[]; weight: "share" |
           key={path}
           class={leaf ? "leaf" : ""}
           style={{ left: `${from * 100}%`, width: `${width * 100}%`, top: `${depth * ROW_PX}px`, height: `${ROW_PX}px` }}
-          title={`${path} · ${percent(width)} of all ${weight === "share" ? "layer time" : "parameters"}`}
+          title={`${path} · ${percent(weight === "share" ? width * (part ?? 1) : width)} of ${whole}`}
         >
           <span>{name}</span>
         </i>

@@ -21,6 +21,7 @@ export function Predictions({ comparison }: { comparison: Comparison }) {
           <Drawn predicted={together.speedup} measured={speedup} />
         </div>
       )}
+      {comparison.not_measured.predictions && <p class="dim">{`What was predicted cannot be judged: ${comparison.not_measured.predictions}.`}</p>}
       <div class="scroll" tabIndex={0} role="region" aria-label="predictions">
         <table class="differences">
           <thead><tr><th scope="col">finding</th><th scope="col">predicted</th><th scope="col">range</th><th scope="col">in the second fit</th></tr></thead>
@@ -43,12 +44,15 @@ export function Predictions({ comparison }: { comparison: Comparison }) {
 /** The predicted range as a bar, the expected value as a mark in it, and the measured one as a pointer below. */
 function Drawn({ predicted, measured }: { predicted: Range; measured: number }) {
   const most = Math.max(predicted.high, measured) * 1.08;
-  const at = (factor: number) => `${(Math.max(0, factor - Math.min(1, measured)) / (most - Math.min(1, measured))) * 100}%`;
+  const part = (factor: number) => Math.max(0, factor - Math.min(1, measured)) / (most - Math.min(1, measured));
+  const at = (factor: number) => `${part(factor) * 100}%`;
+  // At the right end its name has room on the other side only.
+  const far = part(measured) > 0.7;
   return (
     <div class="range drawn" role="img" aria-label={`predicted ${timesRange(predicted)}, measured ${times(measured)}`}>
       <i style={{ left: at(predicted.low), right: `calc(100% - ${at(predicted.high)})` }} />
       <u style={{ left: at(predicted.expected) }} />
-      <s style={{ left: at(measured) }}>measured</s>
+      <s class={far ? "far" : ""} style={far ? { right: `calc(100% - ${at(measured)})` } : { left: at(measured) }}>measured</s>
     </div>
   );
 }

@@ -1,9 +1,9 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { count, plural } from "../model/format";
-import { isRunning } from "../model/liveness";
-import { matching } from "../model/selection";
+import { count, duration, moment, plural } from "../model/format";
+import { livenessOf } from "../model/liveness";
+import { latestFit, matching } from "../model/selection";
 import type { RunRow } from "../model/wire";
-import { Name } from "./Text";
+import { CutName } from "./Text";
 
 /** Thousands of runs may match; nobody scrolls further than this. */
 const MOST_SHOWN = 200;
@@ -57,7 +57,7 @@ export function RunPicker({ runs, selected, clock_offset_s, choose, label = "run
           }
         }}
       >
-        {selected === null ? <span>{none}</span> : <><span class="dim">{label}</span> <b><Name name={selected} /></b></>} <Arrow />
+        {selected === null ? <span>{none}</span> : <><span class="dim">{label}</span> <b><CutName name={selected} /></b></>} <Arrow />
       </button>
       {open && <RunList runs={runs} selected={selected} clock_offset_s={clock_offset_s} close={close} choose={(run) => { choose(run); close(); }} />}
     </div>
@@ -70,6 +70,15 @@ export function Arrow() {
       <path d="M0 0h8L4 5z" fill="currentColor" />
     </svg>
   );
+}
+
+/** When the latest fit of a run began, and what became of it. */
+function factsOf(row: RunRow, now_s: number): string {
+  const fit = latestFit(row);
+  if (!fit) return "";
+  const { tone, label } = livenessOf(fit, now_s);
+  const status = tone === "live" ? "running" : fit.status === "running" ? label : `${label} after ${duration(fit.wall_s)}`;
+  return [row.fits.length > 1 && plural(row.fits.length, "fit"), moment(fit.started_at_s), status].filter(Boolean).join(" · ");
 }
 
 function RunList({ runs: latest, selected, clock_offset_s, choose, close }: Props & { close: () => void }) {
@@ -131,9 +140,8 @@ function RunList({ runs: latest, selected, clock_offset_s, choose, close }: Prop
             onClick={() => { choose(row.run); }}
             onPointerMove={() => { setActive(i); }}
           >
-            <span class="name"><Name name={row.run} /></span>
-            {row.fits.some((fit) => isRunning(fit, now_s)) && <span class="dim">running</span>}
-            <span class="dim n">{plural(row.fits.length, "fit")}</span>
+            <span class="name"><CutName name={row.run} /></span>
+            <span class="dim">{factsOf(row, now_s)}</span>
           </li>
         ))}
       </ul>

@@ -55,10 +55,10 @@ export function Unavailable({ trouble, retry }: TroubleProps) {
   );
 }
 
-/** Old data stay on screen; this says that they are old. */
+/** Old data stay on screen; this says that they are old, however far down one has scrolled. */
 export function Banner({ trouble, confirmed_ms, retry }: TroubleProps & { confirmed_ms: number }) {
   return (
-    <div class="banner" role="status">
+    <div class="banner sticky" role="status">
       <span>{`${trouble.message} What you see is from ${moment(confirmed_ms / 1000)}.`}</span>
       <button type="button" class="quiet" onClick={retry}>try now</button>
     </div>

@@ -31,6 +31,21 @@ export function Link({ url, children }: { url: string; children: ComponentChildr
   );
 }
 
+/** So much of the end of a long name is always there: runs of a sweep differ there. */
+const END = 16;
+
+/** A name that is cut in the middle where there is no room for it (style.css). */
+export function CutName({ name }: { name: string }) {
+  const letters = Array.from(name);
+  if (letters.length <= 2 * END) return <Name name={name} />;
+  return (
+    <span class="cut">
+      <bdi>{letters.slice(0, -END).join("")}</bdi>
+      <bdi>{letters.slice(-END).join("")}</bdi>
+    </span>
+  );
+}
+
 /** Names of runs come from anywhere: isolated, so that right-to-left ones cannot reorder their surroundings. */
 export function Name({ name }: { name: string }) {
   return <bdi>{name === "." ? ". (the log folder itself)" : name}</bdi>;

@@ -90,7 +90,7 @@ function sameView(a: View, b: View): boolean {
 /** Quantiles are of whole steps: they say nothing of a stack that lacks phases. */
 function levelsOf({ step_s }: Report, off: ReadonlySet<string>) {
   if (!step_s || off.size > 0) return [];
-  return [{ name: `p50 ${duration(step_s.p50)}`, step_s: step_s.p50 }, { name: `p95 ${duration(step_s.p95)}`, step_s: step_s.p95 }];
+  return [{ name: "p95", step_s: step_s.p95 }, { name: "p50", step_s: step_s.p50 }];
 }
 
 function AxisSwitch({ axis, setAxis }: { axis: Axis; setAxis: (axis: Axis) => void }) {
@@ -130,7 +130,7 @@ function Keys({ stack, off, toggle, showAll, flags }: KeysProps) {
       ))}
       {off.size > 0 && <button type="button" class="all" onClick={showAll}>show all</button>}
       {flags.map((kind) => (
-        <span key={kind} class="dim"><i class="flag" style={{ borderTopColor: `var(${phaseColour(FLAGS[kind] ?? "")})` }} />{kind}</span>
+        <span key={kind} class="dim"><i class="flag" style={{ borderTopColor: `var(${phaseColour(FLAGS[kind] ?? "")})` }} />{phaseLabel(kind)}</span>
       ))}
     </div>
   );

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { candidates, counterpart } from "../model/compare";
-import { bytes, count, moment, plural } from "../model/format";
+import { ago, bytes, count, moment, plural } from "../model/format";
 import { livenessOf } from "../model/liveness";
 import type { Selection } from "../model/selection";
 import type { Device, FitRow, Report, RunRow } from "../model/wire";
@@ -17,6 +17,8 @@ interface Props {
   current: boolean;
   newer: Selection | null;
   clock_offset_s: number;
+  /** Whether the server answers. */
+  connected: boolean;
   choose: (wanted: Partial<Selection>) => void;
   against: Selection | null;
   compareWith: (other: Selection | null) => void;
@@ -25,7 +27,7 @@ interface Props {
   children?: ComponentChildren;
 }
 
-export function TopBar({ runs, selection, fit, report, current, newer, clock_offset_s, choose, against, compareWith, saved, children }: Props) {
+export function TopBar({ runs, selection, fit, report, current, newer, clock_offset_s, connected, choose, against, compareWith, saved, children }: Props) {
   const fits = runs.find(({ run }) => run === selection?.run)?.fits ?? [];
   return (
     <header class="top">
@@ -39,7 +41,7 @@ export function TopBar({ runs, selection, fit, report, current, newer, clock_off
       {selection && !saved && <Against runs={runs} selection={selection} clock_offset_s={clock_offset_s} against={against} compareWith={compareWith} />}
       {report && current && <span class="dim">{machine(report)}</span>}
       {fit && saved && <span class="age">{`as of ${moment(fit.updated_at_s)}`}</span>}
-      {fit && !saved && <Live fit={fit} report={current ? report : null} clock_offset_s={clock_offset_s} />}
+      {fit && !saved && <Live fit={fit} report={current ? report : null} clock_offset_s={clock_offset_s} connected={connected} />}
       {children}
     </header>
   );
@@ -93,13 +95,17 @@ function devices(all: readonly Device[]): string {
 }
 
 /** Its own clock: the age ticks without redrawing the rest. */
-function Live({ fit, report, clock_offset_s }: { fit: FitRow; report: Report | null; clock_offset_s: number }) {
+function Live({ fit, report, clock_offset_s, connected }: { fit: FitRow; report: Report | null } & Pick<Props, "clock_offset_s" | "connected">) {
   const [, tick] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => { tick((n) => n + 1); }, 1_000);
     return () => { clearInterval(timer); };
   }, []);
-  const { tone, label, detail } = livenessOf(fit, Date.now() / 1000 + clock_offset_s);
+  const now_s = Date.now() / 1000 + clock_offset_s;
+  // Of a fit whose end cannot be read nobody knows whether it had one.
+  const { tone, label, detail } = report?.damage
+    ? { tone: "warn", label: `last readable record ${ago(now_s - fit.updated_at_s)}`, detail: "" }
+    : livenessOf(fit, now_s, connected);
   const epoch = report && tone === "live" && report.epochs_planned !== null ? epochOf(report) : "";
   return (
     <span class={`age ${tone}`} title={`last record: ${moment(fit.updated_at_s)}`}>

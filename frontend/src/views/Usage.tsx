@@ -1,5 +1,5 @@
 import { useMemo } from "preact/hooks";
-import { amount, HEIGHT, pathOf, placeOf, topOf, valueAt, WIDTH } from "../model/usage";
+import { amount, hasGaps, HEIGHT, pathOf, placeOf, topOf, valueAt, WIDTH } from "../model/usage";
 import type { Axis } from "../model/timeline";
 import type { Report, UsageChart } from "../model/wire";
 import type { View } from "./chart";
@@ -18,11 +18,13 @@ interface Props {
 /** CPU, memory and accelerators below the steps, on the same axis and in the same zoom. */
 export function Usage({ report, axis, view, at }: Props) {
   const place = useMemo(() => placeOf(report.timeline, axis), [report.timeline, axis]);
+  const gaps = report.usage.some((chart) => hasGaps(chart, report.timeline));
   return (
     <>
       {report.usage.map((chart) => (
         <Small key={chart.title} chart={chart} place={place} view={view} at={at} />
       ))}
+      {gaps && <p class="usage dim"><span class="whole">Where a line is missing no sample was taken: samples get rarer where they would cost too much.</span></p>}
     </>
   );
 }

@@ -5,7 +5,7 @@ import { count, duration } from "../model/format";
 import { phaseColour } from "../model/phases";
 import { ceiling, closed, eventsOf, highest, moved, type StepEvent, type Stack } from "../model/timeline";
 import type { Marker } from "../model/wire";
-import { css, drawEvents, drawLevels, drawPeak, FONT } from "./marks";
+import { css, drawEvents, drawLevels, drawPeak, FONT, GUTTER_PX } from "./marks";
 
 export interface Cursor {
   /** Place on the axis under the pointer, and where that is in the chart, in CSS pixels. */
@@ -86,7 +86,7 @@ export function createChart(root: HTMLElement, listener: Listener): Chart {
     return {
       width: Math.max(200, root.clientWidth),
       height: HEIGHT,
-      padding: [22, 14, 0, 0],
+      padding: [22, GUTTER_PX, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: true, y: false, dist: 6 } },
       scales: { x: { time: false }, y: { auto: false } },

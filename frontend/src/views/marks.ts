@@ -2,10 +2,13 @@
 
 import type uPlot from "uplot";
 import { phaseColour } from "../model/phases";
-import type { StepEvent } from "../model/timeline";
+import { apart, type StepEvent } from "../model/timeline";
 
 export const FONT = "11px Roboto, system-ui, sans-serif";
+/** Room beside the plot, for the names of the quantiles. */
+export const GUTTER_PX = 34;
 const LABEL_GAP_PX = 14;
+const LEVEL_GAP_PX = 12;
 const LINE_EVERY_PX = 6;
 const FLAG_PX = 4;
 
@@ -34,7 +37,7 @@ export function drawEvents(u: uPlot, events: readonly StepEvent[]) {
   let labelEnd = -Infinity;
   ctx.save();
   ctx.beginPath();
-  const edge = left + width + 14 * ratio;
+  const edge = left + width + GUTTER_PX * ratio;
   ctx.rect(left, 0, edge - left, top + height);
   ctx.clip();
   prepare(ctx);
@@ -95,30 +98,28 @@ export function drawPeak(u: uPlot, at: number, height: string) {
   ctx.restore();
 }
 
-/** Quantiles of the step, as lines across the plot with their names at the right end. */
+/** Quantiles of the step, from the largest down: lines across the plot, and their names beside it, where they hide no step. */
 export function drawLevels(u: uPlot, levels: readonly { name: string; step_s: number }[]) {
   const { ctx } = u;
-  const { left, top, width } = u.bbox;
+  const { left, width } = u.bbox;
   const ratio = devicePixelRatio;
+  const shown = levels.filter(({ step_s }) => step_s <= (u.scales.y?.max ?? 0));
+  const places = shown.map(({ step_s }) => Math.round(u.valToPos(step_s, "y", true)) + 0.5);
+  const labels = apart(places, LEVEL_GAP_PX * ratio);
   ctx.save();
   prepare(ctx);
-  ctx.textAlign = "right";
+  ctx.textBaseline = "middle";
   ctx.setLineDash([2 * ratio, 3 * ratio]);
-  for (const { name, step_s } of levels) {
-    if (step_s > (u.scales.y?.max ?? 0)) continue;
-    const y = Math.round(u.valToPos(step_s, "y", true)) + 0.5;
-    ctx.strokeStyle = css("--ink");
+  ctx.strokeStyle = ctx.fillStyle = css("--ink");
+  shown.forEach(({ name }, i) => {
+    const y = places[i] ?? 0;
     ctx.globalAlpha = 0.5;
     ctx.beginPath();
     ctx.moveTo(left, y);
     ctx.lineTo(left + width, y);
     ctx.stroke();
     ctx.globalAlpha = 1;
-    const box = ctx.measureText(name).width + 8 * ratio;
-    ctx.fillStyle = css("--card");
-    ctx.fillRect(left + width - box, Math.max(top, y - 14 * ratio), box, 13 * ratio);
-    ctx.fillStyle = css("--ink");
-    ctx.fillText(name, left + width - 4 * ratio, Math.max(top, y - 14 * ratio) + 10 * ratio);
-  }
+    ctx.fillText(name, left + width + 5 * ratio, labels[i] ?? y);
+  });
   ctx.restore();
 }
