@@ -11,6 +11,7 @@ from typing import Any
 from tb_trainspeed import whatif
 from tb_trainspeed.profile import ONE_OFF_PHASES, PHASES, Marker, Model, Profile
 from tb_trainspeed.report.report import Finding, Part, Report
+from tb_trainspeed.report.tables import called
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import FACTS, Steady, steady_of, typical_of
 from tb_trainspeed.rules.rule import Range
@@ -471,7 +472,7 @@ def _explanation(rows: Sequence[PhaseRow], per: str, amounts: tuple[float, float
     else:
         unit, parts = "a step", steps
     told = [
-        (row.phase.replace("_", " "), row.epoch_s[0] / parts[0], row.epoch_s[1] / parts[1])
+        (called(row.phase), row.epoch_s[0] / parts[0], row.epoch_s[1] / parts[1])
         for row in rows
         if row.epoch_s[0] is not None and row.epoch_s[1] is not None
         if not (unit == "a step" and _is_chance(row.interval_s))  # which is that of a step

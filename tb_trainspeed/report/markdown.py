@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from tb_trainspeed.profile import PHASES
 from tb_trainspeed.report.compare import OTHERS, Comparison
 from tb_trainspeed.report.report import Finding, Part, Report
+from tb_trainspeed.report.tables import called
 from tb_trainspeed.rules import words
 
 _EFFECT = {"no": "results unchanged", "rounding": "only rounding changes", "training": "changes training"}
@@ -49,9 +50,9 @@ def _report(report: Report, run: str) -> Iterable[str]:
     rows = [(name, value) for name, value in report.phases.items() if value]
     yield from _table(
         (f"where the {words.seconds(report.wall_s)} of this fit went, its start included", "seconds", "share"),
-        [(_phase(name), words.seconds(value), words.share(value / report.wall_s)) for name, value in rows],
+        [(called(name), words.seconds(value), words.share(value / report.wall_s)) for name, value in rows],
     )
-    unknown = [_phase(name) for name in PHASES if report.phases[name] is None]
+    unknown = [called(name) for name in PHASES if report.phases[name] is None]
     if unknown and report.wall_s:
         yield f"Not measured: {', '.join(unknown)}.\n"
     for number, finding in enumerate(report.findings, 1):
@@ -98,7 +99,7 @@ def _comparison(comparison: Comparison, a: str, b: str) -> Iterable[str]:
         yield f"Measured: {words.times(comparison.speedup)} (95 % interval {interval}), per {comparison.per}.\n"
     yield from _table(
         ("a step", "first", "second", "difference", "95 % interval"),
-        [(_phase(row.phase), *cells(row.step_s, row.difference_s, row.interval_s)) for row in comparison.phases],
+        [(called(row.phase), *cells(row.step_s, row.difference_s, row.interval_s)) for row in comparison.phases],
     )
     yield from _table(
         ("predicted", "speed-up", "in the second fit"),
@@ -161,10 +162,6 @@ def verdict_on_predictions(comparison: Comparison) -> str:
 
 def _headline(parts: Sequence[Part]) -> str:
     return "".join(f"**{_text(part.text)}**" if part.strong else _prose(part.text) for part in parts).strip()
-
-
-def _phase(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:

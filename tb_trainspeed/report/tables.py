@@ -43,13 +43,18 @@ _INSIDE = {
 }
 
 
+def called(phase: str) -> str:
+    """What a phase is called where it is shown."""
+    return {"gc": "gc pauses", "trainspeed": "TrainSpeed"}.get(phase, phase.replace("_", " "))
+
+
 def meanings(phases: Mapping[str, float | None]) -> dict[str, str]:
     """Returns what each phase is, in a sentence or two that hold for this fit."""
     texts = dict(_MEANINGS)
     inside: dict[str, list[str]] = {}
     for name, host in _INSIDE.items():
         if name in phases and phases[name] is None:
-            inside.setdefault(host, []).append(name.replace("_", " "))
+            inside.setdefault(host, []).append(called(name))
     for host, names in inside.items():
         texts[host] += f" What was not told apart is in here too: {', '.join(names)}."
     return {name: texts[name] for name in phases if name in texts}

@@ -15,6 +15,7 @@ from tb_trainspeed.profile import PHASES
 from tb_trainspeed.report.compare import Comparison
 from tb_trainspeed.report.markdown import cells, gain, outcome, predicted, steps_of, verdict_on_predictions
 from tb_trainspeed.report.report import Finding, Report
+from tb_trainspeed.report.tables import called
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import steady_of
 
@@ -120,7 +121,7 @@ def _comparison(comparison: Comparison, a: str, b: str, width: int) -> Iterable[
         yield Text(_row(width, "a step", "first", "second", "difference", "95 % interval"), style="dim")
     for row in comparison.phases:
         values = cells(row.step_s, row.difference_s, row.interval_s)
-        yield Text(_row(width, row.phase.replace("_", " "), *values))
+        yield Text(_row(width, called(row.phase), *values))
     if comparison.predictions:
         yield Text()
         yield Text("What the first report predicted", style="bold")
@@ -184,13 +185,13 @@ def _ledger(report: Report, width: int) -> Iterable[Text]:
         yield Text(f"Where the {words.seconds(report.wall_s)} of this fit went, its start included:", style="dim")
     for name, value in [*rows, *([("everything else", rest)] if rest > 0.0005 * report.wall_s else [])]:
         share = value / report.wall_s
-        line = Text(f"{name.replace('_', ' '):>16} ")
+        line = Text(f"{called(name):>16} ")
         line.append(f"{words.seconds(value):>12} {words.share(share):>6}  ")
         if width > _BESIDE_BARS:
             bar = "█" * max(1, round(share * (width - _BESIDE_BARS)))
             line.append(bar, style=_COLOURS.get(name, "grey50"))
         yield line
-    unmeasured = [name.replace("_", " ") for name in PHASES if report.phases[name] is None]
+    unmeasured = [called(name) for name in PHASES if report.phases[name] is None]
     hidden = [name for name in unmeasured if name != "input wait"]
     if "input wait" in unmeasured:
         yield Text(f"{'input wait':>16} not measured; it is part of compute", style="dim")

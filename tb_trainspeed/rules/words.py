@@ -3,9 +3,11 @@
 
 def seconds(value: float) -> str:
     """`0.0000123` -> `12 µs`, `0.0496` -> `49.6 ms`, `248` -> `4 min 08 s`."""
-    if 0 < value < 1e-6:
+    if not value:
+        return "0 s"
+    if value < 1e-6:
         return f"{_figures(value * 1e9)} ns"
-    for limit, scale, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (60.0, 1.0, "s")):
+    for limit, scale, unit in ((0.9995e-3, 1e6, "µs"), (0.9995, 1e3, "ms"), (59.95, 1.0, "s")):
         if value < limit:
             return f"{_figures(value * scale)} {unit}"
     minutes, rest = divmod(round(value), 60)
@@ -16,6 +18,8 @@ def seconds(value: float) -> str:
 
 def share(value: float) -> str:
     """`0.624` -> `62 %`, `0.004` -> `0.4 %`."""
+    if 0 < value < 0.0005:
+        return "<0.1 %"
     return f"{_figures(value * 100, 2)} %"
 
 

@@ -412,7 +412,7 @@ def test_values_in_a_notebook_are_one_short_line():
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.0, "0 µs"),
+        (0.0, "0 s"),
         (7.31e-8, "73.1 ns"),
         (12e-6, "12 µs"),
         (0.0496, "49.6 ms"),

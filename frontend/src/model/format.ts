@@ -35,10 +35,11 @@ function twoDigits(value: number): string {
 export function duration(seconds: Maybe): string {
   if (!known(seconds)) return NOTHING;
   if (seconds < 0) return `−${duration(-seconds)}`;
-  if (seconds > 0 && seconds < 1e-6) return `${figures(seconds * 1e9)} ns`;
-  if (seconds < 1e-3) return `${figures(seconds * 1e6)} µs`;
-  if (seconds < 1) return `${figures(seconds * 1e3)} ms`;
-  if (seconds < 60) return `${figures(seconds)} s`;
+  if (seconds === 0) return "0 s";
+  if (seconds < 1e-6) return `${figures(seconds * 1e9)} ns`;
+  if (seconds < 0.9995e-3) return `${figures(seconds * 1e6)} µs`;
+  if (seconds < 0.9995) return `${figures(seconds * 1e3)} ms`;
+  if (seconds < 59.95) return `${figures(seconds)} s`;
   const whole = Number(fixed(seconds, 0));
   const minutes = Math.floor(whole / 60);
   if (minutes < 60) return `${minutes} min ${twoDigits(whole % 60)} s`;
@@ -47,7 +48,8 @@ export function duration(seconds: Maybe): string {
 
 /** 62 %, 3.7 %, 0.4 %. */
 export function percent(share: Maybe): string {
-  return known(share) ? `${figures(Math.max(0, share) * 100, 2)} %` : NOTHING;
+  if (!known(share)) return NOTHING;
+  return share > 0 && share < 0.0005 ? "<0.1 %" : `${figures(Math.max(0, share) * 100, 2)} %`;
 }
 
 /** 1,290. */
