@@ -98,7 +98,7 @@ class StepRecorder:
         self._device = DeviceQueue(self.clock, DEVICE, self._step_ended, self.watch, lost)
 
     def _step_ended(self, duration_ns: int) -> None:
-        if self._perturbed:
+        if self._perturbed or duration_ns <= 0:  # as where the device was done before the host had compiled the next
             return
         self._times.step.add(duration_ns // self._times.per_call)
         self._slowest_ns = max(self._slowest_ns, duration_ns)

@@ -124,7 +124,7 @@ def _finding(done: Check, found: Found, profile: Profile, model: whatif.StepMode
         evidence={**found.evidence, **_beside(found, profile, model)},
         remedy=Remedy(found.remedy, in_users_names(found.code, profile.data)),
         speedup=gain,
-        saves_s=(_recurring_s(profile) * share * (1 - 1 / gain.expected) if gain else 0.0) + once_s,
+        saves_s=(_recurring_s(profile, found) * share * (1 - 1 / gain.expected) if gain else 0.0) + once_s,
         changes_results=found.changes_results,
         confidence=found.confidence,
         url=f"{RULE_PAGES}/{rule.code}.md",
@@ -157,10 +157,13 @@ def _beside(found: Found, profile: Profile, model: whatif.StepModel | None) -> d
     return {"computing a step": f"{words.seconds(computing_s)}, {alone}"}
 
 
-def _recurring_s(profile: Profile) -> float:
-    """Seconds of this fit that every epoch pays anew."""
-    ledger = profile.ledger
-    return ledger.wall_s - sum(ledger.phases.get(name) or 0.0 for name in ONE_OFF_PHASES)
+def _recurring_s(profile: Profile, found: Found) -> float:
+    """Seconds of this fit that every epoch pays anew, without pauses by chance unless it is these that were found."""
+    ledger, steady, typical = profile.ledger, steady_of(profile), typical_of(profile)
+    recurring_s = ledger.wall_s - sum(ledger.phases.get(name) or 0.0 for name in ONE_OFF_PHASES)
+    if not steady or not typical or whatif.tells([found.change], "pauses_s"):
+        return recurring_s
+    return recurring_s * typical.epoch_s / steady.epoch_s
 
 
 def _headline(profile: Profile, attainable: Range | None, findings: list[Finding]) -> tuple[Part, ...]:

@@ -87,6 +87,7 @@ FW06 = {
     "dispatch_s": 0.045,
     "sample_flops": 1e6,
     "batch_size": 64,
+    "data": Data("TFDatasetAdapter"),
 }
 FW07 = {
     "backend": "tensorflow",
@@ -181,6 +182,7 @@ FIRES = [
     fires(compiling.jit_compile_hurts, FW05, "convolutions"),
     fires(compiling.jit_compile_hurts, FW05, "dense", layers=(DENSE,)),
     fires(eager.layer_disables_jit, FW06),
+    fires(eager.layer_disables_jit, FW06, "of arrays", data=Data("ArrayDataAdapter"), layers=(ROTATION, ROTATION)),
     fires(eager.dispatch_bound, FW07),
     fires(refits.fit_in_a_loop, FW08),
     fires(refits.fit_in_a_loop, FW08, "ends slowly", startup_s=0.02, boundaries_s=0.02),

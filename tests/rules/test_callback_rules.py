@@ -296,3 +296,16 @@ def test_the_facts_of_a_callback_are_found_by_its_number():
     assert shared.facts_of("ModelCheckpoint", facts) is SAVE_EACH
     assert shared.facts_of("ModelCheckpoint #2", facts) is SAVE_EPOCHS
     assert shared.facts_of("ModelCheckpoint #3", facts) == CallbackFacts("ModelCheckpoint", "")
+
+
+def test_predictions_that_a_checkpoint_acts_on_are_made_in_every_epoch():
+    of_epochs = {"nested_calls": (NestedCall("F1", "on_epoch_end", "predict", 3, 1.4),)}
+    seldom = model_calls.predict_in_callback(**{**CB02, **of_epochs})
+    assert "if epoch % 5 == 0:" in seldom.code
+    keeps = CallbackFacts("ModelCheckpoint", "Callback", {"monitor": "f1", "save_best_only": "True"})
+    always = model_calls.predict_in_callback(**{**CB02, **of_epochs, "callbacks": (keeps,)})
+    assert always.code == "- y = self.model.predict(x)\n+ y = self.model.predict(x, batch_size=1024, verbose=0)"
+    assert "`ModelCheckpoint` acts on" in always.remedy
+    assert always.change.removes["epoch_callbacks_s"].expected < seldom.change.removes["epoch_callbacks_s"].expected
+    plain = dataclasses.replace(keeps, options={"monitor": "val_loss"})
+    assert model_calls.predict_in_callback(**{**CB02, **of_epochs, "callbacks": (plain,)}).code == seldom.code

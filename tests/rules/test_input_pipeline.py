@@ -173,3 +173,11 @@ def test_what_is_kept_is_said_in_words_of_its_kind():
     assert "text is split" in files.redecode_each_epoch(**{**IP09_TF, "stages": (PATHS, text, BATCH32)}).title
     filled = {"held_up_share": 0.02, "restart_s": 0.4, "stages": (PATHS, JPEGS, SHUFFLE, BATCH32)}
     assert "Filling the shuffle buffer" in files.redecode_each_epoch(**{**IP09_TF, **filled}).message
+
+
+def test_workers_of_an_iterable_share_its_samples_out():
+    data = Data(workers=0, batches_per_epoch=10, options={"samples": "iterated"})
+    found = workers.dataloader_defaults(**{**IP24, "data": data})
+    assert found.changes_results == "training"
+    assert "get_worker_info" in found.code
+    assert "get_worker_info" not in workers.dataloader_defaults(**IP24).code

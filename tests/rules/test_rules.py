@@ -26,7 +26,7 @@ from tb_trainspeed.profile import (
 from tb_trainspeed.rules import Check, catalogue, check, index, page, silence
 from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.facts import FACTS
-from tb_trainspeed.rules.framework import eager
+from tb_trainspeed.rules.framework import compiling, eager
 from tb_trainspeed.rules.hardware import host
 from tb_trainspeed.rules.input_pipeline import files, python_code, side_by_side, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
@@ -183,6 +183,13 @@ def test_a_frozen_backbone_that_drops_out_is_only_a_hint():
 def test_a_batch_of_the_usual_size_is_only_a_hint():
     of = {size: batch.tiny_batch(**{**model_compute.MC00, "batch_size": size}) for size in (16, 17)}
     assert (of[16].confidence, of[17].confidence) == ("certain", "hint")
+
+
+def test_the_length_of_a_sequence_is_not_that_of_a_part_of_the_layer_before():
+    cell = model_compute.layer("Dense", "dense", "(None, 32)", path="loop/dense")
+    loop = model_compute.layer("Loop", "loop", "(None, 40, 32)", path="loop")
+    found = compiling.rnn_unroll(**{**framework.FW11, "layers": (loop, cell, framework.UNROLLED)})
+    assert found.evidence["time steps"] == "40"
 
 
 def test_a_fit_that_runs_is_measured_by_all_the_epochs_that_were_asked_for():

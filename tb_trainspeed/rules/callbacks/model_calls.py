@@ -9,6 +9,7 @@ from tb_trainspeed.rules.callbacks.shared import (
     LOOPS,
     SPEAK_FROM,
     WARM,
+    WATCHERS,
     counts_calls,
     ends,
     facts_of,
@@ -17,6 +18,16 @@ from tb_trainspeed.rules.callbacks.shared import (
 )
 from tb_trainspeed.rules.facts import BATCH_HOOKS, FIT_HOOKS, Steady
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
+
+# What `predict` in batches of 1024 instead of 32 saves of its time. An assumption.
+_IN_LARGER_BATCHES = Range(0.2, 0.6, 0.95)
+
+
+def _watches_own_metric(facts: CallbackFacts) -> bool:
+    """Whether a callback acts on a number that is none of `fit`'s own, which another may put into the logs."""
+    watches = facts.name in WATCHERS or facts.kind in WATCHERS
+    monitor = facts.options.get("monitor", "loss")
+    return watches and monitor not in ("loss", "accuracy", "acc") and not monitor.startswith("val_")
 
 
 @rule("CB02", "predict-in-callback")
@@ -36,8 +47,9 @@ def predict_in_callback(
     Why it is slow: each call builds an input pipeline, a loop and a list of callbacks of its own, and makes training
     wait for all of it. For a few samples that costs far more than the network.
 
-    What to change: call the model itself, `self.model(x, training=False)`, and not on every batch. Validation belongs
-    into `validation_data`.
+    What to change: `predict_on_batch`, which sets up nothing, and not on every batch; of many samples `predict` in
+    larger batches, and not in every epoch, unless a checkpoint or `EarlyStopping` acts on what the callback makes of
+    it. Validation belongs into `validation_data`.
 
     When this is wrong: the prediction is over a whole data set, once in a while, and wanted. A loop over `predict`
     outside of `fit` is as slow for the same reason, but nothing is measured there, so this rule does not see it.
@@ -59,11 +71,12 @@ def predict_in_callback(
     if share < SPEAK_FROM:
         return Passed(f"`{worst.function}` inside `{worst.callback}` takes {words.share(share)} of training")
     each = worst.total_s / worst.calls
-    saved = Range(0.6, 0.9, 0.98)
     times = steps / max(1, steps_per_execution) if every_batch else epochs
     often = worst.calls > times / 2  # else it is done now and then already
+    # Without what it puts into the logs, a `ModelCheckpoint` saves whatever there is.
+    fed = () if every_batch else tuple(one.name for one in callbacks if _watches_own_metric(one))
     if every_batch:
-        saved = Range(0.97, 0.995, 0.999) if often else saved
+        saved = Range(0.97, 0.995, 0.999) if often else Range(0.6, 0.9, 0.98)
         garbage = Range(0.0, 0.9, 1.0) if share > 0.5 else Range(0.0, 0.0, 1.0)
         removes = {
             "batch_callbacks_s": Range(*(per_step * end for end in ends(saved))),
@@ -71,20 +84,26 @@ def predict_in_callback(
         }
         change = Change(removes=removes, factors=WARM if share > 0.5 else {})
         when = f"{counts_calls(steps_per_execution, 1)}+ if {which_batch(steps_per_execution)} == 0:"
+        remedy, call = "Predict on one batch, which sets up nothing", "self.model.predict_on_batch(x)"
     else:
+        saved = _IN_LARGER_BATCHES if fed else Range(0.6, 0.9, 0.98)
         change = Change(removes={"epoch_callbacks_s": Range(*(per_epoch * end for end in ends(saved)))})
         when = f"+ if epoch % {EVERY_EPOCHS} == 0:"
-    remedy = f"Call the model itself, which sets up nothing{', and not every time' * often}."
-    code = f"- y = self.model.predict(x)\n{when}\n+     y = self.model(x, training=False)"
+        remedy, call = "Predict in larger batches", "self.model.predict(x, batch_size=1024, verbose=0)"
+    seldom = often and not fed
+    remedy += ", and not every time." if seldom else "."
+    if fed:
+        remedy += f" Every epoch needs it: `{fed[0]}` acts on what it puts into the logs."
+    code = f"- y = self.model.predict(x)\n{when}\n+     y = {call}"
     if worst.function == "evaluate":
         remedy += (
             " `evaluate` also sets the metrics of training back: what the history shows of an epoch was only the rest."
         )
         code = (
-            f"- self.model.evaluate(x, y)\n{when}\n+     y_pred = self.model(x, training=False)\n"
+            f"- self.model.evaluate(x, y)\n{when}\n+     y_pred = {call}\n"
             "+     loss = keras.ops.mean(keras.losses.get(self.model.loss)(y, y_pred))"
         )
-    if not often:
+    if not seldom:
         code = code.replace(f"{when}\n+     ", "+ ").replace("\n+     ", "\n+ ")
     return Found(
         title=f"A callback calls `{worst.function}`",

@@ -228,7 +228,8 @@ def last_partial_batch(
         return Passed(f"compiling for the last batch took {words.share(spent_s / fit_s)} of the fit")
     rest, size = _sizes(compilation.events[0].batch)[0], _sizes(data.batch)[0]
     if data.adapter == "ArrayDataAdapter":
-        code = f"+ n = len(x) // {size} * {size}\n- model.fit(x, y, ...)\n+ model.fit(x[:n], y[:n], ...)"
+        whole = f"keras.tree.map_structure(lambda rows: rows[:-{rest}], (x, y))   # also of dictionaries of arrays"
+        code = f"+ x, y = {whole}\n  model.fit(x, y, ...)"
         remedy = f"Leave out the last {rest} samples, or take a batch size that divides the data."
     else:
         remedy = "Drop the rest of each epoch."
@@ -283,6 +284,7 @@ def compile_dominates(
             return Passed("compiled programs are kept on disk")
         remedy = "Keep compiled programs on disk; the next run finds them."
         code = (
+            "+ import os, jax\n"
             '+ jax.config.update("jax_compilation_cache_dir", os.path.expanduser("~/.cache/jax"))\n'
             '+ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)'
         )
@@ -411,7 +413,10 @@ def rnn_unroll(layers: tuple[Layer, ...], data: Data, compilation_s: float, fit_
 
 def _time_steps(layers: tuple[Layer, ...], index: int, data: Data) -> int:
     """How long the sequence is that a layer gets: the second dimension of what the layer before it puts out."""
-    before = [_sizes(layer.output_shape or "") for layer in reversed(layers[:index])]
+    # What stands in the list before it may be a part of another layer.
+    inside = layers[index].path.rpartition("/")[0]
+    siblings = [layer for layer in layers[:index] if layer.path.rpartition("/")[0] == inside]
+    before = [_sizes(layer.output_shape or "") for layer in reversed(siblings)]
     shape = next((sizes for sizes in before if sizes), _sizes((data.batch or "").partition(")")[0] + ")")[1:])
     return shape[0] if len(shape) >= 2 else 0
 

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from tb_trainspeed.profile import Layer, Model
+from tb_trainspeed.profile import Data, Layer, Model
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady, release_of
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
@@ -129,6 +129,7 @@ def layer_disables_jit(
     dispatch_s: float,
     sample_flops: float,
     batch_size: int,
+    data: Data,
 ) -> Outcome:
     """One layer keeps the whole step from being compiled.
 
@@ -153,9 +154,20 @@ def layer_disables_jit(
     if jit_compile or run_eagerly:
         return Passed("the step is compiled" if jit_compile else "the step runs eagerly by choice")
     names = ", ".join(dict.fromkeys(f"`{layer.kind}`" for layer in culprits))
-    first = culprits[0]
+    taken = " and ".join(f"`{layer.name}`" for layer in culprits)
+    kinds = ", ".join(f"keras.layers.{layer.kind}(...)" for layer in culprits)
+    code = (
+        f"- keras.Sequential([{kinds}, ...])\n"
+        f"+ augment = keras.layers.Pipeline([{kinds}])\n"
+        "+ dataset = dataset.map(lambda x, y: (augment(x, training=True), y), tf.data.AUTOTUNE)"
+    )
+    if data.adapter == "ArrayDataAdapter":
+        head, _, mapped = code.rpartition("\n")
+        arrays = f"tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch({batch_size})"
+        fitted = "- model.fit(x, y, ...)\n+ model.fit(dataset, ...)"
+        code = f"+ import tensorflow as tf\n{head}\n+ dataset = {arrays}\n{mapped}\n{fitted}"
     return Found(
-        title="One layer keeps the whole step from being compiled",
+        title="A layer keeps the whole step from being compiled",
         message=f"{names} cannot be compiled, so JAX runs every operation of the step by itself: "
         f"{words.seconds(min(dispatch_s, compute_s))} of the {words.seconds(compute_s)} that a step computes are "
         "dispatch.",
@@ -164,10 +176,9 @@ def layer_disables_jit(
             "not to be compiled": ", ".join(layer.path or layer.name for layer in culprits),
             "compute a step": words.seconds(compute_s),
         },
-        remedy=f"Take `{first.name}` out of the model and apply it in the input pipeline.",
-        code=f"- keras.Sequential([keras.layers.{first.kind}(...), ...])\n"
-        f"+ {first.name} = keras.layers.{first.kind}(...)\n"
-        f"+ dataset = dataset.map(lambda x, y: ({first.name}(x, training=True), y), tf.data.AUTOTUNE)",
+        remedy=f"Take {taken} out of the model and apply it in the input pipeline; as long as one stays, nothing is "
+        "compiled.",
+        code=code,
         change=_compiled(backend, dispatch_s, sample_flops * batch_size),
         changes_results="training",
     )

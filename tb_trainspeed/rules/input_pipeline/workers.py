@@ -5,7 +5,7 @@ from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.input_pipeline.shared import order_of_draws, waits
 from tb_trainspeed.rules.input_pipeline.side_by_side import side_by_side
-from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
+from tb_trainspeed.rules.rule import Change, ChangesResults, Found, NotApplicable, Outcome, Passed, Range, rule
 
 # Pickling a batch in a process, sending it through a pipe and unpickling it: bytes a second. Measured on two cores of
 # several machines: 0.2 to 1 GB.
@@ -25,6 +25,11 @@ _SHARED_OUT = (
     " An `IterableDataset` has to share its samples out by `torch.utils.data.get_worker_info()`: else every process "
     "yields all of them."
 )
+_SHARES_OUT = """
+  def __iter__(self):
++     worker = torch.utils.data.get_worker_info()
++     first, every = (worker.id, worker.num_workers) if worker else (0, 1)
++     yield from itertools.islice(self.samples(), first, None, every)   # what it yielded until now"""
 # From this share on it is the GIL that threads wait for.
 _GIL_FROM = 0.5
 
@@ -374,7 +379,9 @@ def dataloader_defaults(
     )
     if isinstance(found, Passed):
         return found
-    _, changes_results = order_of_draws(data)
+    iterated = data.options.get("samples") == "iterated"
+    # Also shared out, they come in another order.
+    changes_results: ChangesResults = "training" if iterated else order_of_draws(data)[1]
     return Found(
         title="The DataLoader has no workers",
         message=f"`{source.name}` takes {words.seconds(source.wall_s / source.calls)} for a batch, in the thread that "
@@ -382,9 +389,10 @@ def dataloader_defaults(
         phase="input_wait",
         evidence=found.evidence,
         remedy=f"Let {found.count} processes make batches while the step computes, and keep them between epochs."
-        + _IN_PROCESSES * (changes_results == "training")
-        + _SHARED_OUT * (data.options.get("samples") == "iterated"),
-        code=f"- DataLoader(...)\n+ DataLoader(..., num_workers={found.count}, persistent_workers=True{pinned})",
+        + _IN_PROCESSES * bool(data.options.get("random"))
+        + _SHARED_OUT * iterated,
+        code=f"- DataLoader(...)\n+ DataLoader(..., num_workers={found.count}, persistent_workers=True{pinned})"
+        + _SHARES_OUT * iterated,
         change=found.change,
         confidence="certain" if found.waiting >= 0.5 else "likely",
         changes_results=changes_results,

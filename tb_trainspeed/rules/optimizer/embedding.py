@@ -114,8 +114,9 @@ def adam_on_embedding(
     the variable, too (OP08). Or make the table smaller: a rarer half of the vocabulary can share rows
     (`keras.layers.Hashing`).
 
-    When this is wrong: a batch looks up most of the rows. Another optimizer changes training: compare the validation
-    loss.
+    When this is wrong: a batch looks up most of the rows. Another optimizer changes training, and with a rate as for
+    Adam the table hardly learns: of tables of 20,000 and 5,000 rows in batches of 256 the loss after five epochs was
+    0.04 with Adam, 1.02 with SGD at its default, and 0.01 at a rate of 10. Compare the validation loss.
 
     Sources: https://github.com/keras-team/keras/issues/19992, https://github.com/keras-team/keras/issues/4365. The time
     of the update is measured by deep samples. Measured on two cores, 500,000 rows of 32: SGD instead of Adam makes
@@ -143,13 +144,15 @@ def adam_on_embedding(
         return Passed(too_little)
     own_s = share * optimizer_s
     several = release_of(versions["keras"]) >= _SEVERAL_OPTIMIZERS_FROM
+    rate = f"learning_rate={given_rate}" if (given_rate := model.optimizer_options.get("learning_rate", "")) else ""
     code = (
-        f"+ table, others = keras.optimizers.SGD(), keras.optimizers.{optimizer}()\n"
+        f"+ table = keras.optimizers.SGD(learning_rate={batch_size / 25:.2g})   # to be tried\n"
+        f"+ others = keras.optimizers.{optimizer}({rate})\n"
         "+ optimizer = keras.optimizers.MultiOptimizer(\n"
         f'+     lambda variable: table if "{table.name}" in variable.path else others\n'
         "+ )\n"
         if several
-        else "+ optimizer = keras.optimizers.SGD(momentum=0.0)\n"
+        else f"+ optimizer = keras.optimizers.SGD(learning_rate={batch_size / 25:.2g})   # to be tried\n"
     )
     return Found(
         title="Every step updates every row of a huge embedding",
@@ -164,7 +167,9 @@ def adam_on_embedding(
         },
         remedy="Update the table with plain SGD, which needs no averages, "
         + ("and look its rows up without a copy." if backend == "tensorflow" else "or shrink it.")
-        + ("" if several else " Keras before 3.15 has one optimizer for all of a model."),
+        + ("" if several else " Keras before 3.15 has one optimizer for all of a model.")
+        + f" It needs a learning rate of its own, far above that of {optimizer}: a row's gradient is divided by all "
+        "samples of a batch, of which few look it up. Compare the validation loss.",
         code=f'- model.compile(optimizer="{optimizer.lower()}", ...)\n{code}+ model.compile(optimizer=optimizer, ...)'
         + (f"\n{_looking_up(table)}" if backend == "tensorflow" else ""),
         change=less(own_s, 0.75, _WITHOUT_AVERAGES[backend], 0.98)
