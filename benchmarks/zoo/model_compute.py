@@ -1,5 +1,6 @@
 """MC: the model and what it computes."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -32,16 +33,35 @@ def _padding(fixed: bool) -> Fit:
     return fit(model, trimmed(x, y, 64)) if fixed else fit(model, x, y, batch_size=64)
 
 
-@case("bfloat16_on_a_cpu", "MC05", on=("jax",))
-def _bfloat16(fixed: bool) -> Fit:
-    policy = keras.dtype_policies.DTypePolicy("float32" if fixed else "mixed_bfloat16")
+def _under(policy: str, make: Callable[[], keras.Model]) -> keras.Model:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        model = mlp(512, 1024)
+        return make()
     finally:
         keras.config.set_dtype_policy(before)
+
+
+@case("bfloat16_on_a_cpu", "MC05", on=("jax",))
+def _bfloat16(fixed: bool) -> Fit:
+    model = _under("float32" if fixed else "mixed_bfloat16", lambda: mlp(512, 1024))
     return fit(model, *numbers(256 * 20, 512), batch_size=256)
+
+
+@case("convolutions_in_float16_on_a_cpu", "MC05", on=("tensorflow", "torch"))
+def _float16(fixed: bool) -> Fit:
+    """A processor without units for it, as of most machines that are rented."""
+
+    def make() -> keras.Model:
+        return classifier(
+            layers.Input((32, 32, 3)),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+        )
+
+    return fit(_under("float32" if fixed else "mixed_float16", make), *_pictures(32 * 12, 32), batch_size=32)
 
 
 @case(

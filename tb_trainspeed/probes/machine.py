@@ -17,7 +17,8 @@ ROOT = pathlib.Path("/")
 # What the kernel begins with, and Docker and Kubernetes leave as it is.
 _QUOTA_PERIOD_S = 0.1
 # Instruction sets that decide how fast a CPU multiplies matrices, also in 16 and 8 bits.
-_CPU_FEATURES = ("avx", "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_int8", "asimd")
+_CPU_FEATURES = ("avx", "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "amx_bf16",
+                 "amx_fp16", "amx_int8", "asimd")  # fmt: skip
 
 
 def cgroup_texts(v2: str, controller: str, v1: str, root: pathlib.Path = ROOT) -> Iterator[str]:

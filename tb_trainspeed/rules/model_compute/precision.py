@@ -12,6 +12,17 @@ _SPEAK_FROM = 0.2
 _LONG = 512
 # Tensor cores came with compute capability 7.0; the GTX 16xx have 7.5 and none.
 _TENSOR_CORES_FROM, _NO_TENSOR_CORES = 7.0, "GTX 16"
+_UNITS = {"bfloat16": ("avx512_bf16", "amx_bf16"), "float16": ("avx512_fp16", "amx_fp16")}
+# What float32 leaves of computing on a CPU without. Measured on one without AVX-512: a small network of convolutions
+# took TensorFlow 2.0 times as long in float16 and 5.8 to 8.7 times in bfloat16, torch 4.7 to 5.8 and 4 to 5 times; one
+# of matrices took TensorFlow 0.9 to 1.4 times as long.
+_WITHOUT_UNITS = {
+    ("jax", "bfloat16"): Range(0.95, 0.6, 0.4),
+    ("jax", "float16"): Range(0.95, 0.7, 0.5),
+    ("tensorflow", "bfloat16"): Range(0.8, 0.2, 0.1),
+    ("tensorflow", "float16"): Range(0.9, 0.5, 0.35),
+}
+_TORCH_WITHOUT_UNITS = Range(0.8, 0.25, 0.15)
 _ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")
 _MATRIX = ("Dense", "EinsumDense", *CONVOLUTIONS, *_ATTENTION)
 
@@ -104,20 +115,20 @@ def low_precision_on_wrong_hardware(
 ) -> Outcome:
     """The model computes in 16 bits on hardware that has no units for that.
 
-    What it means: a `mixed_` policy on JAX on a CPU, which makes no use of its 16-bit instructions, or on a GPU without
-    tensor cores; `mixed_bfloat16` also on one before Ampere, whose tensor cores know float16 only.
+    What it means: a `mixed_` policy on a CPU, or on a GPU without tensor cores; `mixed_bfloat16` also on one before
+    Ampere, whose tensor cores know float16 only. JAX makes no use of the 16-bit instructions of a CPU; on TensorFlow
+    and torch it is convolutions that are slow on one without.
 
     Why it is slow: numbers are converted back and forth, or computed one by one.
 
     What to change: `float32`; `mixed_float16` where there are tensor cores for that.
 
-    When this is wrong: memory is short, and 16 bits halve it. On TensorFlow a CPU converts with next to no loss; the
-    rule is silent there.
+    When this is wrong: memory is short, and 16 bits halve it. Without convolutions TensorFlow and torch convert with
+    little loss; the rule is silent there.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/44191, https://github.com/tensorflow/tensorflow/issues/48127.
-    Measured on two cores: float16 1.5 times, bfloat16 1.2 to 2.2 times slower than float32 on JAX, as fast on
-    TensorFlow.
-    The ends of the predicted range were set by runs on a busy machine, and are to be checked.
+    Measured on two cores: float16 1.5 times, bfloat16 1.2 to 2.2 times slower than float32 on JAX; convolutions 2 to 9
+    times on TensorFlow, 4 to 6 times on torch. The ends of the predicted range were set by few runs.
     """
     policy = model.dtype_policy or "float32"
     if "16" not in policy:
@@ -128,13 +139,16 @@ def low_precision_on_wrong_hardware(
             return Passed("the accelerator has units for 16 bits")
         where, left = gpu.name, Range(1.0, 0.7, 0.4)
     else:
-        gpu = None
+        gpu, kind = None, "bfloat16" if "bfloat16" in policy else "float16"
         if environment.backend != "jax":
-            return Passed(f"{environment.backend} converts on a CPU with next to no loss")
+            if not any(layer.kind in CONVOLUTIONS for layer in model.layers):
+                return Passed(f"{environment.backend} multiplies matrices in 16 bits with little loss")
+            if "avx2" not in environment.cpu_features or set(_UNITS[kind]) & set(environment.cpu_features):
+                return Passed("the processor has units for 16 bits, or is not known to have none")
         # Neither `avx512_bf16` nor `amx_bf16` helps: measured on such CPUs, bfloat16 is slower than float32 all the
         # same.
         where = environment.cpu or "the CPU"
-        left = Range(0.95, 0.6, 0.4) if "bfloat16" in policy else Range(0.95, 0.7, 0.5)
+        left = _WITHOUT_UNITS.get((environment.backend, kind), _TORCH_WITHOUT_UNITS)
     if too_little := computes_little(computing_share):
         return Passed(too_little)
     other = gpu is not None and _has_tensor_cores(gpu)
