@@ -35,8 +35,8 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             `None` writes nothing. Defaults to `"logs"`.
         max_overhead: share of the run, 0 to 1, that measuring may cost. 0 leaves only the plainest clocks on.
             Defaults to `0.01`.
-        verbose: 1 prints the report at the end of `fit`, also where it is interrupted, 0 prints nothing. Defaults to
-            `1`.
+        verbose: 1 prints the report at the end of `fit`, also where it is interrupted, and a line where a fit has the
+            causes of the one before; 0 prints nothing. Defaults to `1`.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -123,6 +123,7 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         self._tell(lambda session: session.validation_end())
 
     _running: FitSession | None = None
+    _told: tuple[str, ...] | None = None
 
     def _begin(self) -> None:
         for other in list(_measuring):
@@ -154,7 +155,14 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         # What is stopped is often slow. What failed in its first steps has nothing to tell.
         stopped = status == "interrupted" and sys.exc_info()[0] and session.recorder.steps >= _TELLS_FROM
         if self.verbose and (status == "finished" or stopped):
-            say(render(self.report, log_dir=None if session.unsaved else self.log_dir))
+            report = self.report
+            causes = tuple(finding.code for finding in report.findings)
+            if causes == self._told:  # in a loop around `fit`
+                again = f" The same causes as in the fit before: {', '.join(causes)}." if causes else ""
+                say(f"TrainSpeed: {report.verdict}{again}")
+            else:
+                say(render(report, log_dir=None if session.unsaved else self.log_dir))
+            self._told = causes
             if session.unsaved:
                 say(f"The end of this fit was not saved ({session.unsaved}). log_dir must be a directory to write to.")
 

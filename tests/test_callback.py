@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import dataclasses
 import gc
 import itertools
 import logging
@@ -14,6 +15,7 @@ import sys
 import textwrap
 import threading
 import time
+import types
 
 import keras
 import numpy as np
@@ -23,6 +25,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tb_trainspeed import TrainSpeedCallback
 from tb_trainspeed.profile import Profile
+from tb_trainspeed.report import diagnose
 from tb_trainspeed.report.compare import epochs_s
 from tb_trainspeed.session import FitSession, guard, records, threads
 from tb_trainspeed.summary import EventFile, read_log
@@ -107,6 +110,21 @@ def test_verbose_prints_the_report_once(fit, tmp_path, capsys):
     fit([callback])
     printed = capsys.readouterr().out
     assert callback.report.verdict[:30] in printed
+
+
+def test_fits_in_a_loop_do_not_repeat_themselves(fit, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("tb_trainspeed.callback.diagnose", lambda profile: found[0])
+    callback, found = TrainSpeedCallback(tmp_path, verbose=1), [diagnose(Profile())]
+    told = []
+    for causes in ((), (), ("IP01",), ("IP01",), ("IP01", "CB06")):
+        findings = tuple(types.SimpleNamespace(code=code) for code in causes)
+        found[0] = dataclasses.replace(found[0], findings=findings)
+        monkeypatch.setattr("tb_trainspeed.callback.render", lambda report, log_dir: "all of it")
+        fit([callback], epochs=1)
+        told.append(capsys.readouterr().out.strip())
+    assert [text == "all of it" for text in told] == [True, False, True, False, True]
+    assert told[1] == f"TrainSpeed: {found[0].verdict}"
+    assert told[3].endswith("The same causes as in the fit before: IP01.")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ArithmeticError("mine")], ids=["interrupt", "error"])

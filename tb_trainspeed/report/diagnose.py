@@ -175,7 +175,7 @@ def _headline(profile: Profile, attainable: Range | None, findings: list[Finding
     steady = steady_of(profile)
     once_s = sum(ledger.phases.get(name) or 0.0 for name in ONE_OFF_PHASES)
     at_start_s = whatif.saves_once_s(profile, [finding.change for finding in findings if finding.speedup is None])
-    earlier = (Part("The fit would be over "), Part(f"{words.seconds(at_start_s)} earlier", True), Part("."))
+    earlier = (Part("The fit would end "), Part(f"{words.seconds(at_start_s)} earlier", True), Part("."))
     if steady is None and once_s < ledger.wall_s / 2:
         steps = "1 step was" if ledger.steps == 1 else f"{ledger.steps} steps were"
         return (Part(f"Only {steps} recorded: too few to say where their time goes."),)

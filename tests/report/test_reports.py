@@ -119,7 +119,7 @@ def test_what_a_short_fit_pays_once_leads_where_it_saves_most_and_is_told_once()
     assert len(once) > 1
     assert sum(finding.saves_s for finding in once) > 20
     said = re.fullmatch(
-        r"Starting and compiling: 69 % of this short fit. The fit would be over ([\d.]+) s earlier.", report.verdict
+        r"Starting and compiling: 69 % of this short fit. The fit would end ([\d.]+) s earlier.", report.verdict
     )
     assert max(finding.saves_s for finding in once) < float(said[1]) <= sum(phases[name] for name in ONE_OFF_PHASES)
 

@@ -166,6 +166,7 @@ FIRES = [
     fires(recurrent.rnn_not_cudnn, MC01, "GRU", layers=(EMBEDDING, GRU), layer_s=taking("gru")),
     fires(recurrent.rnn_serial, MC02),
     fires(batch.padding_waste, MC03, "arrays"),
+    fires(batch.padding_waste, MC03, "a loader", data=Data("TorchDataLoaderAdapter", padding_share=0.7, batch_size=32)),
     fires(batch.padding_waste, MC03, "a dataset", data=Data("TFDatasetAdapter", padding_share=0.7, batch_size=32)),
     fires(precision.float32_on_tensor_cores, MC04),
     fires(

@@ -11,6 +11,7 @@ from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.input_pipeline import epoch, files, workers
 from tb_trainspeed.rules.input_pipeline.shared import batches_of_arrays, fit_of_batches, recurring
 from tests.rules.input_pipeline import (
+    AUGMENT,
     BATCH32,
     CACHE,
     FROM_DIRECTORY,
@@ -20,6 +21,7 @@ from tests.rules.input_pipeline import (
     IP09,
     IP09_TF,
     IP10,
+    IP14,
     IP15,
     IP24,
     IP27,
@@ -181,3 +183,12 @@ def test_workers_of_an_iterable_share_its_samples_out():
     assert found.changes_results == "training"
     assert "get_worker_info" in found.code
     assert "get_worker_info" not in workers.dataloader_defaults(**IP24).code
+
+
+def test_all_maps_before_a_shuffle_stay():
+    found = epoch.shuffle_after_decode(**{**IP14, "stages": (PATHS, JPEGS, AUGMENT, SHUFFLE, BATCH32)})
+    parallel = "num_parallel_calls=tf.data.AUTOTUNE"
+    assert found.code == (
+        "- dataset.map(load).map(augment).shuffle(1000)\n"
+        f"+ dataset.shuffle(1000).map(load, {parallel}).map(augment, {parallel})"
+    )

@@ -185,7 +185,7 @@ def _in_larger_batches(
         return None
     return _Way(
         how=f" in batches of {size}",
-        remedy="Validate in larger batches: no gradients are kept, so they fit into memory.",
+        remedy=f"Validate on {size * _LARGER} samples a batch, not {size}: without gradients they fit into memory.",
         options=f"validation_batch_size={size * _LARGER}",
         change=Change(factors={"validation_s": Range(*left)}),
         changes_results="rounding",

@@ -75,6 +75,9 @@ def shuffle_after_decode(stages: tuple[Stage, ...], epochs_planned: int, restart
         name = name_of(work, "decode")
         size = f", {words.size(stage.buffer * stage.output_bytes)}" if stage.output_bytes else ""
         batch = f".batch({many})" if many > 1 else ""
+        mapped = [name_of(other, "f") for other in stages[stages.index(work) : index] if maps(other)]
+        chain = "".join(f".map({function})" for function in mapped)
+        parallel = "".join(f".map({function}, num_parallel_calls=tf.data.AUTOTUNE)" for function in mapped)
         return Found(
             title="Every epoch waits until the shuffle buffer is full",
             message=f"`shuffle({stage.buffer})` comes after `map({name})`, so "
@@ -88,8 +91,8 @@ def shuffle_after_decode(stages: tuple[Stage, ...], epochs_planned: int, restart
                 "buffer": f"{words.number(stage.buffer)} elements{size}",
             },
             remedy=f"Shuffle before `map({name})`, where elements are small.",
-            code=f"- dataset.map({name}){batch}.shuffle({stage.buffer})\n+ dataset.shuffle({many * stage.buffer})"
-            f".map({name}, num_parallel_calls=tf.data.AUTOTUNE){batch}",
+            code=f"- dataset{chain}{batch}.shuffle({stage.buffer})\n"
+            f"+ dataset.shuffle({many * stage.buffer}){parallel}{batch}",
             change=Change(removes={"restart_s": Range(saved_s * 0.4, saved_s * 0.8, saved_s * 0.98)}),
             confidence="likely",
             changes_results="training" if batch else "no",  # whole batches are shuffled now
