@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tb_trainspeed.profile import Data, HotSpot, Profile, Quantiles, Steps
+from tb_trainspeed.profile import Data, HotSpot, Ledger, Profile, Quantiles, Steps
 from tb_trainspeed.rules import transfer
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.input_pipeline import epoch, files, workers
@@ -192,3 +192,12 @@ def test_all_maps_before_a_shuffle_stay():
         "- dataset.map(load).map(augment).shuffle(1000)\n"
         f"+ dataset.shuffle(1000).map(load, {parallel}).map(augment, {parallel})"
     )
+
+
+def test_records_in_files_have_as_many_batches_as_epochs_that_ended_with_them():
+    steady = Ledger(10.0, 100, 4, {"compute": 10.0})
+    data = Data("TFDatasetAdapter", batch_bytes=1000)
+    profile = Profile(data=data, ledger=Ledger(20.0, 125, 5, {"compute": 20.0}), steady=steady)
+    assert (FACTS["batches_per_epoch"](profile), FACTS["epoch_bytes"](profile)) == (25, 25_000)
+    for unknown in ({"steady": None}, {"data": dataclasses.replace(data, steps_per_epoch=25)}):
+        assert FACTS["batches_per_epoch"](dataclasses.replace(profile, **unknown)) is None

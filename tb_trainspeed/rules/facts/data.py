@@ -2,6 +2,7 @@
 
 from tb_trainspeed.profile import Data, Files, HotSpot, Profile, Source, Stage
 from tb_trainspeed.rules.facts.registry import fact
+from tb_trainspeed.rules.facts.steady import steady_of
 from tb_trainspeed.rules.facts.timing import least_call_of
 
 
@@ -50,16 +51,18 @@ def batch_bytes(profile: Profile) -> int | None:
 
 @fact
 def batches_per_epoch(profile: Profile) -> int | None:
-    return profile.data.batches_per_epoch
+    """Batches in a pass over the data: as they say, or, as of records in files, as epochs that ended with them had."""
+    data, steady = profile.data, steady_of(profile)
+    if data.batches_per_epoch or data.steps_per_epoch or profile.steady is None or steady is None:
+        return data.batches_per_epoch
+    return round(steady.steps_per_epoch)
 
 
 @fact
 def epoch_bytes(profile: Profile) -> int | None:
     """Bytes of one epoch of batches as they reach the step."""
-    data = profile.data
-    if data.batch_bytes is None or data.batches_per_epoch is None:
-        return None
-    return data.batch_bytes * data.batches_per_epoch
+    batches = batches_per_epoch(profile)
+    return profile.data.batch_bytes * batches if profile.data.batch_bytes and batches else None
 
 
 @fact
