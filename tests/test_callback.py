@@ -28,7 +28,7 @@ from tb_trainspeed.profile import Profile
 from tb_trainspeed.report import diagnose
 from tb_trainspeed.report.compare import epochs_s
 from tb_trainspeed.session import FitSession, guard, records, threads
-from tb_trainspeed.summary import EventFile, read_log
+from tb_trainspeed.summary import EventFile, read_log, seldom_s
 
 ROOT = pathlib.Path(__file__).parents[1]
 BACKEND = keras.backend.backend()
@@ -712,11 +712,11 @@ def test_beside_the_users_own_tensorboard_callback(tmp_path):
 
 
 def test_records_come_ever_more_seldom():
-    assert [records.seldom_s(elapsed_s, "logs") for elapsed_s in (1, 300, 3600)] == [10, 10, 120]
-    assert [records.seldom_s(elapsed_s, "gs://bucket") for elapsed_s in (1, 300, 3600)] == [60, 60, 120]
+    assert [seldom_s(elapsed_s, "logs") for elapsed_s in (1, 300, 3600)] == [10, 10, 120]
+    assert [seldom_s(elapsed_s, "gs://bucket") for elapsed_s in (1, 300, 3600)] == [60, 60, 120]
     count, at_s = 0, 0.0
     while at_s < 86_400:
-        count, at_s = count + 1, at_s + records.seldom_s(at_s, "logs")
+        count, at_s = count + 1, at_s + seldom_s(at_s, "logs")
     assert count < 220
 
 

@@ -17,15 +17,12 @@ from tb_trainspeed.plugin.lru import Lru
 from tb_trainspeed.plugin.static_files import fingerprint, load_files
 from tb_trainspeed.plugin.store import Fit, Store
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.summary import PLUGIN_NAME
+from tb_trainspeed.summary import PLUGIN_NAME, seldom_s
 
 #: Longer than any run name a file system allows; a longer parameter is a mistake or an attack.
 _MAX_PARAMETER = 4096
 #: What the list of runs says of a fit, all of it fields of `store.Fit`.
 _FIT_KEYS = ("fit", "index", "status", "started_at_s", "updated_at_s", "steps", "wall_s", "backend")
-#: How far apart the records of a fit come, see session/records.py: seconds, on this machine and in a directory with a
-#: scheme (`gs://...`), and the share of what it took so far.
-_OFTEN_S, _OFTEN_REMOTE_S, _SHARE = 10.0, 60.0, 1 / 30
 _DAY_S = 24 * 60 * 60
 #: What a report can be taken along as: how the name of the file ends, and its type.
 _FILES = {
@@ -71,9 +68,8 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         diagnose: Callable[[Profile], Report] = _diagnose,
         catalogue: Callable[[], Iterable[Any]] = _catalogue,
     ) -> None:
-        log_dir = context.logdir or ""
-        self._store = Store(context.data_provider, log_dir)
-        self._often_s = _OFTEN_REMOTE_S if "://" in log_dir else _OFTEN_S
+        self._log_dir = context.logdir or ""
+        self._store = Store(context.data_provider, self._log_dir)
         self._reload_s = max(0.0, getattr(context.flags, "reload_interval", 0.0))
         self._diagnose = diagnose
         self._catalogue = catalogue
@@ -127,7 +123,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def _due_s(self, fit: Fit) -> float:
         """How far apart records of the fit get here: TensorBoard takes its time too."""
-        return max(self._often_s, _SHARE * (fit.updated_at_s - fit.started_at_s)) + self._reload_s
+        return seldom_s(fit.updated_at_s - fit.started_at_s, self._log_dir) + self._reload_s
 
     def report_impl(self, ctx: Any, experiment_id: str, run: str, fit: str) -> dict[str, Any]:
         """The report on one fit, with its workers side by side, and what is damaged in its file."""

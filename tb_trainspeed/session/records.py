@@ -7,13 +7,9 @@ from collections.abc import Callable
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.session.guard import RECORDS
 from tb_trainspeed.session.threads import Threads
-from tb_trainspeed.summary import EventFile, encode, fit_directory
+from tb_trainspeed.summary import EventFile, encode, fit_directory, seldom_s
 
-_FIRST_S, _OFTEN_S = 1.0, 10.0
-# In a directory with a scheme (`gs://...`) every record is a file of its own.
-_OFTEN_REMOTE_S = 60.0
-# Of what a fit took so far: a day of training leaves some 200 records, of about 6 kB each.
-_SHARE = 1 / 30
+_FIRST_S = 1.0
 
 
 def write_records(log_dir: str | None, fit_id: str, profile: Callable[[], Profile], threads: Threads) -> None:
@@ -29,11 +25,6 @@ def write_records(log_dir: str | None, fit_id: str, profile: Callable[[], Profil
             threads.attempt(RECORDS[0], write)
             interval_s = min(interval_s * 2, seldom_s(time.monotonic() - begin, log_dir))
         threads.attempt(RECORDS[1], write)
-
-
-def seldom_s(elapsed_s: float, log_dir: str | None) -> float:
-    """Returns how far apart records are after so long, seconds."""
-    return max(_OFTEN_REMOTE_S if "://" in (log_dir or "") else _OFTEN_S, _SHARE * elapsed_s)
 
 
 def _write_record(file: EventFile | None, profile: Profile) -> None:

@@ -6,7 +6,7 @@ them are of the same fit.
 """
 
 from tb_trainspeed.summary.codec import decode, decode_outline, encode
-from tb_trainspeed.summary.layout import PLUGIN_NAME, PROFILE, PROFILE_TAG, fit_directory, run_of
+from tb_trainspeed.summary.layout import PLUGIN_NAME, PROFILE, PROFILE_TAG, fit_directory, run_of, seldom_s
 from tb_trainspeed.summary.messages import RecordError
 from tb_trainspeed.summary.reader import Fit, Log, Problem, read_log
 from tb_trainspeed.summary.workers import Place, join_workers, place_of
@@ -30,4 +30,5 @@ __all__ = [
     "place_of",
     "read_log",
     "run_of",
+    "seldom_s",
 ]

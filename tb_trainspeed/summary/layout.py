@@ -1,4 +1,4 @@
-"""Where records lie in a log directory: the names on which writer, reader and TensorBoard plugin agree.
+"""Where records lie in a log directory, and how often: on what writer, reader and TensorBoard plugin agree.
 
 Every fit is a run of its own, `<log_dir>/trainspeed/<fit_id>`. It never shares a directory with the user's own event
 files, because TensorBoard's Python loader follows only the newest file of a directory.
@@ -10,6 +10,12 @@ import re
 PLUGIN_NAME = "trainspeed"
 PROFILE = "profile"
 PROFILE_TAG = f"{PLUGIN_NAME}/{PROFILE}"
+
+_OFTEN_S = 10.0
+# In a directory with a scheme (`gs://...`) every record is a file of its own.
+_OFTEN_REMOTE_S = 60.0
+# Of what a fit took so far: a day of training leaves some 200 records, of about 6 kB each.
+_SHARE = 1 / 30
 
 # TensorBoard names runs by their path, on Windows with backslashes.
 _FIT = re.compile(rf"(?:(?P<run>.*)[/\\])?{PLUGIN_NAME}[/\\][^/\\]+", re.DOTALL)
@@ -24,3 +30,8 @@ def run_of(name: str) -> str:
     """The run to which the fit in `name` belongs: "a/trainspeed/<fit_id>" -> "a", "trainspeed/<fit_id>" -> "."."""
     match = _FIT.fullmatch(name)
     return (match["run"] or ".") if match else name
+
+
+def seldom_s(elapsed_s: float, log_dir: str | None) -> float:
+    """Returns how far apart the records of a fit are after so long, seconds."""
+    return max(_OFTEN_REMOTE_S if "://" in (log_dir or "") else _OFTEN_S, _SHARE * elapsed_s)

@@ -9,8 +9,7 @@ from tensorboard.plugins import base_plugin
 
 from tb_trainspeed.plugin import app, static_files
 from tb_trainspeed.profile import SCHEMA, Environment, Ledger, Profile
-from tb_trainspeed.session.records import seldom_s
-from tb_trainspeed.summary import EventFile, encode, fit_directory
+from tb_trainspeed.summary import EventFile, encode, fit_directory, seldom_s
 from tests.plugin.test_store import FakeProvider
 
 REPORT = "/report?run=baseline&fit=one"
