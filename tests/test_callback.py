@@ -26,7 +26,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tb_trainspeed import TrainSpeedCallback
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.report import diagnose
-from tb_trainspeed.report.compare import epochs_s
+from tb_trainspeed.report.spread import epochs_s
 from tb_trainspeed.session import FitSession, guard, records, threads
 from tb_trainspeed.summary import EventFile, read_log, seldom_s
 

@@ -10,8 +10,9 @@ import pytest
 
 from tb_trainspeed.profile import Epochs, Layer, Profile, Quantiles, Resources, Usage
 from tb_trainspeed.report import compare, diagnose
-from tb_trainspeed.report.compare import OTHERS, epochs_s, t_975
+from tb_trainspeed.report.compare import OTHERS
 from tb_trainspeed.report.markdown import render_comparison as as_markdown
+from tb_trainspeed.report.spread import epochs_s, t_975
 from tb_trainspeed.report.terminal import render_comparison as as_text
 from tb_trainspeed.summary import read_log
 from tests.golden import make_report as golden

@@ -3,7 +3,16 @@
 import dataclasses
 
 from tb_trainspeed.profile import Data, Files, HotSpot, Layer, Quantiles, Source, Stage
-from tb_trainspeed.rules.input_pipeline import epoch, files, mapping, options, preprocessing, python_code, workers
+from tb_trainspeed.rules.input_pipeline import (
+    decoding,
+    epoch,
+    files,
+    mapping,
+    options,
+    preprocessing,
+    python_code,
+    workers,
+)
 from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, silent
 
@@ -268,10 +277,10 @@ FIRES = [
     fires(mapping.map_before_batch, IP08, "after a cache", stages=(PYTHON_MAP, CACHE, SHUFFLE, MAP, BATCH)),
     fires(mapping.per_record_parse, IP20),
     fires(mapping.slices_of_small_rows, IP23),
-    fires(files.redecode_each_epoch, IP09, "Python"),
-    fires(files.redecode_each_epoch, IP09, "DataLoader", adapter="TorchDataLoaderAdapter"),
+    fires(decoding.redecode_each_epoch, IP09, "Python"),
+    fires(decoding.redecode_each_epoch, IP09, "DataLoader", adapter="TorchDataLoaderAdapter"),
     fires(
-        files.redecode_each_epoch,
+        decoding.redecode_each_epoch,
         IP09,
         "nothing but decoding, in parts that add up to a little more than 1",
         hot_spots=tuple(
@@ -282,25 +291,28 @@ FIRES = [
         ),
     ),
     fires(
-        files.redecode_each_epoch,
+        decoding.redecode_each_epoch,
         IP09,
         "draws in there as well",
         data=Data(options={"random": "load"}),
         hot_spots=(HotSpot("load", FILE, 7, "convert", "PIL", 0.5), HotSpot("load", FILE, 9, "rotate", "PIL", 0.4)),
     ),
-    fires(files.redecode_each_epoch, IP09, "a generator that passes again", **PASSES),
+    fires(decoding.redecode_each_epoch, IP09, "a generator that passes again", **PASSES),
     fires(
-        files.redecode_each_epoch,
+        decoding.redecode_each_epoch,
         IP09,
         "in a comprehension",
         hot_spots=(HotSpot("A.__getitem__.<locals>.<listcomp>", FILE, 7, "load", "numpy", 0.8, False),),
     ),
-    fires(files.redecode_each_epoch, IP09_TF, "tf.data"),
+    fires(decoding.redecode_each_epoch, IP09_TF, "tf.data"),
     fires(
-        files.redecode_each_epoch, IP09_TF, "tf.data in steps", data=dataclasses.replace(IN_STEPS, steps_per_epoch=40)
+        decoding.redecode_each_epoch,
+        IP09_TF,
+        "tf.data in steps",
+        data=dataclasses.replace(IN_STEPS, steps_per_epoch=40),
     ),
     fires(
-        files.redecode_each_epoch,
+        decoding.redecode_each_epoch,
         IP09_TF,
         "fills a shuffle buffer",
         stages=(PATHS, JPEGS, SHUFFLE, BATCH32),
@@ -308,13 +320,13 @@ FIRES = [
         restart_s=0.4,
     ),
     fires(
-        files.redecode_each_epoch,
+        decoding.redecode_each_epoch,
         IP09_TF,
         "of a directory",
         data=Data(options={"loaded_by": FROM_DIRECTORY}),
         stages=(PATHS, dataclasses.replace(JPEGS, function="<lambda>"), BATCH32),
     ),
-    fires(files.redecode_each_epoch, IP09_TF, "augments afterwards", stages=(PATHS, JPEGS, AUGMENT, BATCH32)),
+    fires(decoding.redecode_each_epoch, IP09_TF, "augments afterwards", stages=(PATHS, JPEGS, AUGMENT, BATCH32)),
     fires(files.oversized_images, IP10, "JPEG"),
     fires(files.oversized_images, IP10, "PNG", files=dataclasses.replace(LARGE_JPEG, image_format="png")),
     fires(files.oversized_images, IP10, "JPEG at a half", stages=(PATHS, HALVED, BATCH32)),
@@ -545,12 +557,14 @@ SILENT = [
     ),
     silent(mapping.slices_of_small_rows, IP23, Passed, "hardly waits", held_up_share=0.09),
     silent(mapping.slices_of_small_rows, IP23, Passed, "held out", stages=(SLICES, SKIP, BATCH)),
-    silent(files.redecode_each_epoch, IP09_TF, Passed, "repeats without end", stages=(PATHS, REPEATED, JPEGS, BATCH32)),
-    silent(files.redecode_each_epoch, IP09, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
-    silent(files.redecode_each_epoch, IP09, NotApplicable, "one epoch", epochs_planned=1),
-    silent(files.redecode_each_epoch, IP09, Passed, "too large", epoch_bytes=6 * 10**8),
     silent(
-        files.redecode_each_epoch,
+        decoding.redecode_each_epoch, IP09_TF, Passed, "repeats without end", stages=(PATHS, REPEATED, JPEGS, BATCH32)
+    ),
+    silent(decoding.redecode_each_epoch, IP09, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
+    silent(decoding.redecode_each_epoch, IP09, NotApplicable, "one epoch", epochs_planned=1),
+    silent(decoding.redecode_each_epoch, IP09, Passed, "too large", epoch_bytes=6 * 10**8),
+    silent(
+        decoding.redecode_each_epoch,
         IP09,
         Passed,
         "trap: augments with what reads images",
@@ -558,16 +572,16 @@ SILENT = [
         hot_spots=(HotSpot("augment", FILE, 7, "resize", "PIL", 0.8),),
     ),
     silent(
-        files.redecode_each_epoch,
+        decoding.redecode_each_epoch,
         IP09,
         Passed,
         "trap: mostly augments",
         data=Data(options={"random": "load"}),
         hot_spots=(HotSpot("load", FILE, 7, "convert", "PIL", 0.24), HotSpot("load", FILE, 9, "rotate", "PIL", 0.2)),
     ),
-    silent(files.redecode_each_epoch, IP09, Passed, "a part of the files an epoch", data=IN_STEPS),
+    silent(decoding.redecode_each_epoch, IP09, Passed, "a part of the files an epoch", data=IN_STEPS),
     silent(
-        files.redecode_each_epoch,
+        decoding.redecode_each_epoch,
         IP09,
         Passed,
         "a generator that may draw its files",
@@ -575,14 +589,14 @@ SILENT = [
         data=IN_STEPS,
     ),
     silent(
-        files.redecode_each_epoch,
+        decoding.redecode_each_epoch,
         IP09_TF,
         Passed,
         "tf.data, less than two passes",
         data=dataclasses.replace(IN_STEPS, steps_per_epoch=39),
     ),
     silent(
-        files.redecode_each_epoch,
+        decoding.redecode_each_epoch,
         IP09_TF,
         Passed,
         "tf.data in steps, its length unknown",
@@ -590,30 +604,38 @@ SILENT = [
         stages=(PATHS, dataclasses.replace(JPEGS, elements=None), BATCH32),
     ),
     silent(
-        files.redecode_each_epoch,
+        decoding.redecode_each_epoch,
         IP09,
         Passed,
         "always the same file",
         hot_spots=spending(0.8, "rows", "loadtxt", "numpy", True),
     ),
     silent(
-        files.redecode_each_epoch, IP09, Passed, "nothing decoded", hot_spots=spending(0.5, "augment", "roll", "numpy")
+        decoding.redecode_each_epoch,
+        IP09,
+        Passed,
+        "nothing decoded",
+        hot_spots=spending(0.5, "augment", "roll", "numpy"),
     ),
-    silent(files.redecode_each_epoch, IP09, Passed, "hardly waits", held_up_share=0.09),
+    silent(decoding.redecode_each_epoch, IP09, Passed, "hardly waits", held_up_share=0.09),
     silent(
-        files.redecode_each_epoch,
+        decoding.redecode_each_epoch,
         IP09_TF,
         Passed,
         "begins late for another reason",
         held_up_share=0.09,
         restart_s=0.4,
     ),
-    silent(files.redecode_each_epoch, IP09_TF, Passed, "cached", stages=(PATHS, JPEGS, CACHE, BATCH32)),
+    silent(decoding.redecode_each_epoch, IP09_TF, Passed, "cached", stages=(PATHS, JPEGS, CACHE, BATCH32)),
     silent(
-        files.redecode_each_epoch, IP09_TF, Passed, "trap: cuts drawn before", stages=(PATHS, AUGMENT, JPEGS, BATCH32)
+        decoding.redecode_each_epoch,
+        IP09_TF,
+        Passed,
+        "trap: cuts drawn before",
+        stages=(PATHS, AUGMENT, JPEGS, BATCH32),
     ),
-    silent(files.redecode_each_epoch, IP09_TF, Passed, "nothing to decode", stages=(SLICES, MAP, BATCH)),
-    silent(files.redecode_each_epoch, IP09_TF, Passed, "tf.data too large", memory_available_bytes=3 * 10**8),
+    silent(decoding.redecode_each_epoch, IP09_TF, Passed, "nothing to decode", stages=(SLICES, MAP, BATCH)),
+    silent(decoding.redecode_each_epoch, IP09_TF, Passed, "tf.data too large", memory_available_bytes=3 * 10**8),
     silent(files.oversized_images, IP10, NotApplicable, "arrays", stages=()),
     silent(files.oversized_images, IP10, NotApplicable, "no images", stages=(SLICES, MAP, BATCH)),
     silent(files.oversized_images, IP10, Passed, "just larger", files=Files(5, "ext4", 9_000, "jpeg", 127, 128)),

@@ -8,7 +8,7 @@ import pytest
 from tb_trainspeed.profile import Data, HotSpot, Ledger, Profile, Quantiles, Steps
 from tb_trainspeed.rules import transfer
 from tb_trainspeed.rules.facts import FACTS
-from tb_trainspeed.rules.input_pipeline import epoch, files, workers
+from tb_trainspeed.rules.input_pipeline import decoding, epoch, files, workers
 from tb_trainspeed.rules.input_pipeline.shared import batches_of_arrays, fit_of_batches, recurring
 from tests.rules.input_pipeline import (
     AUGMENT,
@@ -42,13 +42,13 @@ def test_what_a_cache_keeps_does_not_recur():
 
 
 def test_a_cache_is_bounded_where_a_pass_may_be_longer_than_an_epoch():
-    assert "@functools.lru_cache(maxsize=3200)" in files.redecode_each_epoch(**{**IP09, **PASSES}).code
-    assert "@functools.cache\n" in files.redecode_each_epoch(**IP09).code
+    assert "@functools.lru_cache(maxsize=3200)" in decoding.redecode_each_epoch(**{**IP09, **PASSES}).code
+    assert "@functools.cache\n" in decoding.redecode_each_epoch(**IP09).code
 
 
 def test_what_a_comprehension_reads_gets_a_function_of_its_own():
     spot = HotSpot("A.__getitem__.<locals>.<listcomp>", "train.py", 7, "load", "numpy", 0.8, False)
-    found = files.redecode_each_epoch(**{**IP09, "hot_spots": (spot,)})
+    found = decoding.redecode_each_epoch(**{**IP09, "hot_spots": (spot,)})
     assert "def load(" in found.code
     assert "function of its own" in found.remedy
 
@@ -167,14 +167,14 @@ def test_workers_of_a_generator_that_draws_at_random_change_the_training():
 def test_what_is_kept_is_said_in_words_of_its_kind():
     directory = Data(options={"loaded_by": FROM_DIRECTORY})
     named = dataclasses.replace(JPEGS, function="<lambda>")
-    of_keras = files.redecode_each_epoch(**{**IP09_TF, "data": directory, "stages": (PATHS, named, BATCH32)})
+    of_keras = decoding.redecode_each_epoch(**{**IP09_TF, "data": directory, "stages": (PATHS, named, BATCH32)})
     assert of_keras.code.endswith("(..., batch_size=None).cache()\n+ dataset = dataset.shuffle(3200).batch(32)")
-    own = files.redecode_each_epoch(**{**IP09_TF, "data": directory})  # a function of the user's beside it
+    own = decoding.redecode_each_epoch(**{**IP09_TF, "data": directory})  # a function of the user's beside it
     assert "map(load" in own.code
     text = dataclasses.replace(JPEGS, operations=("StringSplitV2",))
-    assert "text is split" in files.redecode_each_epoch(**{**IP09_TF, "stages": (PATHS, text, BATCH32)}).title
+    assert "text is split" in decoding.redecode_each_epoch(**{**IP09_TF, "stages": (PATHS, text, BATCH32)}).title
     filled = {"held_up_share": 0.02, "restart_s": 0.4, "stages": (PATHS, JPEGS, SHUFFLE, BATCH32)}
-    assert "Filling the shuffle buffer" in files.redecode_each_epoch(**{**IP09_TF, **filled}).message
+    assert "Filling the shuffle buffer" in decoding.redecode_each_epoch(**{**IP09_TF, **filled}).message
 
 
 def test_workers_of_an_iterable_share_its_samples_out():

@@ -28,7 +28,7 @@ from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.framework import compiling, eager
 from tb_trainspeed.rules.hardware import host
-from tb_trainspeed.rules.input_pipeline import files, python_code, side_by_side, workers
+from tb_trainspeed.rules.input_pipeline import decoding, python_code, side_by_side, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
 from tb_trainspeed.rules.model_compute import batch, frozen
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, rule
@@ -164,7 +164,7 @@ def test_code_that_only_runs_eagerly_goes_first():
 
 
 def test_the_cache_is_proposed_for_the_function_that_decodes():
-    found = files.redecode_each_epoch(**input_pipeline.IP09)
+    found = decoding.redecode_each_epoch(**input_pipeline.IP09)
     assert "@functools.cache" in found.code
     assert "def load(" in found.code
     assert found.change.factors["supply_s"].expected == pytest.approx(0.2)

@@ -4,7 +4,16 @@ Every rule here speaks only where steps wait for their data, or computing shares
 loading that hides behind computing costs nothing else.
 """
 
-from tb_trainspeed.rules.input_pipeline import epoch, files, mapping, options, preprocessing, python_code, workers
+from tb_trainspeed.rules.input_pipeline import (
+    decoding,
+    epoch,
+    files,
+    mapping,
+    options,
+    preprocessing,
+    python_code,
+    workers,
+)
 from tb_trainspeed.rules.input_pipeline.shared import SPEAK_FROM
 
 __all__ = ["RULES", "SPEAK_FROM"]
@@ -13,7 +22,7 @@ RULES = tuple(
     sorted(
         (
             rule
-            for module in (workers, python_code, mapping, files, epoch, options, preprocessing)
+            for module in (workers, python_code, mapping, decoding, files, epoch, options, preprocessing)
             for rule in module.RULES
         ),
         key=lambda rule: rule.code,
