@@ -6,6 +6,7 @@ from tb_trainspeed.profile import Data, Files, HotSpot, Layer, Quantiles, Source
 from tb_trainspeed.rules.input_pipeline import (
     decoding,
     epoch,
+    few_workers,
     files,
     mapping,
     options,
@@ -40,6 +41,7 @@ def spending(share, function, callee, library, given_the_same=None):
 SLICES = Stage("TensorSlice", elements_per_batch=512, output="float32(16,)", output_bytes=64, elements=10240)
 MAP = Stage("Map", function="scale", operations=("Mul", "AddV2"), elements_per_batch=512, output_bytes=128)
 PYTHON_MAP = dataclasses.replace(MAP, operations=("EagerPyFunc",), stateful_operations=("EagerPyFunc",))
+ONCE_A_BATCH = dataclasses.replace(PYTHON_MAP, elements_per_batch=1)
 RANDOM_MAP = dataclasses.replace(MAP, operations=("RandomUniform",), stateful_operations=("RandomUniform",))
 PARSE = dataclasses.replace(MAP, function="parse", operations=("DecodeCSV",), output="float32(), float32()")
 BATCH = Stage("Batch", batch_size=512, elements_per_batch=1)
@@ -229,6 +231,10 @@ IP21 = {
     "layer_s": {"augment/random_rotation": (0.01, 0.0), "dense": (0.01, 0.01)},
     "step_s": 0.04,
     "accelerators": (),
+    "adapter": "TFDatasetAdapter",
+    "input_share": 0.05,
+    "idle_cores": 6.0,
+    "cores": 8.0,
 }
 IP22 = {
     "layers": (Layer("vectorize", "TextVectorization", 0, 0, path="vectorize"),),
@@ -253,6 +259,23 @@ IP25 = {
     "cores": 2.0,
 }
 IP26 = {**IP18, "hot_spots": spending(0.8, "Photos.__getitem__", "__getitem__", "h5py")}
+IP28 = {
+    "adapter": "TorchDataLoaderAdapter",
+    "data_kind": "DataLoader",
+    "stages": (),
+    "epochs_planned": 5,
+    "workers": 2,
+    "multiprocessing": False,
+    "input_share": 0.7,
+    "wait_s": 0.03,
+    "step_s": 0.04,
+    "unused_cores": 12.0,
+    "cores": 16.0,
+    "source": WAITING,
+    "steady": STEADY,
+    "data": Data(),
+}
+LIMITED = dataclasses.replace(JPEGS, parallelism=2)
 
 FIRES = [
     fires(workers.pydataset_serial, IP01, "waits for files"),
@@ -270,6 +293,8 @@ FIRES = [
     fires(mapping.generator_per_sample, IP05, "holds the lock", held_up_share=0.09, step_s=0.122),
     fires(mapping.generator_per_sample, IP05, "one epoch", stages=(GENERATOR, CACHE, BATCH), epochs_planned=1),
     fires(mapping.py_function_in_map, IP06),
+    fires(mapping.py_function_in_map, IP06, "beside decoding", stages=(PATHS, PYTHON_MAP, JPEGS, BATCH32)),
+    fires(mapping.py_function_in_map, IP06, "once a batch", stages=(SLICES, BATCH, ONCE_A_BATCH)),
     fires(mapping.py_function_in_map, IP06, "after a cache", stages=(SLICES, CACHE, PYTHON_MAP, BATCH)),
     fires(mapping.py_function_in_map, IP06, "one epoch", stages=(PYTHON_MAP, CACHE, BATCH), epochs_planned=1),
     fires(mapping.serial_stateful_map, IP07),
@@ -404,6 +429,17 @@ FIRES = [
     fires(python_code.h5_random_access, IP26),
     fires(preprocessing.augmentation_in_model, IP21, "on a CPU"),
     fires(preprocessing.augmentation_in_model, IP21, "on a GPU", accelerators=("GPU",)),
+    fires(
+        preprocessing.augmentation_in_model,
+        IP21,
+        "on a GPU, of arrays",
+        accelerators=("GPU",),
+        adapter="ArrayDataAdapter",
+    ),
+    fires(few_workers.too_few_workers, IP28, "DataLoader"),
+    fires(few_workers.too_few_workers, IP28, "threads", adapter="PyDatasetAdapter", data_kind="Photos"),
+    fires(few_workers.too_few_workers, IP28, "draws at random", data=DRAWS),
+    fires(few_workers.too_few_workers, IP28, "parallel calls", stages=(PATHS, LIMITED, BATCH32)),
     fires(preprocessing.text_lookup_in_model, IP22),
     fires(preprocessing.too_few_cores, IP25),
     fires(preprocessing.too_few_cores, IP25, "augments", stages=(PATHS, JPEGS, AUGMENT, BATCH32)),
@@ -871,6 +907,32 @@ SILENT = [
         layers=(Layer("features", "RandomFourierFeatures", 0, 0, path="augment/random_rotation"),),
     ),
     silent(preprocessing.augmentation_in_model, IP21, Passed, "cheap", step_s=0.11),
+    *(
+        silent(preprocessing.augmentation_in_model, IP21, Passed, label, accelerators=("GPU",), **facts)
+        for label, facts in {
+            "the host is the limit": {"input_share": 0.1},
+            "no core idle": {"idle_cores": 0.9},
+            "a flip on a GPU": {"layers": (dataclasses.replace(ROTATION, kind="RandomFlip"),)},
+        }.items()
+    ),
+    silent(few_workers.too_few_workers, IP28, NotApplicable, "arrays", adapter="ArrayDataAdapter"),
+    silent(few_workers.too_few_workers, IP28, NotApplicable, "no workers", workers=0),
+    silent(few_workers.too_few_workers, IP28, NotApplicable, "one thread", adapter="PyDatasetAdapter", workers=1),
+    silent(few_workers.too_few_workers, IP28, NotApplicable, "tuned", stages=(PATHS, JPEGS, BATCH32)),
+    silent(
+        few_workers.too_few_workers,
+        IP28,
+        NotApplicable,
+        "as many calls as cores",
+        stages=(PATHS, dataclasses.replace(JPEGS, parallelism=16), BATCH32),
+    ),
+    silent(few_workers.too_few_workers, IP28, Passed, "cores used", unused_cores=0.9),
+    silent(few_workers.too_few_workers, IP28, Passed, "hardly waits", input_share=0.09),
+    silent(few_workers.too_few_workers, IP28, Passed, "as many as can be", workers=16),
+    *(
+        silent(few_workers.too_few_workers, IP28, Passed, f"calls: {label}", stages=(PATHS, LIMITED, BATCH32), **facts)
+        for label, facts in {"cores used": {"unused_cores": 0.9}, "hardly waits": {"input_share": 0.09}}.items()
+    ),
     silent(preprocessing.text_lookup_in_model, IP22, NotApplicable, "none", layers=(ROTATION,)),
     silent(preprocessing.text_lookup_in_model, IP22, Passed, "cheap", step_s=0.11),
     silent(preprocessing.text_lookup_in_model, IP22, Passed, "trap: busy cores", accelerators=(), idle_cores=0.9),

@@ -101,6 +101,13 @@ def others_cores(profile: Profile) -> float | None:
 
 
 @fact
+def unused_cores(profile: Profile) -> float | None:
+    """Cores that nobody uses, in the mean: neither this process and its workers nor other programs."""
+    idle, used = idle_cores(profile), mean(profile.resources.usage, "machine_cores")
+    return None if idle is None or used is None else max(0.0, min(idle, machine_cores(profile) - used))
+
+
+@fact
 def others_compute(profile: Profile) -> bool:
     """Whether other programs use cores that this one could use; if that is not known, they do not."""
     used, machine = mean(profile.resources.usage, "machine_cores") or 0.0, machine_cores(profile)

@@ -7,6 +7,7 @@ loading that hides behind computing costs nothing else.
 from tb_trainspeed.rules.input_pipeline import (
     decoding,
     epoch,
+    few_workers,
     files,
     mapping,
     options,
@@ -22,7 +23,7 @@ RULES = tuple(
     sorted(
         (
             rule
-            for module in (workers, python_code, mapping, decoding, files, epoch, options, preprocessing)
+            for module in (workers, few_workers, python_code, mapping, decoding, files, epoch, options, preprocessing)
             for rule in module.RULES
         ),
         key=lambda rule: rule.code,

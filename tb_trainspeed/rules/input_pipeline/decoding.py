@@ -11,6 +11,7 @@ from tb_trainspeed.rules.input_pipeline.shared import (
     DECODING,
     HEAVY,
     PARSING,
+    PYTHON,
     RANDOM,
     TAKEN_FROM_CACHE,
     does,
@@ -214,7 +215,8 @@ def _uncached(
     if cached_bytes > memory_available_bytes / 2:
         return Passed(f"decoded, the data are {words.size(cached_bytes)}, too large to keep in memory")
     name = name_of(decoding, "decode")
-    mixed = does(decoding, RANDOM)
+    # Python code in the same function may draw as well: nobody can see that.
+    mixed = does(decoding, RANDOM) or bool(PYTHON & set(decoding.operations))
     stays = [stage for stage in after if maps(stage) and (does(stage, HEAVY) or does(stage, RANDOM))]
     before_batch = sum(1 for stage in after if (stage.elements_per_batch or 1) > 1) + 1
     rest = from_memory(elements, before_batch, copies * batch_bytes)
@@ -255,7 +257,7 @@ def _kept(name: str, shuffle: str, mixed: bool, loader: str, count: int) -> tupl
             "Let it yield single samples, and batch what was kept of them. What else you map comes after the cache.",
             f"- {head}...)\n+ {head}..., batch_size=None).cache()\n+ dataset = dataset.shuffle({count}).batch(32)",
         )
-    apart = f" `{name}` also draws random numbers: what is random has to move into a `map` of its own, after the cache."
+    apart = f" What `{name}` draws at random, also in Python, has to move into a `map` of its own, after the cache."
     parallel = "num_parallel_calls=tf.data.AUTOTUNE"
     return (
         f"Keep what `{name}` returns, before anything random and before `shuffle`.{apart * mixed}",

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from tb_trainspeed.profile import Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.input_pipeline.shared import (
+    DECODING,
     HEAVY,
     MANY_ELEMENTS,
     MEMORY_BYTES_PER_S,
     PARSING,
     PYTHON,
     RANDOM,
+    RESIZING,
     batches,
     does,
     faster_source,
@@ -127,8 +129,10 @@ def py_function_in_map(stages: tuple[Stage, ...], epochs_planned: int, held_up_s
     What to change: write the function in TensorFlow operations; `tf.image`, `tf.strings`, `tf.io` and `keras.ops` cover
     most of what people use Python for. Where that cannot be done, call Python once a batch instead of once an element.
 
-    When this is wrong: the Python function takes a negligible part of the pipeline. What comes before `cache()` runs
-    in the first epoch only, and the rule does not look at it.
+    When this is wrong: the Python function takes a negligible part of the pipeline. Where the pipeline also decodes or
+    parses in TensorFlow operations, how much that is cannot be seen: half of a batch is expected to be left. A call for
+    a whole batch is a hint: what it takes is its own work. What comes before `cache()` runs in the first epoch only,
+    and the rule does not look at it.
 
     Sources: https://www.tensorflow.org/guide/data_performance. Measured on two cores: 12.7 times faster with TensorFlow
     operations, 1.9 times with parallel calls alone, which are the ends of the predicted range; 12 % of the CPU time
@@ -136,33 +140,34 @@ def py_function_in_map(stages: tuple[Stage, ...], epochs_planned: int, held_up_s
     """
     if not stages:
         return NotApplicable("no tf.data pipeline")
-    found = [
-        stage
-        for stage in recurring(stages, epochs_planned)
-        if PYTHON & set(stage.operations) and "GeneratorDataset" not in stage.operations
-    ]
+    stages = recurring(stages, epochs_planned)
+    found = [stage for stage in stages if PYTHON & set(stage.operations) and "GeneratorDataset" not in stage.operations]
     if not found:
         return Passed("no Python code in what runs every epoch")
     if too_little := waits(held_up_share):
         return Passed(too_little)
     stage = found[-1]
     name = name_of(stage, "f")
-    per_element = step_s / (stage.elements_per_batch or 1)
+    calls = stage.elements_per_batch or 1
+    whole = calls <= 1
+    beside = any(does(other, (*DECODING, *PARSING, *RESIZING)) for other in stages)
+    left = Range(1.0 if beside or whole else 1 / 1.9, 0.5 if beside else 0.12, 1 / 12.7)
     return Found(
-        title="The pipeline calls Python for every element",
+        title=f"The pipeline calls Python for every {'batch' if whole else 'element'}",
         message=f"`map({name})` leaves TensorFlow for Python, one call at a time. A batch needs "
-        f"{words.number(stage.elements_per_batch or 1)} calls, and that holds training up "
+        f"{words.number(calls)} call{'' if whole else 's'}, and that holds training up "
         f"{words.share(held_up_share)} of the time.",
         phase="input_wait",
         evidence={
             "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
-            "calls into Python a batch": words.number(stage.elements_per_batch or 1),
-            "time an element": words.seconds(per_element),
+            "calls into Python a batch": words.number(calls),
+            "time a call": words.seconds(step_s / calls),
         },
         remedy=f"Write `{name}` in TensorFlow operations, which run in parallel and without the GIL.",
         code=f"- dataset.map(lambda x: tf.py_function({name}, [x], Tout))\n"
         f"+ dataset.map({name}_in_tf_ops, num_parallel_calls=tf.data.AUTOTUNE)",
-        change=faster_source(Range(1 / 1.9, 0.12, 1 / 12.7)),
+        change=faster_source(left),
+        confidence="hint" if whole else "likely" if beside else "certain",
         changes_results="rounding",
     )
 

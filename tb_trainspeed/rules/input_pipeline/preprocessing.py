@@ -1,9 +1,11 @@
 """Where preprocessing runs: inside the model, or on a host with too few cores."""
 
+import dataclasses
+
 from tb_trainspeed.profile import Layer, Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import seconds_of
-from tb_trainspeed.rules.input_pipeline.shared import RANDOM, does, waits
+from tb_trainspeed.rules.input_pipeline.shared import RANDOM, SPEAK_FROM, does, waits
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 # Of Keras 3.8 to 3.15, by their names: a `RandomFourierFeatures` of one's own is no augmentation.
@@ -17,6 +19,8 @@ _AUGMENTS = frozenset(
 _CHEAP = ("RandomFlip", "RandomCrop")
 _TEXT = ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing")
 _SHARE_FROM = 0.1
+# What a core of the host takes for augmentation, in times of what an accelerator does. An assumption.
+_ON_HOST = Range(20.0, 10.0, 5.0)
 
 
 @rule("IP21", "augmentation-in-model")
@@ -25,6 +29,10 @@ def augmentation_in_model(
     layer_s: dict[str, tuple[float, float]],
     step_s: float,
     accelerators: tuple[str, ...],
+    adapter: str,
+    input_share: float,
+    idle_cores: float,
+    cores: float,
 ) -> Outcome:
     """Augmentation inside the model takes a good part of the step.
 
@@ -36,12 +44,12 @@ def augmentation_in_model(
     What to change: with a GPU or TPU, move them into the data pipeline, where the host works ahead. On a machine
     without one that only moves the work; there, choose cheaper augmentation.
 
-    When this is wrong: the step waits for its input already, so that the host has no time left. Augmentation is there
-    for the quality of the model: less of it is no fix.
+    When this is wrong: the step waits for its input already, or no core is idle, so that the host has no time left:
+    the rule is silent then. Augmentation is there for the quality of the model: less of it is no fix.
 
     Sources: https://github.com/keras-team/keras/issues/23245, https://keras.io/guides/preprocessing_layers. The time of
     the layers is measured by deep samples: with an accelerator the prediction takes half to all of it out of the step,
-    on a CPU nothing to all.
+    and gives a core of the host 5 to 20 times of it to do, which is an assumption; on a CPU it takes nothing to all.
     """
     found = tuple(layer for layer in layers if layer.kind in _AUGMENTS)
     if not found:
@@ -51,18 +59,26 @@ def augmentation_in_model(
     if share < _SHARE_FROM:
         return Passed(f"augmentation takes {words.share(share)} of a step")
     cheap_s = seconds_of(tuple(layer for layer in found if layer.kind in _CHEAP), layer_s)
-    if not accelerators and own_s - cheap_s < _SHARE_FROM * step_s:
+    if own_s - cheap_s < _SHARE_FROM * step_s:
         return Passed("what augments is cheap already")
     names = ", ".join(f"`{layer.name}`" for layer in found[:3])
     dearest = max(found, key=lambda layer: seconds_of((layer,), layer_s))
+    on_host = {}
     if accelerators:
+        if input_share >= SPEAK_FROM:
+            return Passed("the step waits for its batches already: the host has no time left for augmentation")
+        if idle_cores < 1:
+            return Passed(f"{cores - idle_cores:.1f} of {cores:g} cores are busy: the host has none left for it")
         remedy, left = (
             "Move it into the data pipeline, where the host works ahead.",
             Range(own_s * 0.5, own_s * 0.9, own_s),
         )
-        code = (
-            "- model = keras.Sequential([augmentation, backbone])\n+ dataset = dataset.map(\n"
+        on_host = {"supply_s": Range(*(-times * own_s / idle_cores for times in dataclasses.astuple(_ON_HOST)))}
+        code = "- model = keras.Sequential([augmentation, backbone])\n" + (
+            "+ dataset = dataset.map(\n"
             "+     lambda x, y: (augmentation(x, training=True), y), num_parallel_calls=tf.data.AUTOTUNE\n+ )"
+            if adapter == "TFDatasetAdapter"
+            else "+ model = backbone  # and augment where batches are made, with a library that computes on the host"
         )
     else:
         remedy, left = (
@@ -77,7 +93,7 @@ def augmentation_in_model(
         evidence={"augmentation a step": words.seconds(own_s), "of the step": words.share(share)},
         remedy=remedy,
         code=code,
-        change=Change(removes={"device_s": left}),
+        change=Change(removes={"device_s": left, **on_host}),
         confidence="likely" if accelerators else "hint",
         changes_results="training",  # the random numbers are others at least
     )

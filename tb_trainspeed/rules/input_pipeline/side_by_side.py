@@ -9,7 +9,7 @@ from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.input_pipeline.shared import CHEAP_BATCH_S
 from tb_trainspeed.rules.rule import Change, Passed, Range, exactly
 
-_MAX_WORKERS = 16
+MAX_WORKERS = 16
 # Handing a job to a worker and its batch back, seconds: the least that a batch still costs. An assumption.
 _QUEUE_S = Range(4e-4, 1e-4, 5e-5)
 # How far the share of samples that found the GIL held may be from the truth. An assumption.
@@ -121,7 +121,7 @@ def side_by_side(
     useful = math.ceil(batch_s / (busy_s * (awake if waiting >= 0.5 else 1.0))) + 1
     if waiting < 0.5:
         useful = min(useful, 1 + round(idle_cores))
-    count = max(2, min(_MAX_WORKERS, useful))
+    count = max(2, min(MAX_WORKERS, useful))
     change = change_of_workers(source, count, awake, cores, steady.steps_per_epoch, processes)
     then_s = max(busy_s * change.factors["device_s"].expected, change.sets["supply_s"].expected)
     again_s = -change.removes["restart_s"].expected / steady.steps_per_epoch if change.removes else 0.0

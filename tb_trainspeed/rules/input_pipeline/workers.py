@@ -99,7 +99,7 @@ def pydataset_serial(
     )
 
 
-@rule("IP02", "gil-bound-workers")
+@rule("IP02", "gil-bound-workers", silences=("IP28",))
 def gil_bound_workers(
     adapter: str,
     data_kind: str,
@@ -181,7 +181,7 @@ def _ends(values: Range) -> tuple[float, float, float]:
     return values.low, values.expected, values.high
 
 
-@rule("IP03", "multiprocessing-copies-big-batches")
+@rule("IP03", "multiprocessing-copies-big-batches", silences=("IP28",))
 def multiprocessing_copies(
     adapter: str,
     data_kind: str,

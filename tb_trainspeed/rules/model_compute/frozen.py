@@ -3,8 +3,8 @@
 from tb_trainspeed.profile import Data, Layer, Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import seconds_of
+from tb_trainspeed.rules.input_pipeline.shared import PYTHON, does
 from tb_trainspeed.rules.input_pipeline.shared import RANDOM as RANDOM_OPERATIONS
-from tb_trainspeed.rules.input_pipeline.shared import does
 from tb_trainspeed.rules.model_compute.shared import RANDOM, computes_little, cost, less
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
@@ -57,10 +57,10 @@ def frozen_backbone(
 
     What to change: compute the features once, with `predict`, and train the head on them.
 
-    When this is wrong: images are augmented, so that none comes twice (the rule is silent where it sees that; it cannot
-    look into a generator or `PyDataset`); or the backbone is to be unfrozen soon. Dropout inside a frozen backbone goes
-    on dropping, unless it is called with `training=False`: then features differ from epoch to epoch, and this is a
-    hint.
+    When this is wrong: images are augmented, so that none comes twice (the rule is silent where it sees that, and only
+    hints where Python code makes the images, also inside tf.data); or the backbone is to be unfrozen soon. Dropout
+    inside a frozen backbone goes on dropping, unless it is called with `training=False`: then features differ from
+    epoch to epoch, and this is a hint.
 
     Sources: https://keras.io/guides/transfer_learning. The time of the layers is measured by deep samples. Measured on
     two cores: 10 times faster epochs; computing the features takes about as long as one epoch. The prediction takes 85
@@ -75,6 +75,8 @@ def frozen_backbone(
         return Passed("the model augments its inputs")
     if any(does(stage, RANDOM_OPERATIONS) for stage in stages):
         return Passed("the pipeline augments the inputs")
+    if data.options.get("random"):
+        return Passed("the code that makes the batches draws random numbers")
     if epochs_planned < _EPOCHS_FROM:
         return Passed(f"there are {epochs_planned} epochs")
     if too_little := computes_little(computing_share):
@@ -91,7 +93,10 @@ def frozen_backbone(
     behind = f"+ head = {behind}\n+ head.compile(...)   # as the model\n"
     fewer = len(leading) * _START_LAYER_S if backend == "tensorflow" else 0.0
     started = {"dispatch_s": Range(0.0, fewer, 1.5 * fewer)} if fewer else {}
-    hidden = data.adapter in ("GeneratorDataAdapter", "PyDatasetAdapter", "TorchDataLoaderAdapter")
+    # What Python code does to the inputs cannot be told.
+    hidden = data.adapter in ("GeneratorDataAdapter", "PyDatasetAdapter", "TorchDataLoaderAdapter") or any(
+        does(stage, PYTHON) for stage in stages
+    )
     # A layer that is frozen drops out all the same, unless the model is called with `training=False`.
     varies = any(layer.kind.endswith(_VARIES) for layer in leading[: leading.index(frozen[-1])])
     if data.adapter == "TFDatasetAdapter":  # which may come shuffled: features and labels have to stay together
@@ -121,7 +126,7 @@ def frozen_backbone(
         code=code,
         change=Change(removes={**less(own_s, 0.85, 0.99, 1.0).removes, **started}, first_epoch=False),
         confidence="hint" if hidden or varies else "likely",
-        changes_results="training" if varies else "rounding",
+        changes_results="training" if varies or hidden else "rounding",
     )
 
 
