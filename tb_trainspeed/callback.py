@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -21,6 +22,7 @@ log = logging.getLogger("tb_trainspeed")
 _TELLS_FROM = 10  # steps: a report of fewer says that they are too few
 
 _measuring: "weakref.WeakSet[TrainSpeedCallback]" = weakref.WeakSet()
+_listed = threading.Lock()
 
 
 class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
@@ -126,12 +128,15 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
     _told: tuple[str, ...] | None = None
 
     def _begin(self) -> None:
-        for other in list(_measuring):
+        with _listed:
+            others = list(_measuring)
+        for other in others:
             if other is not self and self.params is not None and other.params is self.params:
                 log.warning("Another TrainSpeedCallback measures this fit already; this one does nothing.")
                 return
-            if other._running and (other is self or other.model is self.model):
-                other._end(other._running, "interrupted")  # its fit was, unseen, or this one is nested in it
+            # Not `other.model`: on JAX Keras then fetches what another thread may be training.
+            if (session := other._running) and (other is self or session.model is self.model):
+                other._end(session, "interrupted")  # its fit was, unseen, or this one is nested in it
         backend = keras.backend.backend()
         if backend not in BACKENDS:
             log.warning("TrainSpeed measures %s; on %s it measures nothing.", ", ".join(BACKENDS), backend)
@@ -143,14 +148,16 @@ class TrainSpeedCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             self.model, backend, self.log_dir, start_ns, self._start_seen, self._fits, self.max_overhead
         )
         self._session = self._running = session
-        _measuring.add(self)
+        with _listed:
+            _measuring.add(self)
         session.start(lambda status: self._safely(lambda: self._end(session, status)))
 
     def _end(self, session: FitSession, status: str) -> None:
         if session is not self._running:
             return
         self._running = None
-        _measuring.discard(self)
+        with _listed:
+            _measuring.discard(self)
         session.stop(status)
         # What is stopped is often slow. What failed in its first steps has nothing to tell.
         stopped = status == "interrupted" and sys.exc_info()[0] and session.recorder.steps >= _TELLS_FROM

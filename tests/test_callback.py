@@ -367,6 +367,57 @@ def test_a_fit_in_a_thread(fit, callback):
     assert adds_up(profile)
 
 
+def test_two_fits_in_two_threads(callback, make_model, arrays):
+    """The second begins while the first fetches a batch, which on JAX it does amid a step."""
+    x, y = arrays
+    other, inner, begun, raised = make_model(), TrainSpeedCallback(None, verbose=0), threading.Event(), []
+
+    def second():
+        try:
+            other.fit(x, y, epochs=2, verbose=0, callbacks=[inner, Hooks(on_train_begin=lambda logs: begun.set())])
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=second)
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            if index == 3 and not begun.is_set():
+                thread.start()
+                assert begun.wait(60)
+            return x[:8], y[:8]
+
+    make_model().fit(Batches(), epochs=2, shuffle=False, verbose=0, callbacks=[callback])
+    thread.join()
+    assert raised == []
+    assert profile_of(callback).steps.count == 8
+    assert profile_of(inner).status == "finished"
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_loop_of_ones_own(callback, make_model, arrays, left_on, ends):
+    """As Keras' documentation of callbacks has it."""
+    model = make_model()
+    threads = threading.active_count()
+    listed = keras.callbacks.CallbackList([callback], model=model)
+    listed.on_train_begin()
+    for _ in range(3):
+        model.train_on_batch(*(value[:8] for value in arrays))
+    if ends:
+        listed.on_train_end()
+    del listed
+    gc.collect()  # the list and its callbacks know of each other
+    profile = profile_of(callback)
+    assert profile.status == ("finished" if ends else "interrupted")
+    assert {"callbacks", "compute"} <= set(profile.not_measured)
+    assert left_on(model) == set()
+    assert threading.active_count() == threads
+    model.fit(*arrays, verbose=0)
+
+
 def test_a_fit_inside_a_fit(fit, callback, make_model, arrays, left_on):
     other = make_model()
     inner = TrainSpeedCallback(None, verbose=0)

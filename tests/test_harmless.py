@@ -68,6 +68,22 @@ class CustomStep(keras.Model):
         return {"loss": loss}, (trainable, others, optimizer, metrics)
 
 
+class Reporting(CustomStep):
+    """Its steps also return a number of Python's."""
+
+    def train_step(self, *args):
+        result = super().train_step(*args)
+        logs = result[0] if BACKEND == "jax" else result
+        logs["beta"] = 0.001
+        return result
+
+
+def loader(x, y):
+    import torch
+
+    return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*map(torch.tensor, (x, y))), BATCH, shuffle=True)
+
+
 def dataset(x, y):
     return tf.data.Dataset.from_tensor_slices((x, y)).shuffle(64, seed=1).batch(BATCH)
 
@@ -110,6 +126,12 @@ CASES = {
     "eager": Case(
         lambda x, y: {"x": x, "y": y, "batch_size": BATCH}, {"run_eagerly": True}, sampled=BACKEND == "torch"
     ),
+    "eager_python_numbers": Case(
+        lambda x, y: {"x": dataset(x, y), "shuffle": False},
+        {"run_eagerly": True, "metrics": None},
+        kind=Reporting,
+        sampled=BACKEND == "torch",
+    ),
     "steps_per_execution": Case(lambda x, y: {"x": x, "y": y, "batch_size": BATCH}, {"steps_per_execution": 8}),
     "validation_and_checkpoint": Case(
         lambda x, y: {"x": dataset(x, y), "shuffle": False, "validation_data": (x, y)}, checkpoint=True, validates=True
@@ -129,6 +151,7 @@ CASES = {
 }
 if BACKEND == "torch":
     del CASES["steps_per_execution"]  # which Keras refuses there
+    CASES["loader_that_shuffles"] = Case(lambda x, y: {"x": loader(x, y), "shuffle": False})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -102,19 +102,43 @@ def find_fit_loop() -> FitLoop | None:
     for _ in range(_MAX_FRAMES):
         if frame is None:
             return None
-        names = frame.f_locals
-        if frame.f_code.co_name == "on_train_begin" and hasattr(names.get("self"), "callbacks"):
-            found = names["self"]
-        elif {"callbacks", "epoch_iterator"} <= names.keys() and names["callbacks"] is found is not None:
-            arguments = {name: names.get(name) for name in _ARGUMENTS}
-            callers = _callers(frame)
-            return FitLoop(weakref.ref(found), tuple(found.callbacks), names["epoch_iterator"], arguments, callers)
+        named = (*frame.f_code.co_varnames, *frame.f_code.co_cellvars)
+        if owner := _list_in(frame):
+            found = owner
+        elif found and "callbacks" in named and "epoch_iterator" in named:
+            names: Mapping[str, Any] = frame.f_locals
+            if found is names.get("callbacks") and "epoch_iterator" in names:
+                arguments = {name: names.get(name) for name in _ARGUMENTS}
+                callers = _callers(frame)
+                callbacks = tuple(names["callbacks"].callbacks)
+                return FitLoop(weakref.ref(found), callbacks, names["epoch_iterator"], arguments, callers)
         frame = frame.f_back
     return None
 
 
+def list_of_callbacks() -> "weakref.ref[Any] | None":
+    """Finds the list of callbacks that is calling us, in whatever loop."""
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(_MAX_FRAMES):
+        if frame is None:
+            return None
+        if owner := _list_in(frame):
+            return weakref.ref(owner)
+        frame = frame.f_back
+    return None
+
+
+def _list_in(frame: FrameType) -> Any:
+    """The list of callbacks whose `on_train_begin` this is.
+
+    Other frames are not asked for their variables, which would keep what they hold alive.
+    """
+    owner = frame.f_locals.get("self") if frame.f_code.co_name == "on_train_begin" else None
+    return owner if hasattr(owner, "callbacks") else None
+
+
 def _callers(frame: FrameType) -> tuple[tuple[CodeType, int], ...]:
-    """Code and lines alone: to ask a frame for its variables would keep what it holds alive."""
+    """Code and lines alone, for the same reason."""
     places: list[tuple[CodeType, int]] = []
     caller = frame.f_back
     while caller is not None and len(places) < _MAX_FRAMES:
@@ -123,7 +147,7 @@ def _callers(frame: FrameType) -> tuple[tuple[CodeType, int], ...]:
     return tuple(places)
 
 
-def watch_end(loop: FitLoop, undo: Undo, ended: Callable[[str], None]) -> None:
+def watch_end(callback_list: "weakref.ref[Any]", undo: Undo, ended: Callable[[str], None]) -> None:
     """Calls `ended("finished")` after all callbacks have had their `on_train_end`, or `ended("interrupted")`.
 
     A `fit` that raises never calls `on_train_end`. What raises among its steps passes through `catch_stop_iteration`,
@@ -139,8 +163,8 @@ def watch_end(loop: FitLoop, undo: Undo, ended: Callable[[str], None]) -> None:
         finally:
             ended(status)
 
-    _put_around(loop, undo, "on_train_end", around)
-    finalizer = weakref.finalize(loop.callback_list(), ended, "interrupted")
+    _put_around(callback_list, undo, "on_train_end", around)
+    finalizer = weakref.finalize(callback_list(), ended, "interrupted")
     undo.add(finalizer.detach)
 
 
@@ -155,20 +179,22 @@ def watch_logs(loop: FitLoop, recorder: FitRecorder, undo: Undo) -> None:
         recorder.safely(recorder.epochs_over)
         call()
 
-    _put_around(loop, undo, "on_epoch_end", around)
-    _put_around(loop, undo, "on_train_end", around_end)
+    _put_around(loop.callback_list, undo, "on_epoch_end", around)
+    _put_around(loop.callback_list, undo, "on_train_end", around_end)
 
 
-def _put_around(loop: FitLoop, undo: Undo, name: str, around: Callable[[Callable[[], None]], None]) -> None:
+def _put_around(
+    reference: "weakref.ref[Any]", undo: Undo, name: str, around: Callable[[Callable[[], None]], None]
+) -> None:
     """Puts `around` around a method of the list of callbacks, which does not keep the list alive."""
-    callback_list: Any = loop.callback_list()
+    callback_list: Any = reference()
     kind, replaced = type(callback_list), vars(callback_list).get(name)
 
     def method(*args: Any, **kwargs: Any) -> None:
         if replaced:
             around(lambda: replaced(*args, **kwargs))
         else:  # not as a bound method
-            around(lambda: getattr(kind, name)(loop.callback_list(), *args, **kwargs))
+            around(lambda: getattr(kind, name)(reference(), *args, **kwargs))
 
     undo.replace(callback_list, name, method)
 

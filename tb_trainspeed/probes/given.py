@@ -73,18 +73,20 @@ def tree_of(source: str) -> ast.Module:
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
     with _PARSING:
-        collects = gc.isenabled()
-        gc.disable()
-        try:
-            until = time.monotonic() + _WAITS_S
-            while _is_parsed_elsewhere():
-                if time.monotonic() > until:
-                    raise ValueError("other threads parse")
-                time.sleep(0.001)
-            yield
-        finally:
-            if collects:
-                gc.enable()
+        until = time.monotonic() + _WAITS_S
+        while True:
+            collects = gc.isenabled()  # for moments only: the program may want to switch it off itself
+            gc.disable()
+            try:
+                if not _is_parsed_elsewhere():
+                    yield
+                    return
+            finally:
+                if collects:
+                    gc.enable()
+            if time.monotonic() > until:
+                raise ValueError("other threads parse")
+            time.sleep(0.001)
 
 
 def _is_parsed_elsewhere() -> bool:

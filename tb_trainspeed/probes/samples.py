@@ -3,7 +3,9 @@
 Nothing here runs the user's pipeline. Arrays are looked at where they lie; files are opened for their first bytes only.
 """
 
+import math
 import os
+import stat
 import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,7 +15,7 @@ import psutil
 
 from tb_trainspeed.profile import Files
 
-_ROWS = 64
+_ROWS, _VALUES = 64, 1_000_000
 _FILES = 5
 # Far enough into a JPEG for the size to come, behind the preview that a camera puts first.
 _HEADER_BYTES = 1 << 18
@@ -38,7 +40,10 @@ def rows_facts(x: Iterable[Any], y: Iterable[Any]) -> dict[str, Any]:
 def _rows(array: Any) -> Any | None:
     """The first rows, where looking at them asks no device for anything."""
     on_host = isinstance(array, np.ndarray) or str(getattr(array, "device", "")).lower().endswith(("cpu", "cpu:0"))
-    return np.asarray(array[:_ROWS]) if on_host and len(array.shape) else None
+    if not on_host or not len(array.shape):
+        return None
+    # Of large rows fewer will do.
+    return np.asarray(array[: max(1, min(_ROWS, _VALUES // max(1, math.prod(array.shape[1:]))))])
 
 
 def padding_share(rows: Any) -> float | None:
@@ -102,6 +107,8 @@ def _open(sample: Any) -> tuple[bytes, int | None, str | None] | None:
     if "://" in path:
         return b"", None, path.partition("://")[0]
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe waits, and to read it takes what is in it
+            return None
         with open(path, "rb") as file:
             return file.read(_HEADER_BYTES), os.fstat(file.fileno()).st_size, file_system(path)
     except (OSError, ValueError):  # no path, then

@@ -4,12 +4,13 @@ import collections
 import dataclasses
 import gc
 import math
+import operator
 import os
 import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType, GeneratorType
 from typing import Any
 
@@ -264,6 +265,10 @@ class _TimedDataset:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._dataset, name)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keras keeps datasets in a place that it sends to the processes of another one: there it is the user's own.
+        return operator.itemgetter(0), ((self._dataset,),)
+
 
 def users_own(dataset: Any) -> Any:
     """The dataset that the user made, without our clock."""
@@ -277,7 +282,9 @@ class _TimedLoader:
         self._loader, self._clock = loader, clock
 
     def __iter__(self) -> Iterator[Any]:
-        return _timed_iterator(self._loader, self._clock)
+        # Now, and not at its first batch: who asks for an iterator draws the seed of its shuffling, whether it is read
+        # or not.
+        return _timed_iterator(iter(self._loader), self._clock)
 
     def __len__(self) -> int:
         return len(self._loader)
@@ -293,11 +300,10 @@ class _TimedGenerator:
         self.make, self._clock = make, clock
 
     def __call__(self) -> Iterator[Any]:
-        return _timed_iterator(self.make(), self._clock)
+        return _timed_iterator(iter(self.make()), self._clock)
 
 
-def _timed_iterator(iterable: Iterable[Any], clock: SourceClock) -> Iterator[Any]:
-    iterator = iter(iterable)
+def _timed_iterator(iterator: Iterator[Any], clock: SourceClock) -> Iterator[Any]:
     end = object()
     while (item := clock.timed(lambda: next(iterator, end))) is not end:
         yield item

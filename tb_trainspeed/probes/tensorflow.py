@@ -117,7 +117,10 @@ def time_steps(
             if trace:
                 trace(iterator.element_spec)
                 trace = None
-            return step(iter((batch,)))
+            outputs = step(iter((batch,)))
+            # As Keras does, which makes tensors of the Python numbers that a train step may return.
+            eager = model.run_eagerly or tf.config.functions_run_eagerly()
+            return tf.experimental.Optional.from_value(outputs).get_value() if eager else outputs
         # In a plain fit it is the step that finds the data at their end, when the parts of it that need no data have
         # run: the optimizer has counted a step, random numbers have been drawn. So that step has to run here too.
         recorder.clock.push("trainspeed")

@@ -30,12 +30,29 @@ def fetches_can_be_timed(model: Any) -> str | None:
 
 
 class _Event:
-    """The end of a step on the GPU."""
+    """The end of a step on the accelerator that computes it."""
 
-    def __init__(self) -> None:
-        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        event.record()
+    def __init__(self, device: torch.device) -> None:
+        module = getattr(torch, device.type)
+        event = module.Event()
+        event.record(*([] if device.type == "mps" else [module.current_stream(device)]))
         self.is_ready, self.wait = event.query, event.synchronize
+
+
+def _accelerator(model: Any) -> torch.device | None:
+    """The accelerator that holds the model, of the kinds that tell when a step is over; `None` on a CPU.
+
+    What a machine has beside it is no matter of this fit, and to ask it would take its memory.
+    """
+    devices = [parameter.device for parameter in model.parameters()] or [torch.device(_default_device())]
+    return next((device for device in devices if device.type in ("cuda", "xpu", "mps")), None)
+
+
+def _default_device() -> str:
+    """Where Keras puts a model that is not built yet."""
+    from keras.src.backend.torch.core import get_device
+
+    return str(get_device())
 
 
 def time_steps(
@@ -50,12 +67,13 @@ def time_steps(
     train_function = model.train_function
     traced = trace_detector(train_function, recorder.steps == 0)
     recorder.call_dispatches = False  # on a CPU it is the main thread that computes
-    follows = budget is not None and torch.cuda.is_available()
-    if budget and follows:
+    device = _accelerator(model) if budget else None
+    if device:
         recorder.follow_device()
     recorder.may_wait = True
 
     run = functools.partial(deep.run, train_function) if deep else train_function
+    event = functools.partial(_Event, device) if device else None
 
     @functools.wraps(train_function)
     def timed(data: Any) -> Any:
@@ -68,7 +86,7 @@ def time_steps(
             recorder.step_abort()
             failed()
             raise
-        recorder.step_end(traced, _Event, lambda: source.shapes_of(data))
+        recorder.step_end(traced, event, lambda: source.shapes_of(data))
         if not recorder.later.steps:
             seen(data[0])
             recorder.watch_device()
@@ -185,7 +203,9 @@ def is_compiled(model: Any) -> bool:
 
 
 def devices() -> tuple[Device, ...]:
-    """The devices torch uses."""
+    """The devices torch uses: one that Keras was told to leave alone is none."""
+    if _default_device().partition(":")[0] == "cpu":
+        return (Device("CPU", "cpu"),)
     if torch.cuda.is_available():
         properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
         return tuple(

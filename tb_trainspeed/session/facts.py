@@ -38,7 +38,7 @@ class FitFacts:
         self._settings: dict[str, str] = {}
         self._batch: tuple[int | None, int | None, str | None] = None, None, None
         self._rows: dict[str, Any] = {}
-        self._collected = self._model_built = self._graph_read = False
+        self.batch_seen = self._collected = self._model_built = self._graph_read = False
 
     # --- on the thread of the fit
 
@@ -52,22 +52,23 @@ class FitFacts:
         self._settings = self._backend.settings()
 
     def count_fits(self) -> None:
-        """Counts this fit. To be called before the train function is replaced."""
+        """Counts this fit, unless training runs in another way. To be called before the train function is replaced."""
+        if self._model.train_function is None:
+            return
         program = code.program_of(self.loop.callers if self.loop else ())
         fit, remade, alike = fit_loop.count_fits(self._model, program)
         compilation = Compilation(remade=remade, alike=alike)
         self.known = dataclasses.replace(self.known, model_fit_index=fit, compilation=compilation)
 
     def see_batch(self, batch: Any) -> None:
-        """Looks at the batch if it is the first."""
+        """Looks at the first batch."""
 
         def see() -> None:
             self._batch = *source.size_of(batch), source.shapes_of(batch)
             self._rows = source.rows_of(batch)
 
-        if self._batch[2] is None:
-            self._batch = None, None, ""
-            self._guard.attempt("the batch", see)
+        self.batch_seen = True
+        self._guard.attempt("the batch", see)
 
     # --- from any thread
 
@@ -106,7 +107,9 @@ class FitFacts:
             collect("validation", lambda: facts.validation_facts(loop.arguments))
             collect("callbacks", lambda: facts.callback_facts(loop.callbacks))
             epochs = loop.arguments.get("epochs")  # as numbers; a fit that is resumed has fewer to do
-            parts["epochs_planned"] = epochs and max(0, epochs - (loop.arguments.get("initial_epoch") or 0))
+            # `BackupAndRestore` sets it on the model.
+            first = getattr(self._model, "_initial_epoch", None) or loop.arguments.get("initial_epoch") or 0
+            parts["epochs_planned"] = epochs and max(0, epochs - first)
         self.known = dataclasses.replace(self.known, **parts)
 
     def _read_model(self) -> None:

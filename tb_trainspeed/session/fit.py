@@ -8,6 +8,7 @@ import os
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -52,7 +53,7 @@ class FitSession:
         self.max_overhead = max_overhead
         self.recorder = FitRecorder(start_ns)
         self._budget = Budget(max_overhead) if max_overhead else None
-        self._model, self._backend_name = model, backend
+        self.model, self._backend_name = model, backend
         self._backend: Any = importlib.import_module(f"tb_trainspeed.probes.{backend}")
         self._log_dir = log_dir
         self._undo, self._validation_undo, self._watch = fit_loop.Undo(), fit_loop.Undo(), fit_loop.Undo()
@@ -89,7 +90,7 @@ class FitSession:
         def failed() -> None:
             ended("interrupted")
 
-        recorder, model, attempt = self.recorder, self._model, self._guard.attempt
+        recorder, model, attempt = self.recorder, self.model, self._guard.attempt
         self._guard.put_around(recorder, guard.RECORDER, recorder.own_cost)
         self._guard.put_around(recorder.clock, guard.CLOCK)
         recorder.clock.push("trainspeed")
@@ -100,7 +101,7 @@ class FitSession:
             batches = batches if isinstance(batches, int) else None
             recorder.expect(model.steps_per_execution, batches, self._steps_beyond_data)
             recorder.last_steps.end_with_data = getattr(loop.epoch_iterator, "steps_per_epoch", 0) is None
-            attempt("the end", lambda: self._watch_end(loop, ended))
+            attempt("the end", lambda: self._watch_end(loop.callback_list, ended))
             attempt("compute", lambda: fit_loop.watch_logs(loop, recorder, self._watch))
             attempt("interruptions", lambda: self._watch_epochs(loop, failed))
             attempt("callbacks", lambda: fit_loop.time_callbacks(loop, recorder, self._undo, failed))
@@ -109,7 +110,8 @@ class FitSession:
             attempt("input_wait", lambda: self._time_fetches(loop))
         else:
             recorder.expect(model.steps_per_execution, None)
-            reason = "this version of Keras keeps its fit loop where TrainSpeed cannot see it"
+            attempt("the end", lambda: self._watch_end(fit_loop.list_of_callbacks(), ended))
+            reason = "training runs in a loop of its own, or this version of Keras hides its fit loop from TrainSpeed"
             self._guard.not_measured.setdefault("callbacks", reason)
         attempt("gc", lambda: gc_pauses.time_gc(recorder, self._undo))
         attempt("compilation", self._watch_compiler)
@@ -139,9 +141,10 @@ class FitSession:
     def _find_loop(self) -> None:
         self._facts.loop = fit_loop.find_fit_loop()
 
-    def _watch_end(self, loop: fit_loop.FitLoop, ended: Callable[[str], None]) -> None:
-        fit_loop.watch_end(loop, self._watch, ended)
-        self.sees_end = True
+    def _watch_end(self, callback_list: "weakref.ref[Any] | None", ended: Callable[[str], None]) -> None:
+        if callback_list:
+            fit_loop.watch_end(callback_list, self._watch, ended)
+            self.sees_end = True
 
     def _watch_epochs(self, loop: fit_loop.FitLoop, failed: Callable[[], None]) -> None:
         def end() -> None:
@@ -155,7 +158,7 @@ class FitSession:
         if not self._budget:
             return
         try:
-            tool = self._backend.deep_tool(self._model)
+            tool = self._backend.deep_tool(self.model)
         except Unavailable as reason:
             self._guard.not_measured[_PARTS] = str(reason)
             return
@@ -177,20 +180,31 @@ class FitSession:
             self._guard.note(_PARTS, error)
 
     def _time_steps(self) -> None:
+        if self.model.train_function is None:  # a loop of one's own, or `epoch_steps_begin` will find one
+            if not self._facts.loop:
+                self._guard.not_measured["compute"] = "when training began there was no train function yet"
+            return
         if not self.max_overhead:
             self._guard.not_measured["input_wait"] = "max_overhead=0 switches it off"
-        elif reason := self._backend.fetches_can_be_timed(self._model):
+        elif reason := self._backend.fetches_can_be_timed(self.model):
             self._guard.not_measured["input_wait"] = reason
-        seen, recorder, plain = self._guard.guarded(self._facts.see_batch), self.recorder, self._model.train_function
-        timed = self._backend.time_steps(self._model, recorder, self._budget, self._deep, self._failed, seen)
+        seen, recorder, plain = self._guard.guarded(self._see_batch), self.recorder, self.model.train_function
+        timed = self._backend.time_steps(self.model, recorder, self._budget, self._deep, self._failed, seen)
 
         @functools.wraps(timed)
         def train_function(*args: Any) -> Any:
             # In a hook it is a step of another fit of this model, or of its `train_on_batch`.
             return (plain if recorder.active_row else timed)(*args)
 
-        self._undo.replace(self._model, "train_function", train_function)
+        self._undo.replace(self.model, "train_function", train_function)
         self._timed_function = train_function
+
+    def _see_batch(self, batch: Any) -> None:
+        if self._facts.batch_seen:
+            return
+        self.recorder.clock.push("trainspeed")
+        self._facts.see_batch(batch)
+        self.recorder.clock.pop()
 
     def _time_fetches(self, loop: fit_loop.FitLoop) -> None:
         if self.max_overhead:
@@ -219,12 +233,12 @@ class FitSession:
 
     def epoch_steps_begin(self) -> None:
         """Puts the clocks around a train function that was made during the fit, as for unfreezing layers."""
-        current = self._model.train_function
+        current = self.model.train_function
         if current is not None and current is not self._timed_function:
             self._guard.attempt("compute", self._time_steps)
 
     def validation_begin(self) -> None:
-        undo, model = self._validation_undo, self._model
+        undo, model = self._validation_undo, self.model
         if self._deep:
             self._deep.end()
         batches = getattr(getattr(model, "_eval_epoch_iterator", None), "num_batches", None)

@@ -106,7 +106,31 @@ def test_memory_of_a_gpu(monkeypatch):
     for name, value in made_up.items():
         monkeypatch.setattr(torch.cuda, name, value)
     assert probe.device_memory() == (DeviceMemory("cuda:0", 3, 5, 9),)
+    monkeypatch.setattr("keras.src.backend.torch.core.DEFAULT_DEVICE", "cuda")
     assert probe.devices() == (Device("GPU", "NVIDIA A100", 9, "8.0"),)
+    with keras.device("cpu"):  # then the other one is not used
+        assert probe.devices() == (Device("CPU", "cpu"),)
+
+
+@pytest.mark.parametrize("kind", ["cuda:1", "xpu:0", "mps"])
+def test_the_end_of_a_step_is_asked_of_the_device_that_has_the_model(monkeypatch, kind):
+    """On devices that are made up."""
+    recorded = []
+    device = torch.device(kind)
+    made_up = SimpleNamespace(
+        Event=lambda: SimpleNamespace(record=lambda *stream: recorded.append(stream), query=None, synchronize=None),
+        current_stream=str,
+    )
+    monkeypatch.setattr(torch, device.type, made_up)
+    model = SimpleNamespace(parameters=lambda: [SimpleNamespace(device=device)])
+    assert probe._accelerator(model) == device
+    probe._Event(device)
+    assert recorded == [() if kind == "mps" else (kind,)]
+
+
+def test_no_device_is_followed_that_has_not_the_model(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert probe._accelerator(sequential()) is None
 
 
 # --- deep samples
