@@ -325,6 +325,20 @@ def test_a_fit_that_is_resumed_has_fewer_epochs_to_do(fit, callback):
     assert len(epochs_s(profile_of(callback))) == 1
 
 
+def test_a_fit_that_is_resumed_from_a_backup_has_fewer_epochs_to_do(fit, callback, tmp_path):
+    class Broken(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise InterruptedError
+
+    backup = tmp_path / "backup"
+    with pytest.raises(InterruptedError):
+        fit([keras.callbacks.BackupAndRestore(backup), Broken()], epochs=5)
+    fit([keras.callbacks.BackupAndRestore(backup), callback], epochs=5)
+    profile = profile_of(callback)
+    assert profile.epochs_planned == profile.ledger.epochs < 5
+
+
 class Copier(keras.callbacks.Callback):
     """Keeps copies of itself, as some do to go back to their best epoch."""
 

@@ -1,6 +1,7 @@
 """What a few rows and files tell, without running the user's pipeline."""
 
 import io
+import os
 import pathlib
 
 import numpy as np
@@ -68,6 +69,25 @@ def test_text_is_no_file_and_an_address_is_a_file_elsewhere():
     assert samples.files_facts(["some text", b"\0\1\2"]) is None
     assert samples.files_facts(["gs://bucket/shard"]) == samples.Files(1, "gs", None, None, None, None)
     assert samples.image_size(b"\xff\xd8\xff\xe0") == ("jpeg", None, None)  # cut off
+
+
+def test_a_pipe_is_left_alone(tmp_path):
+    """To open it would wait for somebody who writes, and to read it take what is for the user."""
+    pipe = tmp_path / "camera"
+    os.mkfifo(pipe)
+    assert samples.files_facts([str(pipe)]) is None
+
+
+def test_of_large_rows_few_are_read():
+    read = []
+
+    class Rows(np.ndarray):
+        def __getitem__(self, index):
+            read.append(index)
+            return super().__getitem__(index)
+
+    assert samples.rows_facts([], [np.eye(21)[np.zeros((16, 64, 64), int)].view(Rows)])["one_hot_classes"] == 21
+    assert read[0] == slice(None, 11)
 
 
 def test_paths_among_the_attributes_of_a_dataset(tmp_path):

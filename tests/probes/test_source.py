@@ -2,6 +2,7 @@
 
 import collections
 import gc
+import pickle
 import sys
 import threading
 
@@ -237,3 +238,10 @@ def test_samples_find_the_users_line():
     assert (spot.callee, spot.library, spot.share) == ("wait", "threading", 1.0)
     stop.set()
     sample_source(clock, stop)  # returns at once
+
+
+def test_a_dataset_that_is_timed_is_pickled_as_the_users_own():
+    """Keras sends all datasets that workers share to the processes of any of them."""
+    timed = source._TimedDataset(collections.Counter("aab"), SourceClock("Counter.__getitem__"))
+    assert timed["a"] == 2
+    assert pickle.loads(pickle.dumps(timed)) == {"a": 2, "b": 1}
