@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.rules import Found, words
 from tb_trainspeed.rules.callbacks.shared import may_watch_validation, watching
-from tb_trainspeed.rules.facts import awake, sample_flops
+from tb_trainspeed.rules.facts import awake, sample_flops, sampled_layers
 from tb_trainspeed.rules.input_pipeline.shared import order_of_draws
 from tb_trainspeed.rules.input_pipeline.side_by_side import change_of_workers
 from tb_trainspeed.rules.model_compute.batch import arithmetic_of, made_of
@@ -150,7 +150,7 @@ def _layers(profile: Profile, model: StepModel) -> Iterator[Lever]:
     breakdown = profile.breakdown
     if not breakdown or not model.device_s:
         return
-    seconds = {layer.name: layer.forward_s + layer.backward_s for layer in breakdown.layers}
+    seconds = {path: sum(times) for path, times in sampled_layers(profile).items()}
     parts = {part.name: part.mean_s for part in breakdown.parts if part.name != "input_wait"}
     layers_s, step_s = sum(seconds.values()), sum(parts.values())
     if not layers_s or not step_s:

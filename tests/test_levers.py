@@ -77,6 +77,17 @@ def test_validating_less_often_is_no_safe_change_where_a_callback_watches_it():
     assert [beside("val_accuracy"), beside("loss")] == ["training", "no"]
 
 
+def test_a_layer_made_of_others_is_one_lever():
+    """As TensorFlow and JAX name what an `LSTM` computes itself, and what its cell does."""
+    times = (LayerTime("rnn", 1e-3, 1e-3), LayerTime("rnn/lstm_cell", 3e-3, 3e-3))
+    model = Model(layers=(Layer("rnn", "LSTM", 10, 10, path="rnn"),))
+    breakdown = dataclasses.replace(PROFILE.breakdown, layers=times)
+    levers = offered(dataclasses.replace(PROFILE, model=model, breakdown=breakdown))
+    assert [(code, levers[code].title) for code in levers if code.startswith("layer:")] == [
+        ("layer:rnn", "rnn (90 % of computing)")
+    ]
+
+
 def test_workers_of_a_dataset_that_draws_are_no_safe_change():
     draws = dataclasses.replace(PYDATASET, options={"random": "Photos.augment"})
     for data, result in ((PYDATASET, "no"), (draws, "training")):
