@@ -33,8 +33,8 @@ _MEANINGS = {
     "trainspeed": "The cost of measuring.",
     "other": "The remainder that no clock explains.",
 }
-# What cannot be told apart is part of another phase.
-_INSIDE = {
+#: What cannot be told apart is part of another phase.
+INSIDE = {
     "transfer": "compute",
     "optimizer": "compute",
     "collectives": "compute",
@@ -52,7 +52,7 @@ def meanings(phases: Mapping[str, float | None]) -> dict[str, str]:
     """Returns what each phase is, in a sentence or two that hold for this fit."""
     texts = dict(_MEANINGS)
     inside: dict[str, list[str]] = {}
-    for name, host in _INSIDE.items():
+    for name, host in INSIDE.items():
         if name in phases and phases[name] is None:
             inside.setdefault(host, []).append(called(name))
     for host, names in inside.items():

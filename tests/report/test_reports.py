@@ -399,6 +399,16 @@ def test_the_terminal_report_says_what_was_not_measured():
     assert "Not measured: input wait (because)." in text
 
 
+def test_the_terminal_report_names_what_is_inside_computing_and_every_failure():
+    phases = {**PHASES, "host_overhead": 0.1, "transfer": None, "collectives": None}
+    failed = {"input_wait": "off", "resources": "off", "everything after the failure": "ValueError: a bug"}
+    profile = dataclasses.replace(STARVED, ledger=Ledger(10.0, 200, 2, phases), not_measured=failed)
+    text = render(diagnose(profile), colour=False)
+    assert "Not told apart from compute: transfer, optimizer, collectives." in text.splitlines()
+    assert "Not measured: everything after the failure (ValueError: a bug)." in text
+    assert "told apart" not in render(diagnose(Profile()), colour=False)  # nothing was computed yet
+
+
 def test_a_notebook_shows_the_report_as_escaped_text():
     hostile = dataclasses.replace(STARVED, data=dataclasses.replace(STARVED.data, kind="<script>"))
     page = diagnose(hostile)._repr_html_()
