@@ -89,6 +89,15 @@ def test_check_of_a_healthy_fit_and_of_the_latest_of_two(tmp_path):
     assert main(["check", str(tmp_path), "--all"]) == 1
 
 
+def test_what_was_found_in_one_fit_stands_whatever_cannot_be_told_of_another(tmp_path, capsys):
+    put(tmp_path, fit(fit_id="broken-off", epochs=1, steps=3, started_at_s=2000.0))
+    put(tmp_path, fit(fit_id="healthy", wait_s=0.0001, started_at_s=3000.0))
+    assert main(["check", str(tmp_path), "--all"]) == 2
+    put(tmp_path, fit(fit_id="slow", wait_s=0.03, started_at_s=4000.0))
+    assert main(["check", str(tmp_path), "--all"]) == 1
+    assert "IP01" in capsys.readouterr().out
+
+
 def test_check_of_nothing(tmp_path, capsys):
     assert main(["check", str(tmp_path)]) == 2
     assert "TrainSpeedCallback" in capsys.readouterr().err

@@ -39,6 +39,7 @@ Fails when a fit has a known cause of slow training: for scripts and CI.
 Exit status: 0, nothing of the kind was found; 1, it was, and is named; 2, it
 cannot be told (no record, the latest one cannot be read, too few steps, or a
 cause that was asked for by its code could not be looked for in this fit).
+With --all 1 if it was in any of them, else 2 if it cannot be told of one.
 
   trainspeed check logs                     any finding, hints aside
   trainspeed check logs --min-speedup 1.2   a finding that would make training,
