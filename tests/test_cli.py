@@ -116,6 +116,17 @@ def test_check_when_the_latest_record_cannot_be_read(tmp_path, capsys):
         assert ("later fit" in said) == (status == 2)
 
 
+def test_check_beside_event_files_of_others_in_a_folder_of_our_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    put("trainspeed", fit(wait_s=0.0001))
+    put("elsewhere", fit())
+    head = next(pathlib.Path("elsewhere").glob("*/*/*")).read_bytes()[:40]  # all event files begin with it
+    pathlib.Path("trainspeed/train").mkdir()
+    pathlib.Path("trainspeed/train/events.out.tfevents.1.user").write_bytes(head)
+    assert main(["check", "trainspeed"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_check_of_a_fit_that_hardly_began(tmp_path, capsys):
     assert main(["check", put(tmp_path, fit(epochs=1, steps=3))]) == 2
     assert "too few steps to tell (3)" in capsys.readouterr().err

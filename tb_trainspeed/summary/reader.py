@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 from google.protobuf.message import DecodeError
 
@@ -75,7 +76,7 @@ def read_log(log_dir: str | os.PathLike[str]) -> Log:
 
 
 def _fit_directories(root: str, unreadable: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
-    """Directories of fits with their event files, the newest file first. Other event files are not ours to open."""
+    """Directories as of fits, with their event files, the newest file first. All others are not ours to open."""
     seen = set()
     for directory, folders, names in os.walk(root, onerror=unreadable, followlinks=True):  # as TensorBoard does
         seen.add(os.path.realpath(directory))
@@ -103,6 +104,8 @@ def _last_profile_of(path: str) -> tuple[Profile | None, str]:
     offsets: list[int] = []
     try:
         with open(path, "rb") as file:
+            if _is_of_others(file):
+                return None, ""
             try:
                 offsets.extend(frames(file))
             except ValueError as error:
@@ -119,6 +122,26 @@ def _last_profile_of(path: str) -> tuple[Profile | None, str]:
     except OSError as error:
         message = f"it cannot be read: {error.strerror}."
     return None, message or "it holds no whole record: the program was stopped, or the disk full, before the first."
+
+
+def _is_of_others(file: BinaryIO) -> bool:
+    """Whether a file is none of ours, as those of a TensorBoard callback in a folder that has the name of ours.
+
+    All our events with values hold a record, and the first is written at once with the head of the file. A file that is
+    empty or damaged tells nothing, and may be ours.
+    """
+    head = False
+    try:
+        for offset in frames(file):
+            data = read_frame(file, offset)
+            if data is None:
+                return False
+            if values := event_pb2.Event.FromString(data).summary.values:
+                return all(value.tag != PROFILE_TAG for value in values)
+            head = True
+    except (DecodeError, ValueError):
+        return False
+    return head and not file.read(1)
 
 
 def _payload(data: bytes | None) -> bytes | None:

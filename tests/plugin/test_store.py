@@ -198,6 +198,12 @@ def test_a_fit_that_tensorboard_has_not_loaded_yet_is_no_problem(tmp_path, write
     assert Folder(str(tmp_path)).unread(("trainspeed/new",)) == []
 
 
+def test_event_files_of_others_in_a_folder_of_our_name_are_no_problem(tmp_path):
+    (tmp_path / "trainspeed" / "train").mkdir(parents=True)
+    (tmp_path / "trainspeed" / "train" / "events.out.tfevents.1.user").write_bytes(scalar_event("epoch_loss", 0))
+    assert Folder(str(tmp_path)).unread(()) == []
+
+
 @pytest.mark.parametrize("log_dir", ["", "gs://bucket/logs"])
 def test_a_folder_that_is_not_here_is_left_alone(log_dir, monkeypatch, tmp_path, write):
     write(tmp_path, "one", b"no record")

@@ -13,7 +13,7 @@ import fsspec
 import pytest
 
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.summary import EventFile, encode, fit_directory, framing, read_log, run_of
+from tb_trainspeed.summary import EventFile, encode, event_pb2, fit_directory, framing, read_log, run_of
 
 ROOT = pathlib.Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "event_files"
@@ -62,6 +62,21 @@ def test_other_event_files_are_not_opened(tmp_path):
     write(tmp_path, "one", "finished")
     assert len(read_log(tmp_path).fits) == 1
     assert read_log(tmp_path).problems == ()
+
+
+def test_event_files_of_others_in_a_folder_of_our_name_are_no_damaged_fits(tmp_path):
+    """As of `TensorBoard("trainspeed")` beside `TrainSpeedCallback("trainspeed")`."""
+    write(tmp_path / "trainspeed", "one", "finished")
+    loss = event_pb2.Summary(values=[event_pb2.Value(tag="epoch_loss", tensor=event_pb2.Tensor(dtype=1))])
+    head = framing.frame(event_pb2.Event(file_version="brain.Event:2").SerializeToString())
+    scalar = framing.frame(event_pb2.Event(summary=loss).SerializeToString())
+    for name, content in (("train", head + scalar), ("validation", head), ("written", head + scalar + scalar[:-9])):
+        (tmp_path / "trainspeed" / name).mkdir()
+        (tmp_path / "trainspeed" / name / "events.out.tfevents.1.user").write_bytes(content)
+    for log_dir in (tmp_path, tmp_path / "trainspeed"):
+        log = read_log(log_dir)
+        assert [fit.profile.fit_id for fit in log.fits] == ["one"]
+        assert log.problems == ()
 
 
 def test_no_such_directory(tmp_path):
