@@ -76,7 +76,7 @@ class Folder:
         if profile is not None or not damage:
             return None
         message = f"{damage} Nothing of this fit can be shown: run it again, or delete its event file."
-        return Problem(run_of(series), message, os.path.basename(series))
+        return Problem(run_of(series, os.path.abspath(self._root)), message, os.path.basename(series))
 
 
 def _is_fit(directory: str) -> bool:

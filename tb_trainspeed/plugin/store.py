@@ -82,6 +82,7 @@ class Store:
     def __init__(self, data_provider: provider.DataProvider, log_dir: str = "") -> None:
         self._provider = data_provider
         self._folder = Folder(log_dir)
+        self._root = os.path.abspath(os.path.expanduser(log_dir)) if log_dir else ""
         # More than TensorBoard itself can show; one is a few hundred bytes.
         self._listed: Lru[Fit | Problem] = Lru(20_000)
         # Enough for all workers of a large fit.
@@ -99,7 +100,7 @@ class Store:
                 self._listed.keep((experiment_id, series), stamps[series], item)
         fits = [item for item in listed.values() if isinstance(item, Fit)]
         problems += [item for item in listed.values() if isinstance(item, Problem)]
-        problems += [_problem(fit.series, fit.damage) for fit in fits if fit.damage]
+        problems += [self._problem(fit.series, fit.damage) for fit in fits if fit.damage]
         told = {(problem.run, problem.fit) for problem in problems}
         problems += [one for one in self._folder.unread(stamps) if (one.run, one.fit) not in told]
         fits.sort(key=lambda fit: (fit.run, fit.started_at_s, fit.index))
@@ -170,7 +171,7 @@ class Store:
                 only = provider.RunTagFilter(runs=[series], tags=[PROFILE_TAG])
                 stamps |= self._stamps_of(ctx, experiment_id, only)
             except Exception as error:
-                problems.append(_problem(series, f"TensorBoard cannot list this record ({_name(error)})."))
+                problems.append(self._problem(series, f"TensorBoard cannot list this record ({_name(error)})."))
         return stamps, problems
 
     def _stamps_of(self, ctx: Any, experiment_id: str, which: provider.RunTagFilter) -> dict[str, object]:
@@ -204,9 +205,14 @@ class Store:
         except RecordError as error:
             profile, damage = self._folder.read(series) if isinstance(payload, bytes) else (None, "")
             if profile is None:
-                return _problem(series, str(error))
+                return self._problem(series, str(error))
             damage = damage or str(error)
-        return _fit(series, stamp, profile, damage)
+        return _fit(run_of(series, self._root), series, stamp, profile, damage)
+
+    def _problem(self, series: str, message: str) -> Problem:
+        """`message` names its file itself, or `series` does."""
+        where = "" if message.startswith(series) else f"{series}: "
+        return Problem(run_of(series, self._root), f"{where}{message}", os.path.basename(series))
 
     def _read(self, ctx: Any, experiment_id: str, series: Sequence[str]) -> list[tuple[str, object]]:
         data = self._provider.read_tensors(
@@ -230,9 +236,9 @@ def _decoded(payload: object, decode: Callable[[bytes], Profile] = decode) -> Pr
     return decode(payload if isinstance(payload, bytes) else b"")
 
 
-def _fit(series: str, stamp: object, profile: Profile, damage: str) -> Fit:
+def _fit(run: str, series: str, stamp: object, profile: Profile, damage: str) -> Fit:
     return Fit(
-        run=run_of(series),
+        run=run,
         fit=profile.fit_id,
         index=profile.fit_index,
         status=profile.status,
@@ -241,17 +247,11 @@ def _fit(series: str, stamp: object, profile: Profile, damage: str) -> Fit:
         steps=profile.ledger.steps,
         wall_s=profile.ledger.wall_s,
         backend=profile.environment.backend,
-        place=place_of(run_of(series), profile),
+        place=place_of(run, profile),
         series=series,
         stamp=stamp,
         damage=damage,
     )
-
-
-def _problem(series: str, message: str) -> Problem:
-    """`message` names its file itself, or `series` does."""
-    where = "" if message.startswith(series) else f"{series}: "
-    return Problem(run_of(series), f"{where}{message}", os.path.basename(series))
 
 
 def _name(error: Exception) -> str:

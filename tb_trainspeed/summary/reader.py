@@ -62,15 +62,18 @@ def read_log(log_dir: str | os.PathLike[str]) -> Log:
     fits: list[Fit] = []
     problems: list[Problem] = []
 
+    def run(path: str) -> str:
+        return run_of(os.path.relpath(path, root), os.path.abspath(root))
+
     def unreadable(error: OSError) -> None:
-        problems.append(Problem(run_of(os.path.relpath(error.filename, root)), f"it cannot be read: {error.strerror}."))
+        problems.append(Problem(run(error.filename), f"it cannot be read: {error.strerror}."))
 
     for directory, files in _fit_directories(root, unreadable):
-        run = run_of(os.path.relpath(directory, root))
         profile, messages = _last_profile(files)
-        problems += [Problem(run, message, os.path.basename(os.path.abspath(directory))) for message in messages]
+        fit = os.path.basename(os.path.abspath(directory))
+        problems += [Problem(run(directory), message, fit) for message in messages]
         if profile is not None:
-            fits.append(Fit(run, profile))
+            fits.append(Fit(run(directory), profile))
     fits.sort(key=lambda fit: (fit.run, fit.profile.started_at_s, fit.profile.fit_index))
     return Log(tuple(fits), tuple(problems))
 

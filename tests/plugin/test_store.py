@@ -35,6 +35,18 @@ def test_several_fits_and_runs(serve, tmp_path, write):
     assert server.get("/report?run=.&fit=z")[1]["run"] == "."
 
 
+def test_the_folder_of_the_fits_of_one_run_is_that_run(serve, tmp_path, write):
+    for worker in (0, 1):
+        write(tmp_path, f"w{worker}", "finished", worker=worker, started_at_s=1.0, updated_at_s=2.0)
+    write(tmp_path, "lost", "finished")
+    next((tmp_path / "trainspeed" / "lost").iterdir()).write_bytes(b"no record")
+    body = serve(tmp_path / "trainspeed").wait_for(
+        lambda body: body["runs"] and body["runs"][0]["fits"][0]["workers"] == 2
+    )
+    assert names(body) == [(".", [("w0", "finished")])]
+    assert [problem["run"] for problem in body["problems"]] == ["."]
+
+
 def test_a_record_may_end_in_zero_bytes(serve, tmp_path, write):
     """Because arrays of bytes drop them, if they are not arrays of objects."""
     payload = next(

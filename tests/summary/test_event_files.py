@@ -13,7 +13,17 @@ import fsspec
 import pytest
 
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.summary import EventFile, encode, event_pb2, fit_directory, framing, read_log, run_of
+from tb_trainspeed.summary import (
+    EventFile,
+    encode,
+    event_pb2,
+    fit_directory,
+    framing,
+    join_workers,
+    place_of,
+    read_log,
+    run_of,
+)
 
 ROOT = pathlib.Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "event_files"
@@ -53,6 +63,16 @@ def test_fits_by_run_and_the_oldest_first(tmp_path):
 def test_a_fit_directory_itself_can_be_read(tmp_path):
     path = write(tmp_path, "one", "finished")
     assert [fit[1] for fit in found(path.parent)] == ["one"]
+
+
+def test_the_fits_of_one_run_can_be_read(tmp_path, monkeypatch):
+    for worker in (0, 1):
+        write(tmp_path, f"w{worker}", "finished", worker=worker, started_at_s=1.0, updated_at_s=2.0)
+    monkeypatch.chdir(tmp_path / "trainspeed")
+    for folder in (".", str(tmp_path / "trainspeed") + "/"):
+        fits = read_log(folder).fits
+        assert [fit.run for fit in fits] == [".", "."]
+        assert len(join_workers(fits, lambda fit: place_of(fit.run, fit.profile))) == 1
 
 
 def test_other_event_files_are_not_opened(tmp_path):
@@ -179,6 +199,9 @@ def test_names_of_runs():
     assert run_of("f1") == "f1"
     assert run_of("a/trainspeed/f1/deeper") == "a/trainspeed/f1/deeper"
     assert run_of(".") == "."
+    assert run_of("f1", "/logs/trainspeed") == "."
+    assert run_of("trainspeed/f1", "/logs/trainspeed") == "."
+    assert run_of("a/trainspeed/f1", "/logs/trainspeed") == "a"
 
 
 def test_names_of_directories():
