@@ -147,7 +147,7 @@ def test_a_fit_without_a_run_is_called_by_its_folder(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("kind", "said"), [("html", "<title>TrainSpeed: photos<"), ("markdown", "Run photos, ")])
-@pytest.mark.parametrize("given", [".", "trainspeed/fit-0", "trainspeed/fit-0/events"])
+@pytest.mark.parametrize("given", [".", "trainspeed", "trainspeed/fit-0", "trainspeed/fit-0/events"])
 def test_a_run_has_its_name_whatever_of_it_is_given(kind, said, given, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(put(tmp_path / "photos", fit()))
     if given.endswith("events"):
@@ -155,6 +155,12 @@ def test_a_run_has_its_name_whatever_of_it_is_given(kind, said, given, tmp_path,
         given = str(file)
     assert main(["report", given, "--format", kind]) == 0
     assert said in capsys.readouterr().out
+
+
+def test_a_log_directory_that_has_the_name_of_ours_keeps_it(tmp_path, capsys):
+    put(tmp_path / "trainspeed", fit())
+    assert main(["report", str(tmp_path / "trainspeed"), "--format", "markdown"]) == 0
+    assert "Run trainspeed, fit 1 of 1, " in capsys.readouterr().out
 
 
 def test_what_is_wrong_with_a_run_names_it_too(tmp_path, monkeypatch, capsys):
@@ -179,6 +185,8 @@ def test_one_of_several_fits(tmp_path, capsys):
         assert main(["report", logs, *options]) == 0
         said = capsys.readouterr().out
         assert f"run my logs, fit {number} of 3, started " in said
+        assert main(["report", logs, *options, "--format", "markdown"]) == 0
+        assert f"Run my logs, fit {number} of 3, " in capsys.readouterr().out
         assert f"This is fit {number} of 3; the others: trainspeed report '{logs}' --fit N, or --all" in said
     assert main(["report", logs, "--all"]) == 0
     assert "--fit N" not in capsys.readouterr().out

@@ -78,7 +78,7 @@ def _say_report(logdir: str, fits: log.Fits, number: int, as_markdown: bool) -> 
     if log.is_silent(profile):  # whatever it was at, it is not any more
         profile = dataclasses.replace(profile, status="interrupted")
     if as_markdown:
-        say(markdown.render(diagnose(profile), log.run_of(logdir, fit.run)))
+        say(markdown.render(diagnose(profile), log.run_of(logdir, fit.run), f"{number} of {len(fits)}"))
     else:
         say(f"\n{log.where(logdir, fits, number)}, {log.standing(fit.profile)}")
         say(terminal.render(diagnose(profile)))

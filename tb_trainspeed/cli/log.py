@@ -1,13 +1,12 @@
 """A directory -> the fits in it, what to call them, and how far they are. What is wrong goes to standard error."""
 
-import os
 import re
 import sys
 import time
 
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.rules import words
-from tb_trainspeed.summary import PLUGIN_NAME, Fit, Problem, join_workers, place_of, read_log
+from tb_trainspeed.summary import Fit, Problem, join_workers, name_of, place_of, read_log
 
 #: The fits in a directory, the oldest first, each with all its workers. They are numbered from 1.
 Fits = list[tuple[Fit, ...]]
@@ -51,11 +50,8 @@ def has(logdir: str, fits: Fits, number: int) -> bool:
 
 
 def run_of(logdir: str, run: str) -> str:
-    """The name of a run to show: that of its directory if it is the one that was given."""
-    folder = os.path.abspath(logdir)
-    if os.path.basename(os.path.dirname(folder)) == PLUGIN_NAME:  # that of a fit
-        folder = os.path.dirname(os.path.dirname(folder))
-    return _shown(os.path.basename(folder) if run == "." else run)
+    """The name of a run to show."""
+    return _shown(name_of(run, logdir))
 
 
 def where(logdir: str, fits: Fits, number: int) -> str:

@@ -17,7 +17,7 @@ from tb_trainspeed.plugin.lru import Lru
 from tb_trainspeed.plugin.static_files import fingerprint, load_files
 from tb_trainspeed.plugin.store import Fit, Store
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.summary import PLUGIN_NAME, seldom_s
+from tb_trainspeed.summary import PLUGIN_NAME, name_of, seldom_s
 
 #: Longer than any run name a file system allows; a longer parameter is a mistake or an attack.
 _MAX_PARAMETER = 4096
@@ -142,9 +142,12 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         from tb_trainspeed.report import markdown, page
 
         with _analysis():
+            name = name_of(run, self._log_dir)
             if kind == "markdown":
-                return markdown.render(self._report_on(ctx, experiment_id, run, fit), run)
-            values = self.report_impl(ctx, experiment_id, run, fit)
+                found, _ = self._store.fit(ctx, experiment_id, run, fit)
+                position = self._store.listing(ctx, experiment_id).position(found)
+                return markdown.render(self._report_of(ctx, experiment_id, found), name, position)
+            values = {**self.report_impl(ctx, experiment_id, run, fit), "run": name}
             return page.render(values) if kind == "html" else json.dumps(values, indent=1, allow_nan=False)
 
     def compare_impl(self, ctx: Any, experiment_id: str, a: tuple[str, str], b: tuple[str, str]) -> dict[str, Any]:
@@ -191,7 +194,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             raise errors.InvalidArgumentError(f"there is no format {kind!r}: use one of {', '.join(_FILES)}")
         suffix, content_type = _FILES[kind]
         response = _respond(request, self.file_impl(*_scope(request), run, fit_id, kind), content_type)
-        name = _UNSAFE.sub("-", f"trainspeed-{run}")[:80].strip("-.")
+        name = _UNSAFE.sub("-", f"trainspeed-{name_of(run, self._log_dir)}")[:80].strip("-.")
         response.headers["Content-Disposition"] = f'attachment; filename="{name}{suffix}"'
         return response
 

@@ -75,6 +75,11 @@ class Listing:
         """The fit of a run that started last."""
         return next((workers[0] for workers in reversed(self.joined()) if workers[0].run == run), None)
 
+    def position(self, fit: Fit) -> str:
+        """Which of the fits of its run one is, as the list of the tab counts them."""
+        ids = [[one.fit for one in workers] for workers in self.joined() if workers[0].run == fit.run]
+        return f"{1 + next(number for number, names in enumerate(ids) if fit.fit in names)} of {len(ids)}"
+
 
 class Store:
     """Reads each record once: a record is known by the step and wall time of the last one of its series."""

@@ -8,7 +8,7 @@ them are of the same fit.
 from tb_trainspeed.summary.codec import decode, decode_outline, encode
 from tb_trainspeed.summary.layout import PLUGIN_NAME, PROFILE, PROFILE_TAG, fit_directory, run_of, seldom_s
 from tb_trainspeed.summary.messages import RecordError
-from tb_trainspeed.summary.reader import Fit, Log, Problem, read_log
+from tb_trainspeed.summary.reader import Fit, Log, Problem, name_of, read_log
 from tb_trainspeed.summary.workers import Place, join_workers, place_of
 from tb_trainspeed.summary.writer import EventFile
 
@@ -27,6 +27,7 @@ __all__ = [
     "encode",
     "fit_directory",
     "join_workers",
+    "name_of",
     "place_of",
     "read_log",
     "run_of",

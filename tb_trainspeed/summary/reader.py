@@ -78,6 +78,17 @@ def read_log(log_dir: str | os.PathLike[str]) -> Log:
     return Log(tuple(fits), tuple(problems))
 
 
+def name_of(run: str, log_dir: str) -> str:
+    """What to call a run in a directory: "." by the name of the directory that it is of."""
+    if run != "." or not log_dir:
+        return run
+    folder = os.path.abspath(os.path.expanduser(log_dir))
+    names = folder.split(os.sep)
+    if PLUGIN_NAME in names[-2:] and not os.path.isdir(os.path.join(folder, PLUGIN_NAME)):  # of one fit, or of several
+        names = names[: -1 if names[-1] == PLUGIN_NAME else -2]
+    return names[-1]
+
+
 def _fit_directories(root: str, unreadable: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
     """Directories as of fits, with their event files, the newest file first. All others are not ours to open."""
     seen = set()

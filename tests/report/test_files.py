@@ -63,9 +63,9 @@ def test_the_page_asks_for_nothing():
 @pytest.mark.parametrize("profile", [fit(), Profile()], ids=["a fit", "nothing"])
 def test_markdown_says_what_the_report_says(profile):
     report = diagnose(profile)
-    text = markdown.render(report, "baseline")
+    text = markdown.render(report, "baseline", "1 of 2")
     assert report.verdict in text.replace("**", "")
-    assert "baseline" in text
+    assert "Run baseline, fit 1 of 2, " in text
     for finding in report.findings:
         assert f"{finding.code} {finding.name}" in text
         assert finding.remedy.code.rstrip() in text
@@ -74,7 +74,7 @@ def test_markdown_says_what_the_report_says(profile):
 
 
 def test_markdown_has_no_markup_but_ours():
-    text = markdown.render(diagnose(hostile()), EVIL)
+    text = markdown.render(diagnose(hostile()), EVIL, "1 of 1")
     outside = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     outside = re.sub(r"`[^`\n]*`", "", re.sub(r"\\.", "", outside))
     assert "<script>" not in outside
@@ -86,5 +86,5 @@ def test_code_with_fences_in_it_stays_inside_its_own():
     finding = dataclasses.replace(
         report.findings[0], remedy=dataclasses.replace(report.findings[0].remedy, code="+ x = '''\n```\n'''")
     )
-    text = markdown.render(dataclasses.replace(report, findings=(finding,)), "a")
+    text = markdown.render(dataclasses.replace(report, findings=(finding,)), "a", "1 of 1")
     assert "````diff\n+ x = '''\n```\n'''\n````" in text
