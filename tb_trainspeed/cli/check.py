@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from tb_trainspeed.cli.log import fail, read, where
-from tb_trainspeed.report import Finding, Report, diagnose
+from tb_trainspeed.cli.log import fail, read, report_on, where
+from tb_trainspeed.report import Finding, Report
 from tb_trainspeed.report.markdown import gain
 from tb_trainspeed.report.terminal import say
 from tb_trainspeed.rules import catalogue
@@ -28,7 +28,7 @@ def check(arguments: argparse.Namespace) -> int:
     statuses = {2 if doubtful else 0}
     for number in range(1 if arguments.all else len(fits), len(fits) + 1):
         at = where(arguments.logdir, fits, number)
-        statuses.add(_checked(at, diagnose(fits[number - 1][0].profile), codes, arguments.min_speedup))
+        statuses.add(_checked(at, report_on(fits[number - 1]), codes, arguments.min_speedup))
     return max(statuses, key=_WEIGHTIEST_LAST.index)
 
 
