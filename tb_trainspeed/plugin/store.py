@@ -35,6 +35,12 @@ _RUNS_PER_READ = 100
 _logger = logging.getLogger("tensorboard")
 
 
+class UnavailableError(errors.PublicError):  # type: ignore[misc]
+    """TensorBoard cannot tell now what there is: no reason to take down what is on the screen."""
+
+    http_code = 503
+
+
 @dataclasses.dataclass(frozen=True)
 class Fit:
     """One fit as the list of runs shows it, and where its record is: `series` is its run in TensorBoard's own terms.
@@ -95,7 +101,11 @@ class Store:
         self._damages: Lru[str] = Lru(256)
 
     def listing(self, ctx: Any, experiment_id: str) -> Listing:
-        """Every fit the provider knows. Never raises for the sake of one bad record."""
+        """Every fit the provider knows. Never raises for the sake of one bad record.
+
+        Raises:
+            UnavailableError: The provider cannot list what it knows.
+        """
         stamps, problems = self._stamps(ctx, experiment_id)
         listed = {series: self._listed.find((experiment_id, series), stamp) for series, stamp in stamps.items()}
         unknown = [series for series, item in listed.items() if item is None]
@@ -170,7 +180,8 @@ class Store:
         try:
             names = [run.run_name for run in self._provider.list_runs(ctx, experiment_id=experiment_id)]
         except Exception as error:
-            return {}, [Problem(".", f"TensorBoard cannot list its runs ({_name(error)}).")]
+            _logger.warning("TrainSpeed: TensorBoard cannot list its runs.", exc_info=True)
+            raise UnavailableError(f"TensorBoard cannot list its runs ({_name(error)}).") from error
         for series in names:
             try:
                 only = provider.RunTagFilter(runs=[series], tags=[PROFILE_TAG])

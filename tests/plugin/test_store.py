@@ -12,7 +12,7 @@ from tensorboard import errors
 from tensorboard.data import provider
 
 from tb_trainspeed.plugin.folder import Folder
-from tb_trainspeed.plugin.store import Listing, Store
+from tb_trainspeed.plugin.store import Store, UnavailableError
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.summary import PROFILE_TAG, EventFile, Problem, encode, event_pb2, fit_directory, framing
 
@@ -303,9 +303,16 @@ def test_a_read_that_failed_is_tried_again():
     assert len(fake.reads) == 2
 
 
-def test_a_data_server_that_has_gone_is_a_problem_too():
-    listing = Store(FakeProvider(None)).listing(None, "")
-    assert listing == Listing((), (Problem(".", "TensorBoard cannot list its runs (RuntimeError)."),))
+def test_a_data_server_that_has_gone_is_no_empty_list(serve_python, tmp_path, write, monkeypatch):
+    """The tab keeps what it shows while the server answers 5xx, and says "no training yet" of an empty list."""
+    with pytest.raises(UnavailableError, match=r"TensorBoard cannot list its runs \(RuntimeError\)\."):
+        Store(FakeProvider(None)).listing(None, "")
+    write(tmp_path, "one", "finished")
+    server = serve_python(tmp_path)
+    for name in ("list_tensors", "list_runs"):
+        monkeypatch.setattr(server.provider, name, FakeProvider(None).list_runs)
+    for path in ("/runs", "/report?run=.&fit=one"):
+        assert server.get(path) == (503, "TensorBoard cannot list its runs (RuntimeError).")
 
 
 def test_a_record_that_vanished_after_it_was_listed():
