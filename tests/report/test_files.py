@@ -3,6 +3,7 @@
 import dataclasses
 import html.parser
 import json
+import pathlib
 import re
 
 import pytest
@@ -11,6 +12,7 @@ from tb_trainspeed.profile import Profile
 from tb_trainspeed.report import diagnose, markdown, page
 from tests.report.fits import fit
 
+ROOT = pathlib.Path(__file__).parents[2]
 EVIL = "</script><script>alert(1)</script><!-- &lt; ` | \u2028 \N{RIGHT-TO-LEFT OVERRIDE}"
 
 
@@ -51,6 +53,20 @@ def test_the_page_holds_the_data_unchanged_and_no_script_of_theirs():
     assert {rule["code"]: rule["doc"] for rule in json.loads(rules[1])}["IP01"].startswith("Batches are made by one")
     assert panel[0] == {"type": "module"}
     assert "alert(1)" not in text.replace(data[1], "").replace("alert(1)&lt;", "")
+
+
+def test_the_page_holds_the_notices_of_what_is_in_its_panel():
+    """Those of the version that is in the bundle, of each package that the panel is built from."""
+    package = json.loads((ROOT / "frontend" / "package.json").read_text("utf-8"))
+    text = page.render({**diagnose(fit()).to_dict(), "run": "a"})
+    notices = text[text.rindex("</script>") :]
+    _, *packages = (ROOT / "tb_trainspeed" / "plugin" / "static" / "THIRD_PARTY.txt").read_text("utf-8").split("=" * 80)
+    assert len(packages) == len(package["dependencies"])
+    for (name, version), told in zip(package["dependencies"].items(), packages, strict=True):
+        assert told.startswith(f"\n\n{name} {version}, https://")
+        assert "Copyright (c)" in told
+        assert "The above copyright notice and this permission notice shall be included in" in told
+        assert told in notices
 
 
 def test_the_page_asks_for_nothing():
