@@ -320,6 +320,13 @@ def test_a_reader_that_goes_away_is_no_traceback():
     assert (done.returncode, done.stderr, len(done.stdout)) in [(141, "", 10), (0, "", 10)]
 
 
+def test_the_demo_says_how_to_install_what_it_needs(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.delitem(sys.modules, "tb_trainspeed.demo", raising=False)
+    assert main(["demo"]) == 1
+    assert 'pip install ".[demo]" in the clone' in capsys.readouterr().err
+
+
 def test_python_dash_m_is_the_same_and_imports_no_backend():
     code = """
 import runpy, sys

@@ -29,7 +29,7 @@ def demo(arguments: argparse.Namespace) -> int:
     try:
         from tb_trainspeed import demo as demonstration
     except ImportError as error:
-        return fail(f"The demo needs more than is installed ({error}): pip install 'tb-trainspeed[demo]'")
+        return fail(f'The demo needs more than is installed ({error}): pip install ".[demo]" in the clone')
     log_dir = arguments.logdir or tempfile.mkdtemp(prefix="trainspeed-demo-")
     demonstration.run(log_dir)
     if arguments.no_serve:
