@@ -13,7 +13,7 @@ import pytest
 
 from tb_trainspeed.cli import main
 from tb_trainspeed.profile import Curve, Data, Device
-from tb_trainspeed.rules import catalogue
+from tb_trainspeed.rules import OF_THE_MACHINE, catalogue
 from tb_trainspeed.summary import EventFile, encode, fit_directory
 from tests.report.fits import fit
 from tests.rules.hardware import using
@@ -253,6 +253,13 @@ CROWDED = fit(
 def test_check_of_a_fit_that_others_hold_up(codes, status, tmp_path, capsys):
     assert main(["check", put(tmp_path, CROWDED), "--codes", codes]) == status
     assert bool(re.search(r"HW06 .* \([\d.]+× faster\)", capsys.readouterr().out)) == (status == 1)
+
+
+def test_the_help_of_check_names_what_is_of_the_machine(capsys):
+    with pytest.raises(SystemExit):
+        main(["check", "--help"])
+    assert f"({', '.join(sorted(OF_THE_MACHINE))})" in " ".join(capsys.readouterr().out.split())
+    assert {rule.code for rule in catalogue()} >= OF_THE_MACHINE
 
 
 def test_check_counts_what_is_saved_once(tmp_path, capsys):

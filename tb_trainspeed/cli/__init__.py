@@ -48,8 +48,8 @@ With --all 1 if it was in any of them, else 2 if it cannot be told of one.
   trainspeed check logs --codes IP01,CB     the finding IP01, or one of the
                                             family CB; hints count as well
 
-What other programs on the machine do, and chance (HW06, HW07, IP27), fails a
-check only if it is named by its code.
+What other programs on the machine do, a GPU that is too hot, and chance (HW03,
+HW04, HW06, HW07, IP27) fail a check only if they are named by their codes.
 """
 
 
