@@ -5,12 +5,13 @@ same quantity, the lever uses the rule's own arithmetic.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.rules import words
-from tb_trainspeed.rules.callbacks.shared import watching
-from tb_trainspeed.rules.facts import awake, sample_flops
+from tb_trainspeed.rules import Found, words
+from tb_trainspeed.rules.callbacks.shared import may_watch_validation, watching
+from tb_trainspeed.rules.facts import awake, sample_flops, sampled_layers
+from tb_trainspeed.rules.input_pipeline.shared import order_of_draws
 from tb_trainspeed.rules.input_pipeline.side_by_side import change_of_workers
 from tb_trainspeed.rules.model_compute.batch import arithmetic_of, made_of
 from tb_trainspeed.rules.rule import Change, ChangesResults, Range, exactly
@@ -57,35 +58,41 @@ class Lever:
         return {name: getattr(self, name) for name in names}
 
 
-def levers_of(profile: Profile, model: StepModel) -> tuple[Lever, ...]:
+def levers_of(profile: Profile, model: StepModel, found: Mapping[str, Found]) -> tuple[Lever, ...]:
     """Returns the levers that this fit has.
 
     Args:
         profile: what was measured.
         model: the step-time model of the fit as it is.
+        found: code of a rule -> what it found in this fit.
     """
     offered = (
-        *_workers(profile, model),
+        *_workers(profile, model, found),
         *_batch_size(profile, model),
-        *_validation(profile, model),
+        *_validation(profile, model, found),
         *_layers(profile, model),
     )
     return tuple(lever for lever in offered if len(lever.values) > 1)
 
 
-def _workers(profile: Profile, model: StepModel) -> Iterator[Lever]:
+def _workers(profile: Profile, model: StepModel, found: Mapping[str, Found]) -> Iterator[Lever]:
     data = profile.data
     source = data.source
     if data.adapter != "PyDatasetAdapter" or (data.workers or 1) > 1 or not source or not source.calls:
         return
+    # With workers Keras switches the autotuner off, and the pauses are gone.
+    pauses = {"pauses_s": found["IP27"].change.removes["pauses_s"]} if "IP27" in found else {}
 
     def change(count: float) -> Change:
         if count == 1:
             return Change()
-        return change_of_workers(source, int(count), awake(profile), profile.environment.cores or 1.0, model.steps)
+        cores = profile.environment.cores or 1.0
+        made = change_of_workers(source, int(count), awake(profile), cores, model.steps)
+        return dataclasses.replace(made, removes={**made.removes, **pauses})
 
-    note = "Workers share the cores; how much of a batch holds the GIL is the width of the range."
-    yield Lever("workers", "workers", 1, _WORKERS, note, "no", change, replaces=("IP01",))
+    draws, result = order_of_draws(data)
+    note = f"Workers share the cores; how much of a batch holds the GIL is the width of the range.{draws}"
+    yield Lever("workers", "workers", 1, _WORKERS, note, result, change, replaces=("IP01", "IP27"))
 
 
 def _batch_size(profile: Profile, model: StepModel) -> Iterator[Lever]:
@@ -118,7 +125,7 @@ def _batch_size(profile: Profile, model: StepModel) -> Iterator[Lever]:
     yield Lever("batch_size", "batch size", batch, values, note, "training", change, replaces=("MC00",))
 
 
-def _validation(profile: Profile, model: StepModel) -> Iterator[Lever]:
+def _validation(profile: Profile, model: StepModel, found: Mapping[str, Found]) -> Iterator[Lever]:
     validation = profile.validation
     if not validation or not validation.runs or not validation.frequency or not model.validation_s:
         return  # `validation_freq` may also list its epochs
@@ -129,18 +136,21 @@ def _validation(profile: Profile, model: StepModel) -> Iterator[Lever]:
     def change(every: float) -> Change:
         return Change(factors={"validation_s": exactly(now / every)})
 
-    note, steers = "The mean over epochs with and without validation.", watching(profile.callbacks)
+    note = "The mean over epochs with and without validation."
+    steers = watching(may_watch_validation(profile.callbacks))
     if steers:
         note += f" {steers[0]} then sees less of it; a best checkpoint is overwritten in epochs without."
     result: ChangesResults = "training" if steers else "no"
-    yield Lever("validation_freq", "epochs per validation", now, values, note, result, change, replaces=("CB06",))
+    # Its first choice are larger or fewer batches, which another frequency leaves as they are.
+    replaces = tuple(code for code in ("CB06",) if code in found and "validation_freq=" in found[code].code)
+    yield Lever("validation_freq", "epochs per validation", now, values, note, result, change, replaces=replaces)
 
 
 def _layers(profile: Profile, model: StepModel) -> Iterator[Lever]:
     breakdown = profile.breakdown
     if not breakdown or not model.device_s:
         return
-    seconds = {layer.name: layer.forward_s + layer.backward_s for layer in breakdown.layers}
+    seconds = {path: sum(times) for path, times in sampled_layers(profile).items()}
     parts = {part.name: part.mean_s for part in breakdown.parts if part.name != "input_wait"}
     layers_s, step_s = sum(seconds.values()), sum(parts.values())
     if not layers_s or not step_s:

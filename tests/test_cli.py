@@ -11,9 +11,10 @@ import time
 
 import pytest
 
+import tb_trainspeed
 from tb_trainspeed.cli import main
 from tb_trainspeed.profile import Curve, Data, Device
-from tb_trainspeed.rules import catalogue
+from tb_trainspeed.rules import OF_THE_MACHINE, catalogue
 from tb_trainspeed.summary import EventFile, encode, fit_directory
 from tests.report.fits import fit
 from tests.rules.hardware import using
@@ -89,6 +90,15 @@ def test_check_of_a_healthy_fit_and_of_the_latest_of_two(tmp_path):
     assert main(["check", str(tmp_path), "--all"]) == 1
 
 
+def test_what_was_found_in_one_fit_stands_whatever_cannot_be_told_of_another(tmp_path, capsys):
+    put(tmp_path, fit(fit_id="broken-off", epochs=1, steps=3, started_at_s=2000.0))
+    put(tmp_path, fit(fit_id="healthy", wait_s=0.0001, started_at_s=3000.0))
+    assert main(["check", str(tmp_path), "--all"]) == 2
+    put(tmp_path, fit(fit_id="slow", wait_s=0.03, started_at_s=4000.0))
+    assert main(["check", str(tmp_path), "--all"]) == 1
+    assert "IP01" in capsys.readouterr().out
+
+
 def test_check_of_nothing(tmp_path, capsys):
     assert main(["check", str(tmp_path)]) == 2
     assert "TrainSpeedCallback" in capsys.readouterr().err
@@ -105,6 +115,17 @@ def test_check_when_the_latest_record_cannot_be_read(tmp_path, capsys):
         said = capsys.readouterr().err
         assert "no whole record" in said
         assert ("later fit" in said) == (status == 2)
+
+
+def test_check_beside_event_files_of_others_in_a_folder_of_our_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    put("trainspeed", fit(wait_s=0.0001))
+    put("elsewhere", fit())
+    head = next(pathlib.Path("elsewhere").glob("*/*/*")).read_bytes()[:40]  # all event files begin with it
+    pathlib.Path("trainspeed/train").mkdir()
+    pathlib.Path("trainspeed/train/events.out.tfevents.1.user").write_bytes(head)
+    assert main(["check", "trainspeed"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_check_of_a_fit_that_hardly_began(tmp_path, capsys):
@@ -127,7 +148,7 @@ def test_a_fit_without_a_run_is_called_by_its_folder(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("kind", "said"), [("html", "<title>TrainSpeed: photos<"), ("markdown", "Run photos, ")])
-@pytest.mark.parametrize("given", [".", "trainspeed/fit-0", "trainspeed/fit-0/events"])
+@pytest.mark.parametrize("given", [".", "trainspeed", "trainspeed/fit-0", "trainspeed/fit-0/events"])
 def test_a_run_has_its_name_whatever_of_it_is_given(kind, said, given, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(put(tmp_path / "photos", fit()))
     if given.endswith("events"):
@@ -135,6 +156,12 @@ def test_a_run_has_its_name_whatever_of_it_is_given(kind, said, given, tmp_path,
         given = str(file)
     assert main(["report", given, "--format", kind]) == 0
     assert said in capsys.readouterr().out
+
+
+def test_a_log_directory_that_has_the_name_of_ours_keeps_it(tmp_path, capsys):
+    put(tmp_path / "trainspeed", fit())
+    assert main(["report", str(tmp_path / "trainspeed"), "--format", "markdown"]) == 0
+    assert "Run trainspeed, fit 1 of 1, " in capsys.readouterr().out
 
 
 def test_what_is_wrong_with_a_run_names_it_too(tmp_path, monkeypatch, capsys):
@@ -159,6 +186,8 @@ def test_one_of_several_fits(tmp_path, capsys):
         assert main(["report", logs, *options]) == 0
         said = capsys.readouterr().out
         assert f"run my logs, fit {number} of 3, started " in said
+        assert main(["report", logs, *options, "--format", "markdown"]) == 0
+        assert f"Run my logs, fit {number} of 3, " in capsys.readouterr().out
         assert f"This is fit {number} of 3; the others: trainspeed report '{logs}' --fit N, or --all" in said
     assert main(["report", logs, "--all"]) == 0
     assert "--fit N" not in capsys.readouterr().out
@@ -205,13 +234,12 @@ def test_a_fit_that_writes_no_more_may_have_been_killed(lasted_s, silent_s, said
     monkeypatch.setattr("time.time", lambda: now)
     times = {"updated_at_s": now - silent_s, "started_at_s": now - silent_s - lasted_s}
     put(tmp_path, dataclasses.replace(fit(epochs=1, steps=0), status="running", **times))
-    for kind in ("text", "markdown"):
+    for kind in ("text", "markdown", "html", "json"):
         assert main(["report", str(tmp_path), "--format", kind]) == 0
         text = " ".join(capsys.readouterr().out.split())
         assert ("the fit is starting and compiling" in text) == said.startswith("running")
         assert (said in text) == (kind == "text")
-    assert main(["report", str(tmp_path), "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out)["status"] == "running"
+    assert json.loads(text)["status"] == ("running" if said.startswith("running") else "interrupted")
 
 
 CROWDED = fit(
@@ -226,6 +254,13 @@ CROWDED = fit(
 def test_check_of_a_fit_that_others_hold_up(codes, status, tmp_path, capsys):
     assert main(["check", put(tmp_path, CROWDED), "--codes", codes]) == status
     assert bool(re.search(r"HW06 .* \([\d.]+× faster\)", capsys.readouterr().out)) == (status == 1)
+
+
+def test_the_help_of_check_names_what_is_of_the_machine(capsys):
+    with pytest.raises(SystemExit):
+        main(["check", "--help"])
+    assert f"({', '.join(sorted(OF_THE_MACHINE))})" in " ".join(capsys.readouterr().out.split())
+    assert {rule.code for rule in catalogue()} >= OF_THE_MACHINE
 
 
 def test_check_counts_what_is_saved_once(tmp_path, capsys):
@@ -291,6 +326,13 @@ def test_a_reader_that_goes_away_is_no_traceback():
     command = f"{sys.executable} -m tb_trainspeed rules | head -c 10; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr, len(done.stdout)) in [(141, "", 10), (0, "", 10)]
+
+
+def test_the_demo_says_how_to_install_what_it_needs(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tb_trainspeed.demo", None)  # as if what it imports were missing
+    monkeypatch.delattr(tb_trainspeed, "demo", raising=False)
+    assert main(["demo"]) == 1
+    assert 'pip install ".[demo]" in the clone' in capsys.readouterr().err
 
 
 def test_python_dash_m_is_the_same_and_imports_no_backend():

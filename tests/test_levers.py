@@ -22,6 +22,7 @@ from tb_trainspeed.profile import (
     Steps,
     Validation,
 )
+from tb_trainspeed.rules import check
 from tb_trainspeed.whatif.changes import apply
 
 PHASES = {"input_wait": 3.0, "compute": 1.0, "validation": 0.5}
@@ -47,7 +48,8 @@ BUSY = {**PHASES, "input_wait": 0.0}
 
 def offered(profile):
     model = whatif.baseline(profile)
-    return {lever.code: lever for lever in levers_of(profile, model)}
+    found = {done.rule.code: done.found for done in check(profile) if done.found}
+    return {lever.code: lever for lever in levers_of(profile, model, found)}
 
 
 def gain(profile, **settings):
@@ -67,8 +69,46 @@ def test_all_levers():
 
 
 def test_validating_less_often_is_no_safe_change_where_a_callback_watches_it():
-    keeps = dataclasses.replace(PROFILE, callbacks=(CallbackFacts("ModelCheckpoint", "ModelCheckpoint"),))
-    assert [offered(profile)["validation_freq"].changes_results for profile in (PROFILE, keeps)] == ["no", "training"]
+    def beside(monitor):
+        facts = CallbackFacts("EarlyStopping", "EarlyStopping", {"monitor": monitor})
+        return offered(dataclasses.replace(PROFILE, callbacks=(facts,)))["validation_freq"].changes_results
+
+    assert offered(PROFILE)["validation_freq"].changes_results == "no"
+    assert [beside("val_accuracy"), beside("loss")] == ["training", "no"]
+
+
+def test_a_layer_made_of_others_is_one_lever():
+    """As TensorFlow and JAX name what an `LSTM` computes itself, and what its cell does."""
+    times = (LayerTime("rnn", 1e-3, 1e-3), LayerTime("rnn/lstm_cell", 3e-3, 3e-3))
+    model = Model(layers=(Layer("rnn", "LSTM", 10, 10, path="rnn"),))
+    breakdown = dataclasses.replace(PROFILE.breakdown, layers=times)
+    levers = offered(dataclasses.replace(PROFILE, model=model, breakdown=breakdown))
+    assert [(code, levers[code].title) for code in levers if code.startswith("layer:")] == [
+        ("layer:rnn", "rnn (90 % of computing)")
+    ]
+
+
+def test_workers_of_a_dataset_that_draws_are_no_safe_change():
+    draws = dataclasses.replace(PYDATASET, options={"random": "Photos.augment"})
+    for data, result in ((PYDATASET, "no"), (draws, "training")):
+        lever = offered(dataclasses.replace(PROFILE, data=data))["workers"]
+        assert lever.changes_results == result
+        assert ("random numbers" in lever.note) == (result == "training")
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "replaced"), [(64, ("CB06",)), (32, ())], ids=["less often", "in larger batches"]
+)
+def test_the_frequency_of_validation_stands_for_a_remedy_that_sets_it(batch_size, replaced):
+    validation = Validation(2, 2000, 0.002, batch_size, frequency=1)
+    phases = {**PHASES, "validation": 2.0}
+    layers = tuple(dataclasses.replace(layer, forward_flops=1000) for layer in PROFILE.model.layers)
+    profile = dataclasses.replace(
+        PROFILE, validation=validation, steady=Ledger(6.0, 100, 1, phases), ledger=Ledger(12.0, 200, 2, phases),
+        model=Model(layers=layers), environment=dataclasses.replace(PROFILE.environment, backend="tensorflow"),
+    )  # fmt: skip
+    assert "CB06" in {done.rule.code for done in check(profile) if done.found}
+    assert offered(profile)["validation_freq"].replaces == replaced
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,13 @@ import keras
 from tb_trainspeed import Report, TrainSpeedCallback
 from tb_trainspeed.probes import fit_loop
 from tb_trainspeed.report import diagnose
+from tb_trainspeed.rules import OF_THE_MACHINE
 from tb_trainspeed.summary import decode
 
 Fit = Callable[[list[Any]], None]
 EVERYWHERE = ("tensorflow", "jax", "torch")
 
 CASES: list["Case"] = []
-# What else the machine does, and by chance tf.data's autotuner (IP27), is true of a run, and no property of a case.
-OF_THE_MACHINE = frozenset({"HW06", "HW07", "IP27"})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.cores import Cores
-from benchmarks.zoo.case import OF_THE_MACHINE, Case, of_the_case
+from benchmarks.zoo.case import Case, of_the_case
 from tb_trainspeed import Report, whatif
+from tb_trainspeed.rules import OF_THE_MACHINE
 
 _INPUT = ("input_pipeline", "tf_data")
 _UNSEEN = "unseen"

@@ -39,6 +39,7 @@ Fails when a fit has a known cause of slow training: for scripts and CI.
 Exit status: 0, nothing of the kind was found; 1, it was, and is named; 2, it
 cannot be told (no record, the latest one cannot be read, too few steps, or a
 cause that was asked for by its code could not be looked for in this fit).
+With --all 1 if it was in any of them, else 2 if it cannot be told of one.
 
   trainspeed check logs                     any finding, hints aside
   trainspeed check logs --min-speedup 1.2   a finding that would make training,
@@ -47,8 +48,8 @@ cause that was asked for by its code could not be looked for in this fit).
   trainspeed check logs --codes IP01,CB     the finding IP01, or one of the
                                             family CB; hints count as well
 
-What other programs on the machine do, and chance (HW06, HW07, IP27), fails a
-check only if it is named by its code.
+What other programs on the machine do, a GPU that is too hot, and chance (HW03,
+HW04, HW06, HW07, IP27) fail a check only if they are named by their codes.
 """
 
 

@@ -1,21 +1,21 @@
 """`trainspeed demo | report | compare | rules`."""
 
 import argparse
-import dataclasses
 import json
 import pathlib
 import shlex
 import sys
 import tempfile
+import time
 
 from tb_trainspeed.cli import log
 from tb_trainspeed.cli.log import fail
 from tb_trainspeed.report import compare as compare_reports
-from tb_trainspeed.report import diagnose, markdown, page, terminal, workers_of
+from tb_trainspeed.report import markdown, page, terminal, workers_of
 from tb_trainspeed.report.terminal import say
 from tb_trainspeed.rules import catalogue, index
 from tb_trainspeed.rules import page as page_of
-from tb_trainspeed.summary import Fit
+from tb_trainspeed.summary import Fit, as_of
 
 _FAMILIES = {
     "IP": "Input pipeline and preprocessing", "TR": "The way to the device", "MC": "The model and what it computes",
@@ -29,7 +29,7 @@ def demo(arguments: argparse.Namespace) -> int:
     try:
         from tb_trainspeed import demo as demonstration
     except ImportError as error:
-        return fail(f"The demo needs more than is installed ({error}): pip install 'tb-trainspeed[demo]'")
+        return fail(f'The demo needs more than is installed ({error}): pip install ".[demo]" in the clone')
     log_dir = arguments.logdir or tempfile.mkdtemp(prefix="trainspeed-demo-")
     demonstration.run(log_dir)
     if arguments.no_serve:
@@ -67,21 +67,18 @@ def report(arguments: argparse.Namespace) -> int:
 
 def _values(logdir: str, workers: tuple[Fit, ...]) -> dict[str, object]:
     """The report on a fit as the tab gets it."""
-    profiles = [fit.profile for fit in workers]
-    told = diagnose(profiles[0]).to_dict()
+    told = log.report_on(workers).to_dict()
+    profiles = [as_of(fit.profile, time.time()) for fit in workers]
     return {**told, "run": log.run_of(logdir, workers[0].run), "workers": workers_of(profiles)}
 
 
 def _say_report(logdir: str, fits: log.Fits, number: int, as_markdown: bool) -> None:
-    fit = fits[number - 1][0]
-    profile = fit.profile
-    if log.is_silent(profile):  # whatever it was at, it is not any more
-        profile = dataclasses.replace(profile, status="interrupted")
+    fit, told = fits[number - 1][0], log.report_on(fits[number - 1])
     if as_markdown:
-        say(markdown.render(diagnose(profile), log.run_of(logdir, fit.run)))
+        say(markdown.render(told, log.run_of(logdir, fit.run), f"{number} of {len(fits)}"))
     else:
         say(f"\n{log.where(logdir, fits, number)}, {log.standing(fit.profile)}")
-        say(terminal.render(diagnose(profile)))
+        say(terminal.render(told))
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -96,7 +93,7 @@ def compare(arguments: argparse.Namespace) -> int:
     numbers = arguments.fits or (len(sides[0]) - (arguments.b is None), len(sides[1]))
     if not all(log.has(*side) for side in zip(places, sides, numbers, strict=True)):
         return 2
-    first, second = (diagnose(fits[number - 1][0].profile) for fits, number in zip(sides, numbers, strict=True))
+    first, second = (log.report_on(fits[number - 1]) for fits, number in zip(sides, numbers, strict=True))
     comparison = compare_reports(first, second)
     if arguments.format == "json":
         print(json.dumps(comparison.to_dict(), allow_nan=False))

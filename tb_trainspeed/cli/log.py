@@ -1,20 +1,18 @@
 """A directory -> the fits in it, what to call them, and how far they are. What is wrong goes to standard error."""
 
-import os
 import re
 import sys
 import time
 
 from tb_trainspeed.profile import Profile
+from tb_trainspeed.report import Report, diagnose
 from tb_trainspeed.rules import words
-from tb_trainspeed.summary import PLUGIN_NAME, Fit, Problem, join_workers, place_of, read_log
+from tb_trainspeed.summary import Fit, Problem, as_of, is_silent, join_workers, name_of, place_of, read_log
 
 #: The fits in a directory, the oldest first, each with all its workers. They are numbered from 1.
 Fits = list[tuple[Fit, ...]]
 
 _STARTED = re.compile(r"\d{8}-\d{6}")
-# While a process lives, records come more often: every 10 s, of a long fit after a thirtieth of what it took so far.
-_SILENCE_S, _SILENCE_SHARE = 120.0, 0.1
 
 
 def fail(message: str, status: int = 1) -> int:
@@ -51,11 +49,8 @@ def has(logdir: str, fits: Fits, number: int) -> bool:
 
 
 def run_of(logdir: str, run: str) -> str:
-    """The name of a run to show: that of its directory if it is the one that was given."""
-    folder = os.path.abspath(logdir)
-    if os.path.basename(os.path.dirname(folder)) == PLUGIN_NAME:  # that of a fit
-        folder = os.path.dirname(os.path.dirname(folder))
-    return _shown(os.path.basename(folder) if run == "." else run)
+    """The name of a run to show."""
+    return _shown(name_of(run, logdir))
 
 
 def where(logdir: str, fits: Fits, number: int) -> str:
@@ -65,19 +60,19 @@ def where(logdir: str, fits: Fits, number: int) -> str:
     return f"run {run_of(logdir, fit.run)}, fit {number} of {len(fits)}, started {at}"
 
 
-def is_silent(profile: Profile) -> bool:
-    """Whether a fit that ran has written nothing for so long that its process may be gone."""
-    lasted_s = profile.updated_at_s - profile.started_at_s
-    silent_s = time.time() - profile.updated_at_s
-    return profile.status == "running" and silent_s > max(_SILENCE_S, _SILENCE_SHARE * lasted_s)
+def report_on(workers: tuple[Fit, ...]) -> Report:
+    """The report on a fit: that of its first worker."""
+    return diagnose(as_of(workers[0].profile, time.time()))
 
 
 def standing(profile: Profile) -> str:
     """How far a fit is, in words."""
     if profile.status != "running":
         return profile.status
-    last = f"last record {words.seconds(max(0.0, time.time() - profile.updated_at_s))} ago"
-    return f"not finished, {last}: the process may have been killed" if is_silent(profile) else f"running, {last}"
+    now_s = time.time()
+    last = f"last record {words.seconds(max(0.0, now_s - profile.updated_at_s))} ago"
+    killed = is_silent(profile, now_s)
+    return f"not finished, {last}: the process may have been killed" if killed else f"running, {last}"
 
 
 def _shown(name: str) -> str:

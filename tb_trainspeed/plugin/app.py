@@ -1,9 +1,11 @@
 """The routes of the plugin. Each parses its request and calls an `x_impl`, which knows nothing of HTTP."""
 
 import contextlib
+import dataclasses
 import json
 import logging
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -17,7 +19,7 @@ from tb_trainspeed.plugin.lru import Lru
 from tb_trainspeed.plugin.static_files import fingerprint, load_files
 from tb_trainspeed.plugin.store import Fit, Store
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.summary import PLUGIN_NAME, seldom_s
+from tb_trainspeed.summary import PLUGIN_NAME, as_of, is_silent, name_of, seldom_s
 
 #: Longer than any run name a file system allows; a longer parameter is a mistake or an attack.
 _MAX_PARAMETER = 4096
@@ -113,7 +115,12 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             first = workers[0]
             row = {key: getattr(first, key) for key in _FIT_KEYS}
             updated_at_s = max(one.updated_at_s for one in workers)
-            more = {"updated_at_s": updated_at_s, "workers": len(workers), "due_s": self._due_s(first)}
+            more = {
+                "updated_at_s": updated_at_s,
+                "workers": len(workers),
+                "due_s": self._due_s(first),
+                "silent": is_silent(dataclasses.replace(first, updated_at_s=updated_at_s), *self._now()),
+            }
             runs.setdefault(first.run, []).append({**row, **more})
         return {
             "version": tb_trainspeed.__version__,
@@ -133,7 +140,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             found, records = self._store.fit(ctx, experiment_id, run, fit)
             report = self._report_of(ctx, experiment_id, found)
             several = records if len(records) > 1 else ()
-            workers = workers_of([self._store.profile(ctx, experiment_id, record) for record in several])
+            workers = workers_of([self._profile(ctx, experiment_id, record) for record in several])
             damage = self._store.damage(experiment_id, found)
             return {**report.to_dict(), "run": run, "workers": workers, "damage": damage}
 
@@ -142,9 +149,12 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         from tb_trainspeed.report import markdown, page
 
         with _analysis():
+            name = name_of(run, self._log_dir)
             if kind == "markdown":
-                return markdown.render(self._report_on(ctx, experiment_id, run, fit), run)
-            values = self.report_impl(ctx, experiment_id, run, fit)
+                found, _ = self._store.fit(ctx, experiment_id, run, fit)
+                position = self._store.listing(ctx, experiment_id).position(found)
+                return markdown.render(self._report_of(ctx, experiment_id, found), name, position)
+            values = {**self.report_impl(ctx, experiment_id, run, fit), "run": name}
             return page.render(values) if kind == "html" else json.dumps(values, indent=1, allow_nan=False)
 
     def compare_impl(self, ctx: Any, experiment_id: str, a: tuple[str, str], b: tuple[str, str]) -> dict[str, Any]:
@@ -176,8 +186,16 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return self._report_of(ctx, experiment_id, found)
 
     def _report_of(self, ctx: Any, experiment_id: str, found: Fit) -> Any:
-        profile = self._store.profile(ctx, experiment_id, found)
-        return self._reports.get((experiment_id, found.series), found.stamp, lambda: self._diagnose(profile))
+        profile = self._profile(ctx, experiment_id, found)
+        stamp = found.stamp, profile.status
+        return self._reports.get((experiment_id, found.series), stamp, lambda: self._diagnose(profile))
+
+    def _profile(self, ctx: Any, experiment_id: str, found: Fit) -> Profile:
+        return as_of(self._store.profile(ctx, experiment_id, found), *self._now())
+
+    def _now(self) -> tuple[float, str]:
+        """The time up to which TensorBoard has loaded what was written, and where that lies."""
+        return time.time() - self._reload_s, self._log_dir
 
     def _runs(self, request: wrappers.Request) -> wrappers.Response:
         return _json(request, self.runs_impl(*_scope(request)))
@@ -191,7 +209,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             raise errors.InvalidArgumentError(f"there is no format {kind!r}: use one of {', '.join(_FILES)}")
         suffix, content_type = _FILES[kind]
         response = _respond(request, self.file_impl(*_scope(request), run, fit_id, kind), content_type)
-        name = _UNSAFE.sub("-", f"trainspeed-{run}")[:80].strip("-.")
+        name = _UNSAFE.sub("-", f"trainspeed-{name_of(run, self._log_dir)}")[:80].strip("-.")
         response.headers["Content-Disposition"] = f'attachment; filename="{name}{suffix}"'
         return response
 

@@ -71,12 +71,12 @@ class Folder:
                     yield os.path.relpath(directory, self._root), files
 
     def _problem(self, series: str) -> Problem | None:
-        """None where TensorBoard is only slower than we are."""
+        """None where TensorBoard is only slower than we are, or where the files are none of ours."""
         profile, damage = self.read(series)
-        if profile is not None:
+        if profile is not None or not damage:
             return None
         message = f"{damage} Nothing of this fit can be shown: run it again, or delete its event file."
-        return Problem(run_of(series), message, os.path.basename(series))
+        return Problem(run_of(series, os.path.abspath(self._root)), message, os.path.basename(series))
 
 
 def _is_fit(directory: str) -> bool:

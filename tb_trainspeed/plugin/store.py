@@ -35,6 +35,12 @@ _RUNS_PER_READ = 100
 _logger = logging.getLogger("tensorboard")
 
 
+class UnavailableError(errors.PublicError):  # type: ignore[misc]
+    """TensorBoard cannot tell now what there is: no reason to take down what is on the screen."""
+
+    http_code = 503
+
+
 @dataclasses.dataclass(frozen=True)
 class Fit:
     """One fit as the list of runs shows it, and where its record is: `series` is its run in TensorBoard's own terms.
@@ -75,6 +81,11 @@ class Listing:
         """The fit of a run that started last."""
         return next((workers[0] for workers in reversed(self.joined()) if workers[0].run == run), None)
 
+    def position(self, fit: Fit) -> str:
+        """Which of the fits of its run one is, as the list of the tab counts them."""
+        ids = [[one.fit for one in workers] for workers in self.joined() if workers[0].run == fit.run]
+        return f"{1 + next(number for number, names in enumerate(ids) if fit.fit in names)} of {len(ids)}"
+
 
 class Store:
     """Reads each record once: a record is known by the step and wall time of the last one of its series."""
@@ -82,6 +93,7 @@ class Store:
     def __init__(self, data_provider: provider.DataProvider, log_dir: str = "") -> None:
         self._provider = data_provider
         self._folder = Folder(log_dir)
+        self._root = os.path.abspath(os.path.expanduser(log_dir)) if log_dir else ""
         # More than TensorBoard itself can show; one is a few hundred bytes.
         self._listed: Lru[Fit | Problem] = Lru(20_000)
         # Enough for all workers of a large fit.
@@ -89,7 +101,11 @@ class Store:
         self._damages: Lru[str] = Lru(256)
 
     def listing(self, ctx: Any, experiment_id: str) -> Listing:
-        """Every fit the provider knows. Never raises for the sake of one bad record."""
+        """Every fit the provider knows. Never raises for the sake of one bad record.
+
+        Raises:
+            UnavailableError: The provider cannot list what it knows.
+        """
         stamps, problems = self._stamps(ctx, experiment_id)
         listed = {series: self._listed.find((experiment_id, series), stamp) for series, stamp in stamps.items()}
         unknown = [series for series, item in listed.items() if item is None]
@@ -99,7 +115,7 @@ class Store:
                 self._listed.keep((experiment_id, series), stamps[series], item)
         fits = [item for item in listed.values() if isinstance(item, Fit)]
         problems += [item for item in listed.values() if isinstance(item, Problem)]
-        problems += [_problem(fit.series, fit.damage) for fit in fits if fit.damage]
+        problems += [self._problem(fit.series, fit.damage) for fit in fits if fit.damage]
         told = {(problem.run, problem.fit) for problem in problems}
         problems += [one for one in self._folder.unread(stamps) if (one.run, one.fit) not in told]
         fits.sort(key=lambda fit: (fit.run, fit.started_at_s, fit.index))
@@ -164,13 +180,14 @@ class Store:
         try:
             names = [run.run_name for run in self._provider.list_runs(ctx, experiment_id=experiment_id)]
         except Exception as error:
-            return {}, [Problem(".", f"TensorBoard cannot list its runs ({_name(error)}).")]
+            _logger.warning("TrainSpeed: TensorBoard cannot list its runs.", exc_info=True)
+            raise UnavailableError(f"TensorBoard cannot list its runs ({_name(error)}).") from error
         for series in names:
             try:
                 only = provider.RunTagFilter(runs=[series], tags=[PROFILE_TAG])
                 stamps |= self._stamps_of(ctx, experiment_id, only)
             except Exception as error:
-                problems.append(_problem(series, f"TensorBoard cannot list this record ({_name(error)})."))
+                problems.append(self._problem(series, f"TensorBoard cannot list this record ({_name(error)})."))
         return stamps, problems
 
     def _stamps_of(self, ctx: Any, experiment_id: str, which: provider.RunTagFilter) -> dict[str, object]:
@@ -204,9 +221,14 @@ class Store:
         except RecordError as error:
             profile, damage = self._folder.read(series) if isinstance(payload, bytes) else (None, "")
             if profile is None:
-                return _problem(series, str(error))
+                return self._problem(series, str(error))
             damage = damage or str(error)
-        return _fit(series, stamp, profile, damage)
+        return _fit(run_of(series, self._root), series, stamp, profile, damage)
+
+    def _problem(self, series: str, message: str) -> Problem:
+        """`message` names its file itself, or `series` does."""
+        where = "" if message.startswith(series) else f"{series}: "
+        return Problem(run_of(series, self._root), f"{where}{message}", os.path.basename(series))
 
     def _read(self, ctx: Any, experiment_id: str, series: Sequence[str]) -> list[tuple[str, object]]:
         data = self._provider.read_tensors(
@@ -230,9 +252,9 @@ def _decoded(payload: object, decode: Callable[[bytes], Profile] = decode) -> Pr
     return decode(payload if isinstance(payload, bytes) else b"")
 
 
-def _fit(series: str, stamp: object, profile: Profile, damage: str) -> Fit:
+def _fit(run: str, series: str, stamp: object, profile: Profile, damage: str) -> Fit:
     return Fit(
-        run=run_of(series),
+        run=run,
         fit=profile.fit_id,
         index=profile.fit_index,
         status=profile.status,
@@ -241,17 +263,11 @@ def _fit(series: str, stamp: object, profile: Profile, damage: str) -> Fit:
         steps=profile.ledger.steps,
         wall_s=profile.ledger.wall_s,
         backend=profile.environment.backend,
-        place=place_of(run_of(series), profile),
+        place=place_of(run, profile),
         series=series,
         stamp=stamp,
         damage=damage,
     )
-
-
-def _problem(series: str, message: str) -> Problem:
-    """`message` names its file itself, or `series` does."""
-    where = "" if message.startswith(series) else f"{series}: "
-    return Problem(run_of(series), f"{where}{message}", os.path.basename(series))
 
 
 def _name(error: Exception) -> str:

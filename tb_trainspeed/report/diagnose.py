@@ -6,7 +6,7 @@ from tb_trainspeed import whatif
 from tb_trainspeed.profile import ONE_OFF_PHASES, Data, Profile
 from tb_trainspeed.report.report import Finding, Part, Remedy, Report
 from tb_trainspeed.rules import Check, Found, check, silence, words
-from tb_trainspeed.rules.facts import steady_of, typical_of
+from tb_trainspeed.rules.facts import sampled_layers, steady_of, typical_of
 from tb_trainspeed.rules.rule import Range
 
 RULE_PAGES = "docs/rules"
@@ -271,8 +271,7 @@ def _paused(profile: Profile) -> bool:
 
 def _costliest(profile: Profile) -> str:
     """The layers that take most of a step, by the deep samples."""
-    layers = profile.breakdown.layers if profile.breakdown else ()
-    seconds = {layer.name: layer.forward_s + layer.backward_s for layer in layers}
+    seconds = {path: sum(times) for path, times in sampled_layers(profile).items()}
     whole = sum(seconds.values())
     first = sorted(seconds, key=lambda name: -seconds[name])[:2]
     if not whole:

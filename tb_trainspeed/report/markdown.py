@@ -12,14 +12,15 @@ from tb_trainspeed.rules import words
 _EFFECT = {"no": "results unchanged", "rounding": "only rounding changes", "training": "changes training"}
 
 
-def render(report: Report, run: str) -> str:
+def render(report: Report, run: str, fit: str) -> str:
     """Returns the report as Markdown.
 
     Args:
         report: what to say.
         run: name of the run it is about.
+        fit: which fit of it, such as "3 of 3".
     """
-    return "\n".join(_report(report, run)).rstrip() + "\n"
+    return "\n".join(_report(report, run, fit)).rstrip() + "\n"
 
 
 def render_comparison(comparison: Comparison, a: str, b: str) -> str:
@@ -33,7 +34,7 @@ def render_comparison(comparison: Comparison, a: str, b: str) -> str:
     return "\n".join(_comparison(comparison, a, b)).rstrip() + "\n"
 
 
-def _report(report: Report, run: str) -> Iterable[str]:
+def _report(report: Report, run: str, fit: str) -> Iterable[str]:
     profile = report.profile
     yield f"## {_headline(report.headline)}"
     yield ""
@@ -45,7 +46,7 @@ def _report(report: Report, run: str) -> Iterable[str]:
     if report.epoch_s:
         facts.append(f"epoch {words.seconds(report.epoch_s)}")
     versions = [f"{name} {version}" for name, version in profile.environment.versions.items()]
-    yield f"Run {_text(run)}, fit {profile.fit_index}, {profile.status}: {'; '.join(facts)}."
+    yield f"Run {_text(run)}, fit {fit}, {profile.status}: {'; '.join(facts)}."
     yield f"{_text(', '.join(versions))}.\n" if versions else ""
     rows = [(name, value) for name, value in report.phases.items() if value]
     yield from _table(

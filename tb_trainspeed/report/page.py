@@ -38,7 +38,7 @@ def render(values: Mapping[str, Any]) -> str:
         f'<meta name="viewport" content="width=device-width">\n<title>{title}</title>\n</head>\n<body>\n'
         f'<script type="application/json" id="{DATA_ID}">{data}</script>\n'
         f'<script type="application/json" id="{RULES_ID}">{rules}</script>\n'
-        f'<script type="module">{panel}</script>\n</body>\n</html>\n'
+        f'<script type="module">{panel}</script>\n<!--\n{_static("THIRD_PARTY.txt")}-->\n</body>\n</html>\n'
     )
 
 
@@ -47,7 +47,10 @@ def _inert(text: str) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
+def _static(name: str) -> str:
+    return (importlib.resources.files("tb_trainspeed") / "plugin" / "static" / name).read_text("utf-8")
+
+
 def _panel() -> str:
     """The bundle of the tab. It is ours; what could end its element stands in strings, where a backslash is nothing."""
-    file = importlib.resources.files("tb_trainspeed") / "plugin" / "static" / "index.js"
-    return file.read_text("utf-8").replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    return _static("index.js").replace("</script", "<\\/script").replace("<!--", "<\\!--")

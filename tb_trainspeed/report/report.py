@@ -154,7 +154,8 @@ class Report:
     @functools.cached_property
     def levers(self) -> tuple[Lever, ...]:
         """What can be turned in this fit to ask `what_if`."""
-        return levers_of(self.profile, self._model) if self._model else ()
+        found = {done.rule.code: done.found for done in self.checks if done.found}
+        return levers_of(self.profile, self._model, found) if self._model else ()
 
     def what_if(self, codes: Iterable[str], settings: Mapping[str, float] | None = None) -> dict[str, Any]:
         """Simulates the remedies of some findings, and levers, together.

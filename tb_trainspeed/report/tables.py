@@ -6,7 +6,7 @@ from typing import Any
 
 from tb_trainspeed.profile import Profile, Stage, StageTime, Usage
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import steady_of
+from tb_trainspeed.rules.facts import sampled_layers, steady_of
 from tb_trainspeed.rules.input_pipeline.shared import SPEAK_FROM
 from tb_trainspeed.whatif import StepModel
 
@@ -33,8 +33,8 @@ _MEANINGS = {
     "trainspeed": "The cost of measuring.",
     "other": "The remainder that no clock explains.",
 }
-# What cannot be told apart is part of another phase.
-_INSIDE = {
+#: What cannot be told apart is part of another phase.
+INSIDE = {
     "transfer": "compute",
     "optimizer": "compute",
     "collectives": "compute",
@@ -52,7 +52,7 @@ def meanings(phases: Mapping[str, float | None]) -> dict[str, str]:
     """Returns what each phase is, in a sentence or two that hold for this fit."""
     texts = dict(_MEANINGS)
     inside: dict[str, list[str]] = {}
-    for name, host in _INSIDE.items():
+    for name, host in INSIDE.items():
         if name in phases and phases[name] is None:
             inside.setdefault(host, []).append(called(name))
     for host, names in inside.items():
@@ -66,12 +66,7 @@ def layers(profile: Profile) -> list[dict[str, Any]]:
     `path` is the layer's place in nested models, outermost first; `share` is of all layers together. What a layer of
     Keras is made of counts as its own time.
     """
-    known = {layer.path or layer.name for layer in profile.model.layers}
-    times: dict[str, tuple[float, float]] = {}
-    for time in profile.breakdown.layers if profile.breakdown else ():
-        path = _owner(time.name, known)
-        forward_s, backward_s = times.get(path, (0.0, 0.0))
-        times[path] = forward_s + time.forward_s, backward_s + time.backward_s
+    times = sampled_layers(profile)
     whole = sum(forward_s + backward_s for forward_s, backward_s in times.values())
     rows = []
     for layer in profile.model.layers:
@@ -87,14 +82,6 @@ def layers(profile: Profile) -> list[dict[str, Any]]:
     blank = dict.fromkeys(("kind", "parameters", "trainable_parameters", "output_shape", "flops"))
     rows += [{"path": path, **blank, **_times(time, whole)} for path, time in times.items()]
     return rows
-
-
-def _owner(path: str, known: set[str]) -> str:
-    """The layer itself, or the nearest around it of which there are facts."""
-    around = path
-    while around and around not in known:
-        around = around.rpartition("/")[0]
-    return around or path
 
 
 def _times(time: tuple[float, float] | None, whole: float) -> dict[str, float | None]:

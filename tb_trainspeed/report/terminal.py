@@ -15,9 +15,8 @@ from tb_trainspeed.profile import PHASES
 from tb_trainspeed.report.compare import Comparison
 from tb_trainspeed.report.markdown import cells, gain, outcome, predicted, steps_of, verdict_on_predictions
 from tb_trainspeed.report.report import Finding, Report
-from tb_trainspeed.report.tables import called
+from tb_trainspeed.report.tables import INSIDE, called
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import steady_of
 
 _NARROWEST, _WIDEST = 40, 100
 # Rich breaks lines at every white space, a no-break space too: a character of nobody's stands for that.
@@ -169,7 +168,7 @@ def _lines(report: Report, log_dir: str | None, width: int) -> Iterable[Text]:
     if not report.findings:
         yield Text()
         yield Text(report.explanation.replace("`", ""))
-    for what, reason in list(profile.not_measured.items())[:2]:
+    for what, reason in profile.not_measured.items():
         yield Text(f"Not measured: {what.replace('_', ' ')} ({reason}).", style="dim")
     yield Text()
     if log_dir is not None:
@@ -191,12 +190,9 @@ def _ledger(report: Report, width: int) -> Iterable[Text]:
             bar = "█" * max(1, round(share * (width - _BESIDE_BARS)))
             line.append(bar, style=_COLOURS.get(name, "grey50"))
         yield line
-    unmeasured = [called(name) for name in PHASES if report.phases[name] is None]
-    hidden = [name for name in unmeasured if name != "input wait"]
-    if "input wait" in unmeasured:
-        yield Text(f"{'input wait':>16} not measured; it is part of compute", style="dim")
-    elif hidden and steady_of(report.profile) is None:
-        yield Text()
+    hidden = [called(name) for name in PHASES if name in INSIDE and report.phases[name] is None]
+    if hidden and report.profile.ledger.steps:
+        yield Text(f"Not told apart from compute: {', '.join(hidden)}.", style="dim")
 
 
 def say(text: str) -> None:

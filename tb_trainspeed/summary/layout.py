@@ -4,6 +4,7 @@ Every fit is a run of its own, `<log_dir>/trainspeed/<fit_id>`. It never shares 
 files, because TensorBoard's Python loader follows only the newest file of a directory.
 """
 
+import os
 import re
 
 #: Name of the TensorBoard plugin and prefix of all tags.
@@ -26,9 +27,16 @@ def fit_directory(log_dir: str, fit_id: str) -> str:
     return f"{log_dir.rstrip('/')}/{PLUGIN_NAME}/{fit_id}"
 
 
-def run_of(name: str) -> str:
-    """The run to which the fit in `name` belongs: "a/trainspeed/<fit_id>" -> "a", "trainspeed/<fit_id>" -> "."."""
+def run_of(name: str, root: str = "") -> str:
+    """The run to which the fit in `name` belongs: "a/trainspeed/<fit_id>" -> "a", "trainspeed/<fit_id>" -> ".".
+
+    Args:
+        name: A path below `root`.
+        root: An absolute path. In one that is itself called "trainspeed", "<fit_id>" -> ".".
+    """
     match = _FIT.fullmatch(name)
+    if match is None and os.path.basename(root) == PLUGIN_NAME:
+        match = _FIT.fullmatch(f"{PLUGIN_NAME}/{name}")
     return (match["run"] or ".") if match else name
 
 

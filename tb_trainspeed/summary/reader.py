@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 from google.protobuf.message import DecodeError
 
@@ -61,21 +62,35 @@ def read_log(log_dir: str | os.PathLike[str]) -> Log:
     fits: list[Fit] = []
     problems: list[Problem] = []
 
+    def run(path: str) -> str:
+        return run_of(os.path.relpath(path, root), os.path.abspath(root))
+
     def unreadable(error: OSError) -> None:
-        problems.append(Problem(run_of(os.path.relpath(error.filename, root)), f"it cannot be read: {error.strerror}."))
+        problems.append(Problem(run(error.filename), f"it cannot be read: {error.strerror}."))
 
     for directory, files in _fit_directories(root, unreadable):
-        run = run_of(os.path.relpath(directory, root))
         profile, messages = _last_profile(files)
-        problems += [Problem(run, message, os.path.basename(os.path.abspath(directory))) for message in messages]
+        fit = os.path.basename(os.path.abspath(directory))
+        problems += [Problem(run(directory), message, fit) for message in messages]
         if profile is not None:
-            fits.append(Fit(run, profile))
+            fits.append(Fit(run(directory), profile))
     fits.sort(key=lambda fit: (fit.run, fit.profile.started_at_s, fit.profile.fit_index))
     return Log(tuple(fits), tuple(problems))
 
 
+def name_of(run: str, log_dir: str) -> str:
+    """What to call a run in a directory: "." by the name of the directory that it is of."""
+    if run != "." or not log_dir:
+        return run
+    folder = os.path.abspath(os.path.expanduser(log_dir))
+    names = folder.split(os.sep)
+    if PLUGIN_NAME in names[-2:] and not os.path.isdir(os.path.join(folder, PLUGIN_NAME)):  # of one fit, or of several
+        names = names[: -1 if names[-1] == PLUGIN_NAME else -2]
+    return names[-1]
+
+
 def _fit_directories(root: str, unreadable: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
-    """Directories of fits with their event files, the newest file first. Other event files are not ours to open."""
+    """Directories as of fits, with their event files, the newest file first. All others are not ours to open."""
     seen = set()
     for directory, folders, names in os.walk(root, onerror=unreadable, followlinks=True):  # as TensorBoard does
         seen.add(os.path.realpath(directory))
@@ -103,6 +118,8 @@ def _last_profile_of(path: str) -> tuple[Profile | None, str]:
     offsets: list[int] = []
     try:
         with open(path, "rb") as file:
+            if _is_of_others(file):
+                return None, ""
             try:
                 offsets.extend(frames(file))
             except ValueError as error:
@@ -119,6 +136,26 @@ def _last_profile_of(path: str) -> tuple[Profile | None, str]:
     except OSError as error:
         message = f"it cannot be read: {error.strerror}."
     return None, message or "it holds no whole record: the program was stopped, or the disk full, before the first."
+
+
+def _is_of_others(file: BinaryIO) -> bool:
+    """Whether a file is none of ours, as those of a TensorBoard callback in a folder that has the name of ours.
+
+    All our events with values hold a record, and the first is written at once with the head of the file. A file that is
+    empty or damaged tells nothing, and may be ours.
+    """
+    head = False
+    try:
+        for offset in frames(file):
+            data = read_frame(file, offset)
+            if data is None:
+                return False
+            if values := event_pb2.Event.FromString(data).summary.values:
+                return all(value.tag != PROFILE_TAG for value in values)
+            head = True
+    except (DecodeError, ValueError):
+        return False
+    return head and not file.read(1)
 
 
 def _payload(data: bytes | None) -> bytes | None:

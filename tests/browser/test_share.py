@@ -26,7 +26,7 @@ def test_text_and_data(show, server, tmp_path, profile, report):
     tab = show(server, run="slow")
     text = download(tab, "Markdown", tmp_path)
     assert text.name == "trainspeed-slow.md"
-    assert text.read_text("utf-8") == markdown.render(diagnose(profile), "slow")
+    assert text.read_text("utf-8") == markdown.render(diagnose(profile), "slow", "1 of 1")
     data = json.loads(download(tab, "JSON", tmp_path).read_text("utf-8"))
     assert (data["run"], data["verdict"]) == ("slow", report["verdict"])
 

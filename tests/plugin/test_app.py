@@ -44,6 +44,7 @@ def test_runs(server):
             "backend": "jax",
             "workers": 1,
             "due_s": 10.0,
+            "silent": False,
         }
     ]
 
@@ -57,6 +58,35 @@ def test_when_records_are_due_is_when_they_are_written_and_loaded(log_dir, elaps
     plugin = app.Plugin(base_plugin.TBContext(data_provider=provider, flags=flags, logdir=log_dir))
     ((fit,),) = (run["fits"] for run in plugin.runs_impl(None, "")["runs"])
     assert fit["due_s"] == pytest.approx(seldom_s(elapsed_s, log_dir) + 5.0)
+
+
+@pytest.mark.parametrize(
+    ("log_dir", "lasted_s", "silent_s", "silent"),
+    [
+        ("logs", 5.0, 124.0, False),
+        ("logs", 5.0, 126.0, True),  # 12 records stay away, and what TensorBoard takes to load one
+        ("logs", 36_000.0, 3604.0, False),
+        ("logs", 36_000.0, 3606.0, True),
+        ("gs://bucket/logs", 5.0, 724.0, False),
+        ("gs://bucket/logs", 5.0, 726.0, True),
+    ],
+)
+def test_a_fit_that_was_killed_has_ended_in_all_that_is_said_of_it(log_dir, lasted_s, silent_s, silent, monkeypatch):
+    provider = FakeProvider({})
+    flags = types.SimpleNamespace(reload_interval=5.0)
+    plugin = app.Plugin(base_plugin.TBContext(data_provider=provider, flags=flags, logdir=log_dir))
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    times = {"started_at_s": 1e9 - silent_s - lasted_s, "updated_at_s": 1e9 - silent_s}
+    provider.records = {"r/trainspeed/f": encode(Profile(fit_id="f", **times))}
+    ((row,),) = (run["fits"] for run in plugin.runs_impl(None, "")["runs"])
+    assert (row["status"], row["silent"]) == ("running", silent)
+    report = plugin.report_impl(None, "", "r", "f")
+    said = "The fit ended before its first step." if silent else "No step has finished yet: the fit is starting"
+    assert report["status"] == ("interrupted" if silent else "running")
+    assert report["verdict"].startswith(said)
+    assert report["verdict"] in plugin.file_impl(None, "", "r", "f", "markdown")
+    monkeypatch.setattr("time.time", lambda: 1e9 + 1e6)  # the record is the same
+    assert plugin.report_impl(None, "", "r", "f")["status"] == "interrupted"
 
 
 def test_report(server):

@@ -85,6 +85,22 @@ def test_files_to_keep(serve_python, log_dir, kind, mime, suffix):
     assert diagnose(SLOW).findings[0].code in text
 
 
+def test_files_of_the_log_folder_itself_have_its_name_and_count_as_the_list_does(serve_python, tmp_path):
+    logs = tmp_path / "logs"
+    for number in range(3):  # of three scripts: each fit is the first of its process
+        times = {"started_at_s": 1000.0 * number, "updated_at_s": 1000.0 * number + 10}
+        put(logs, fit(fit_id=f"fit-{number}", **times))
+    server = serve_python(logs, diagnose=diagnose)
+    path = "/data/plugin/trainspeed/report?run=.&fit=fit-2&format="
+    files = {kind: server.client.get(path + kind) for kind in ("markdown", "html", "json")}
+    said = {kind: file.get_data(as_text=True) for kind, file in files.items()}
+    assert "Run logs, fit 3 of 3, finished: " in said["markdown"]
+    assert "<title>TrainSpeed: logs</title>" in said["html"]
+    assert json.loads(said["json"])["run"] == "logs"
+    assert 'filename="trainspeed-logs.md"' in files["markdown"].headers["Content-Disposition"]
+    assert server.get("/report?run=.&fit=fit-2")[1]["run"] == "."  # what the tab asks for it by
+
+
 def test_an_unknown_format_is_refused(serve_python, log_dir):
     status, message = serve_python(log_dir, diagnose=diagnose).get("/report?run=a+b&fit=fit-0&format=pdf")
     assert status == 400

@@ -12,7 +12,7 @@ from tensorboard import errors
 from tensorboard.data import provider
 
 from tb_trainspeed.plugin.folder import Folder
-from tb_trainspeed.plugin.store import Listing, Store
+from tb_trainspeed.plugin.store import Store, UnavailableError
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.summary import PROFILE_TAG, EventFile, Problem, encode, event_pb2, fit_directory, framing
 
@@ -33,6 +33,18 @@ def test_several_fits_and_runs(serve, tmp_path, write):
     assert body["problems"] == []
     assert server.get("/report?run=base+line%2F%C3%BC%26%3Cb%3E&fit=b")[0] == 200
     assert server.get("/report?run=.&fit=z")[1]["run"] == "."
+
+
+def test_the_folder_of_the_fits_of_one_run_is_that_run(serve, tmp_path, write):
+    for worker in (0, 1):
+        write(tmp_path, f"w{worker}", "finished", worker=worker, started_at_s=1.0, updated_at_s=2.0)
+    write(tmp_path, "lost", "finished")
+    next((tmp_path / "trainspeed" / "lost").iterdir()).write_bytes(b"no record")
+    body = serve(tmp_path / "trainspeed").wait_for(
+        lambda body: body["runs"] and body["runs"][0]["fits"][0]["workers"] == 2
+    )
+    assert names(body) == [(".", [("w0", "finished")])]
+    assert [problem["run"] for problem in body["problems"]] == ["."]
 
 
 def test_a_record_may_end_in_zero_bytes(serve, tmp_path, write):
@@ -198,6 +210,12 @@ def test_a_fit_that_tensorboard_has_not_loaded_yet_is_no_problem(tmp_path, write
     assert Folder(str(tmp_path)).unread(("trainspeed/new",)) == []
 
 
+def test_event_files_of_others_in_a_folder_of_our_name_are_no_problem(tmp_path):
+    (tmp_path / "trainspeed" / "train").mkdir(parents=True)
+    (tmp_path / "trainspeed" / "train" / "events.out.tfevents.1.user").write_bytes(scalar_event("epoch_loss", 0))
+    assert Folder(str(tmp_path)).unread(()) == []
+
+
 @pytest.mark.parametrize("log_dir", ["", "gs://bucket/logs"])
 def test_a_folder_that_is_not_here_is_left_alone(log_dir, monkeypatch, tmp_path, write):
     write(tmp_path, "one", b"no record")
@@ -285,9 +303,16 @@ def test_a_read_that_failed_is_tried_again():
     assert len(fake.reads) == 2
 
 
-def test_a_data_server_that_has_gone_is_a_problem_too():
-    listing = Store(FakeProvider(None)).listing(None, "")
-    assert listing == Listing((), (Problem(".", "TensorBoard cannot list its runs (RuntimeError)."),))
+def test_a_data_server_that_has_gone_is_no_empty_list(serve_python, tmp_path, write, monkeypatch):
+    """The tab keeps what it shows while the server answers 5xx, and says "no training yet" of an empty list."""
+    with pytest.raises(UnavailableError, match=r"TensorBoard cannot list its runs \(RuntimeError\)\."):
+        Store(FakeProvider(None)).listing(None, "")
+    write(tmp_path, "one", "finished")
+    server = serve_python(tmp_path)
+    for name in ("list_tensors", "list_runs"):
+        monkeypatch.setattr(server.provider, name, FakeProvider(None).list_runs)
+    for path in ("/runs", "/report?run=.&fit=one"):
+        assert server.get(path) == (503, "TensorBoard cannot list its runs (RuntimeError).")
 
 
 def test_a_record_that_vanished_after_it_was_listed():

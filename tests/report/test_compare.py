@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tb_trainspeed.profile import Epochs, Layer, Profile, Quantiles, Resources, Usage
+from tb_trainspeed.profile import Epochs, Layer, Profile, Quantiles, Resources, Usage, Validation
 from tb_trainspeed.report import compare, diagnose
 from tb_trainspeed.report.compare import OTHERS
 from tb_trainspeed.report.markdown import render_comparison as as_markdown
@@ -213,6 +213,38 @@ def test_pauses_count_where_it_was_they_that_were_fixed():
     assert comparison.together.codes == ("IP27",)
     assert comparison.a.epoch_s == pytest.approx(before.epoch_s)
     assert "Left out" not in comparison.explanation
+
+
+def test_workers_are_charged_once_where_they_end_the_pauses_as_well():
+    report = diagnose(pausing(GONE, 1.0))
+    lever = report.what_if([], {"workers": 2})
+    assert lever["before_s"] == pytest.approx(report.epoch_s)
+    assert lever["speedup"]["expected"] > 1.3
+    both = report.what_if(["IP27"], {"workers": 2})
+    assert both["notes"] == ["IP27 is left out: its remedy is what the lever “workers” turns."]
+    assert both["speedup"] == lever["speedup"]
+
+
+def test_validation_in_larger_batches_counts_as_fixed_where_its_frequency_stays():
+    def validating(profile, each_s):
+        def longer(ledger):
+            phases = {**ledger.phases, "validation": each_s * ledger.epochs}
+            return dataclasses.replace(ledger, wall_s=ledger.wall_s + each_s * ledger.epochs, phases=phases)
+
+        facts = Validation(profile.ledger.epochs, 1000 * profile.ledger.epochs, each_s / 1000, 32, frequency=1)
+        model = dataclasses.replace(profile.model, layers=(Layer("dense", "Dense", 10, 10, forward_flops=20),))
+        marks = [dataclasses.replace(mark, at_s=mark.at_s + each_s * n) for n, mark in enumerate(profile.markers, 1)]
+        return dataclasses.replace(
+            profile, ledger=longer(profile.ledger), steady=longer(profile.steady), validation=facts, model=model,
+            markers=tuple(marks),
+        )  # fmt: skip
+
+    before = diagnose(validating(SLOW, 4.0))
+    remedies = {finding.code: finding.remedy.code for finding in before.findings}
+    assert "validation_batch_size=512" in remedies["CB06"]
+    with_workers = dataclasses.replace(GONE, data=dataclasses.replace(GONE.data, workers=4))
+    comparison = compare(before, diagnose(validating(with_workers, 0.2)))
+    assert comparison.together.codes == tuple(remedies)
 
 
 def test_what_other_programs_used_is_told_where_it_is_much_and_why_a_prediction_may_be_off():

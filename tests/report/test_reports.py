@@ -10,6 +10,7 @@ import pytest
 
 from tb_trainspeed.profile import (
     ONE_OFF_PHASES,
+    Breakdown,
     Compilation,
     CompilationEvent,
     Data,
@@ -17,6 +18,8 @@ from tb_trainspeed.profile import (
     Environment,
     Epochs,
     HotSpot,
+    Layer,
+    LayerTime,
     Ledger,
     Model,
     Profile,
@@ -65,6 +68,14 @@ def test_a_healthy_fit_gets_a_verdict_too():
     report = diagnose(HEALTHY)
     assert report.findings == ()
     assert report.verdict == "Computing: 94 % of training. Nothing cheap to fix was found."
+
+
+def test_the_costliest_layer_counts_with_what_it_is_made_of():
+    times = LayerTime("rnn", 1.0, 0.5), LayerTime("rnn/lstm_cell", 3.0, 3.0), LayerTime("head", 2.0, 0.5)
+    model = dataclasses.replace(HEALTHY.model, layers=(Layer("rnn", "LSTM", 9, 9), Layer("head", "Dense", 9, 9)))
+    report = diagnose(dataclasses.replace(HEALTHY, model=model, breakdown=Breakdown(layers=times)))
+    said = "Most of a step goes to `rnn` (75 % of all layers) and `head` (25 % of all layers)."
+    assert report.explanation.endswith(said)
 
 
 def test_a_fix_that_changes_training_leads_where_it_gives_clearly_more_than_all_others():
@@ -386,6 +397,16 @@ def test_code_is_not_broken_for_the_width_of_the_terminal(monkeypatch):
 def test_the_terminal_report_says_what_was_not_measured():
     text = render(diagnose(dataclasses.replace(STARVED, not_measured={"input_wait": "because"})), colour=False)
     assert "Not measured: input wait (because)." in text
+
+
+def test_the_terminal_report_names_what_is_inside_computing_and_every_failure():
+    phases = {**PHASES, "host_overhead": 0.1, "transfer": None, "collectives": None}
+    failed = {"input_wait": "off", "resources": "off", "everything after the failure": "ValueError: a bug"}
+    profile = dataclasses.replace(STARVED, ledger=Ledger(10.0, 200, 2, phases), not_measured=failed)
+    text = render(diagnose(profile), colour=False)
+    assert "Not told apart from compute: transfer, optimizer, collectives." in text.splitlines()
+    assert "Not measured: everything after the failure (ValueError: a bug)." in text
+    assert "told apart" not in render(diagnose(Profile()), colour=False)  # nothing was computed yet
 
 
 def test_a_notebook_shows_the_report_as_escaped_text():

@@ -13,7 +13,17 @@ import fsspec
 import pytest
 
 from tb_trainspeed.profile import Profile
-from tb_trainspeed.summary import EventFile, encode, fit_directory, framing, read_log, run_of
+from tb_trainspeed.summary import (
+    EventFile,
+    encode,
+    event_pb2,
+    fit_directory,
+    framing,
+    join_workers,
+    place_of,
+    read_log,
+    run_of,
+)
 
 ROOT = pathlib.Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "event_files"
@@ -55,6 +65,16 @@ def test_a_fit_directory_itself_can_be_read(tmp_path):
     assert [fit[1] for fit in found(path.parent)] == ["one"]
 
 
+def test_the_fits_of_one_run_can_be_read(tmp_path, monkeypatch):
+    for worker in (0, 1):
+        write(tmp_path, f"w{worker}", "finished", worker=worker, started_at_s=1.0, updated_at_s=2.0)
+    monkeypatch.chdir(tmp_path / "trainspeed")
+    for folder in (".", str(tmp_path / "trainspeed") + "/"):
+        fits = read_log(folder).fits
+        assert [fit.run for fit in fits] == [".", "."]
+        assert len(join_workers(fits, lambda fit: place_of(fit.run, fit.profile))) == 1
+
+
 def test_other_event_files_are_not_opened(tmp_path):
     (tmp_path / "events.out.tfevents.1.user").write_bytes(b"garbage " * 9)
     (tmp_path / "train").mkdir()
@@ -62,6 +82,21 @@ def test_other_event_files_are_not_opened(tmp_path):
     write(tmp_path, "one", "finished")
     assert len(read_log(tmp_path).fits) == 1
     assert read_log(tmp_path).problems == ()
+
+
+def test_event_files_of_others_in_a_folder_of_our_name_are_no_damaged_fits(tmp_path):
+    """As of `TensorBoard("trainspeed")` beside `TrainSpeedCallback("trainspeed")`."""
+    write(tmp_path / "trainspeed", "one", "finished")
+    loss = event_pb2.Summary(values=[event_pb2.Value(tag="epoch_loss", tensor=event_pb2.Tensor(dtype=1))])
+    head = framing.frame(event_pb2.Event(file_version="brain.Event:2").SerializeToString())
+    scalar = framing.frame(event_pb2.Event(summary=loss).SerializeToString())
+    for name, content in (("train", head + scalar), ("validation", head), ("written", head + scalar + scalar[:-9])):
+        (tmp_path / "trainspeed" / name).mkdir()
+        (tmp_path / "trainspeed" / name / "events.out.tfevents.1.user").write_bytes(content)
+    for log_dir in (tmp_path, tmp_path / "trainspeed"):
+        log = read_log(log_dir)
+        assert [fit.profile.fit_id for fit in log.fits] == ["one"]
+        assert log.problems == ()
 
 
 def test_no_such_directory(tmp_path):
@@ -164,6 +199,9 @@ def test_names_of_runs():
     assert run_of("f1") == "f1"
     assert run_of("a/trainspeed/f1/deeper") == "a/trainspeed/f1/deeper"
     assert run_of(".") == "."
+    assert run_of("f1", "/logs/trainspeed") == "."
+    assert run_of("trainspeed/f1", "/logs/trainspeed") == "."
+    assert run_of("a/trainspeed/f1", "/logs/trainspeed") == "a"
 
 
 def test_names_of_directories():

@@ -66,6 +66,11 @@ def watching(callbacks: tuple[CallbackFacts, ...], names: tuple[str, ...] = WATC
     return [facts.name for facts in callbacks if facts.name in names or facts.kind in names]
 
 
+def may_watch_validation(callbacks: tuple[CallbackFacts, ...]) -> tuple[CallbackFacts, ...]:
+    """The callbacks that are not known to watch something else."""
+    return tuple(facts for facts in callbacks if facts.options.get("monitor", "val_").startswith("val_"))
+
+
 def seldom_in_batches(hook: str, steps_per_execution: int) -> str:
     """Code that leaves a hook at once but for one call in 50."""
     head = f"  def {hook}(self, batch, logs=None):\n"

@@ -4,7 +4,7 @@ import dataclasses
 
 from tb_trainspeed.profile import CallbackFacts, Data, Layer, Validation
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.callbacks.shared import EVERY_EPOCHS, WATCHERS, watching
+from tb_trainspeed.rules.callbacks.shared import EVERY_EPOCHS, WATCHERS, may_watch_validation, watching
 from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.input_pipeline.shared import batches_of_arrays, fit_of_batches
 from tb_trainspeed.rules.rule import Change, ChangesResults, Found, NotApplicable, Outcome, Passed, Range, rule
@@ -61,8 +61,7 @@ def validation_dominates(
         return Passed(f"validation takes {words.share(validation_share)} of training")
     frequency = validation.frequency or 1
     each_s = frequency * steady.phases.get("validation", 0.0) / steady.epochs
-    # What is not known to watch something else may watch the validation.
-    watch_it = tuple(facts for facts in callbacks if facts.options.get("monitor", "val_").startswith("val_"))
+    watch_it = may_watch_validation(callbacks)
     watchers = watching(watch_it)
     beside = _BESIDE_STEPS_ON_TORCH if backend == "torch" else _BESIDE_STEPS
     way = _in_larger_batches(validation, each_s, layers, beside)

@@ -5,7 +5,7 @@ from tb_trainspeed.rules.facts.machine import mean, release_of
 from tb_trainspeed.rules.facts.model import sample_flops, sizes
 from tb_trainspeed.rules.facts.registry import FACTS
 from tb_trainspeed.rules.facts.steady import COMPUTING, FIT_HOOKS, Steady, steady_of, typical_of
-from tb_trainspeed.rules.facts.step_parts import seconds_of
+from tb_trainspeed.rules.facts.step_parts import sampled_layers, seconds_of
 from tb_trainspeed.rules.facts.timing import (
     BATCH_HOOKS,
     ENOUGH_CALLS,
@@ -18,6 +18,6 @@ from tb_trainspeed.rules.facts.timing import (
 
 __all__ = [
     "BATCH_HOOKS", "COMPUTING", "ENOUGH_CALLS", "FACTS", "FIT_HOOKS", "IN_TURN", "Steady", "awake",
-    "locked_s_of", "mean", "release_of", "sample_flops", "seconds_of", "sizes", "steady_of", "takes_turns",
-    "typical_call_of", "typical_of",
+    "locked_s_of", "mean", "release_of", "sample_flops", "sampled_layers", "seconds_of", "sizes", "steady_of",
+    "takes_turns", "typical_call_of", "typical_of",
 ]  # fmt: skip

@@ -57,12 +57,7 @@ def layer_s(profile: Profile) -> dict[str, tuple[float, float]] | None:
     scale = _scale(profile)
     if scale is None or profile.breakdown is None or not profile.breakdown.layers:
         return None
-    seconds: dict[str, tuple[float, float]] = {}
-    for time in profile.breakdown.layers:
-        path = _row_of(time, profile.model.layers)
-        forward, backward = seconds.get(path, (0.0, 0.0))
-        seconds[path] = (forward + time.forward_s * scale, backward + time.backward_s * scale)
-    return seconds
+    return {path: (forward * scale, backward * scale) for path, (forward, backward) in sampled_layers(profile).items()}
 
 
 @fact
@@ -71,11 +66,26 @@ def timed_layers(profile: Profile) -> dict[str, tuple[float, float]]:
     return layer_s(profile) or {}
 
 
-def _row_of(time: LayerTime, layers: tuple[Layer, ...]) -> str:
-    """The path of the row that holds what was timed: itself, or the layer of Keras that it is a part of."""
-    paths = [layer.path for layer in layers]
-    inside = [path for path in paths if time.name == path or time.name.startswith(f"{path}/")]
-    return max(inside, key=len) if inside else time.name
+def sampled_layers(profile: Profile) -> dict[str, tuple[float, float]]:
+    """Seconds forward and backward of a sampled step, by the path of the layer.
+
+    What a layer of Keras is made of, such as the cell of an `LSTM`, counts as its own time.
+    """
+    known = {layer.path or layer.name for layer in profile.model.layers}
+    seconds: dict[str, tuple[float, float]] = {}
+    for time in profile.breakdown.layers if profile.breakdown else ():
+        path = _owner(time.name, known)
+        forward, backward = seconds.get(path, (0.0, 0.0))
+        seconds[path] = (forward + time.forward_s, backward + time.backward_s)
+    return seconds
+
+
+def _owner(path: str, known: set[str]) -> str:
+    """The layer itself, or the nearest around it of which there are facts."""
+    around = path
+    while around and around not in known:
+        around = around.rpartition("/")[0]
+    return around or path
 
 
 def seconds_of(layers: tuple[Layer, ...] | list[Layer], layer_s: dict[str, tuple[float, float]]) -> float:
