@@ -9,6 +9,7 @@ from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, line, silent
 
 V100 = Device("GPU", "Tesla V100", capability="7.0")
+AMD = Device("GPU", "AMD Instinct MI250X", capability="gfx90a")
 GTX = Device("GPU", "GTX 1080", capability="6.1")
 ON_CPU = Environment(backend="jax", devices=(Device("CPU", "cpu"),), cpu="EPYC", cpu_features=("avx2", "avx512_bf16"))
 COMPUTES = {"computing_share": 0.9, "computing_s": 0.1}
@@ -270,6 +271,21 @@ SILENT = [
         accelerators=("GPU",),
         environment=Environment(devices=(V100,)),
         model=Model(dtype_policy="mixed_float16"),
+    ),
+    silent(
+        precision.low_precision_on_wrong_hardware,
+        MC05,
+        Passed,
+        "AMD on JAX",
+        accelerators=("GPU",),
+        environment=Environment(backend="jax", devices=(AMD,)),
+    ),
+    silent(
+        precision.float32_on_tensor_cores,
+        MC04,
+        NotApplicable,
+        "AMD on JAX",
+        environment=Environment(backend="jax", devices=(AMD,)),
     ),
     silent(precision.float32_on_tensor_cores, MC04, Passed, "dispatches", dispatch_s=0.041),
     silent(

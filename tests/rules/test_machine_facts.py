@@ -83,7 +83,7 @@ def test_a_mesh_is_more_devices_than_replicas_where_they_share_the_model():
 @pytest.mark.parametrize(
     ("capabilities", "policy"),
     [(("7.5",), "mixed_float16"), (("8.0",), "mixed_bfloat16"), (("9.0", "7.0"), "mixed_float16"),
-     ((None,), "mixed_bfloat16")],
+     ((None,), "mixed_bfloat16"), (("gfx90a",), "mixed_bfloat16"), (("gfx90a", "7.0"), "mixed_float16")],
 )  # fmt: skip
 def test_the_policy_of_16_bits_is_that_of_the_oldest_gpu(capabilities, policy):
     found = tuple(Device("GPU", "gpu", capability=capability) for capability in capabilities)

@@ -127,11 +127,18 @@ def machine_devices(profile: Profile) -> tuple[Device, ...]:
     return profile.environment.machine_devices
 
 
+def capability_of(device: Device) -> float | None:
+    """The compute capability of NVIDIA's GPUs; on JAX those of AMD name an architecture in its place: `gfx90a`."""
+    found = re.fullmatch(r"\d+\.\d+", device.capability or "")
+    return float(found[0]) if found else None
+
+
 @fact
 def mixed_policy(profile: Profile) -> str:
     """The policy of 16 bits for which the accelerators in use have units."""
-    capabilities = [float(device.capability) for device in profile.environment.devices if device.capability]
-    return "mixed_float16" if any(capability < _BFLOAT16_FROM for capability in capabilities) else "mixed_bfloat16"
+    capabilities = map(capability_of, profile.environment.devices)
+    before = any(capability < _BFLOAT16_FROM for capability in capabilities if capability is not None)
+    return "mixed_float16" if before else "mixed_bfloat16"
 
 
 @fact

@@ -2,7 +2,7 @@
 
 from tb_trainspeed.profile import Device, Environment, Layer, Model
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import seconds_of, sizes
+from tb_trainspeed.rules.facts import capability_of, seconds_of, sizes
 from tb_trainspeed.rules.model_compute.shared import CONVOLUTIONS, computes_little, cost, less, names
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
@@ -29,11 +29,11 @@ _MATRIX = ("Dense", "EinsumDense", *CONVOLUTIONS, *_ATTENTION)
 
 def _gpu(environment: Environment) -> Device | None:
     """A GPU that is used and whose compute capability is known."""
-    return next((device for device in environment.devices if device.kind == "GPU" and device.capability), None)
+    return next((device for device in environment.devices if device.kind == "GPU" and capability_of(device)), None)
 
 
 def _has_tensor_cores(gpu: Device) -> bool:
-    return float(gpu.capability or 0.0) >= _TENSOR_CORES_FROM and _NO_TENSOR_CORES not in gpu.name
+    return (capability_of(gpu) or 0.0) >= _TENSOR_CORES_FROM and _NO_TENSOR_CORES not in gpu.name
 
 
 def _is_double(model: Model, environment: Environment) -> bool:
