@@ -34,7 +34,7 @@ def threads(number, cores=8.0, backend="tensorflow"):
     return Environment(backend=backend, devices=(CPU,), cores=cores, settings={name: str(number)})
 
 
-HW01 = {"environment": UNUSED, **COMPUTES, "dispatch_bound": False}
+HW01 = {"environment": UNUSED, **COMPUTES, "told_dispatch_s": 0.001, "dispatch_bound": False}
 HW02 = {
     "accelerators": ("GPU",),
     "utilization": 0.1,
@@ -115,6 +115,7 @@ FIRES = [
         "nothing is hidden",
         environment=unused("jax", **{"jax_platforms": "None", "tf.config.set_visible_devices": "0 of 0 GPUs"}),
     ),
+    fires(accelerator.gpu_not_used, HW01, "small steps", computing_s=0.0031),
     fires(accelerator.gpu_slower, HW02),
     fires(accelerator.gpu_shared, HW03),
     fires(accelerator.gpu_throttled, HW04),
@@ -172,6 +173,7 @@ SILENT = [
         environment=unused(machine_devices=(Device("GPU", "DirectX under WSL 2"),)),
     ),
     silent(accelerator.gpu_not_used, HW01, Passed, "bound by something else", computing_share=0.49),
+    silent(accelerator.gpu_not_used, HW01, Passed, "as short as on a GPU", computing_s=0.003),
     silent(accelerator.gpu_slower, HW02, Passed, "busy", utilization=0.2),
     silent(accelerator.gpu_slower, HW02, Passed, "longer steps", computing_s=0.003),
     silent(

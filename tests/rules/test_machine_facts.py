@@ -20,6 +20,7 @@ from tb_trainspeed.profile import (
 from tb_trainspeed.rules.distribution import devices, replicas
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.hardware import accelerator
+from tb_trainspeed.rules.rule import Range
 from tests.rules import distribution, hardware
 
 
@@ -123,6 +124,14 @@ def test_a_container_gets_the_gpu_and_another_machine_the_package():
     both = code(hardware.NOT_GIVEN, hardware.T4)
     assert "download.pytorch.org/whl/cu" in both.code
     assert "has Tesla T4" in both.message
+
+
+def test_a_step_on_a_gpu_that_is_not_used_is_never_shorter_than_steps_on_gpus_are():
+    def left(computing_s):
+        return accelerator.gpu_not_used(**{**hardware.HW01, "computing_s": computing_s}).change.sets["device_s"]
+
+    assert left(0.101) == Range(pytest.approx(0.05), pytest.approx(0.01), pytest.approx(0.002))
+    assert left(0.005) == Range(pytest.approx(0.005), pytest.approx(0.002), pytest.approx(0.00008))
 
 
 def test_the_code_without_a_strategy_is_that_of_its_backend():
