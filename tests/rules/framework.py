@@ -3,6 +3,7 @@
 import dataclasses
 
 from tb_trainspeed.profile import Compilation, CompilationEvent, Data, Layer, Model, Stage
+from tb_trainspeed.rules.facts import REACHED_FLOPS
 from tb_trainspeed.rules.framework import compiling, debugging, eager, refits
 from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, line, silent
@@ -31,6 +32,7 @@ FW01 = {
     "dispatch_s": 0.045,
     "sample_flops": 1e5,
     "batch_size": 64,
+    "accelerator_flops": (),
 }
 FW02 = {
     "backend": "jax",
@@ -88,6 +90,7 @@ FW06 = {
     "sample_flops": 1e6,
     "batch_size": 64,
     "data": Data("TFDatasetAdapter"),
+    "accelerator_flops": (),
 }
 FW07 = {
     "backend": "tensorflow",
@@ -134,6 +137,7 @@ FW14 = {
     "step_flops": 8e6,
     "compute_s": 0.005,
     "held_up_share": 0.05,
+    "accelerator_flops": (),
 }
 FW15 = {
     "backend": "torch",
@@ -211,6 +215,9 @@ FIRES = [
     ),
     fires(debugging.debug_flags, FW12, "a debugger", settings={"sys.settrace": "True"}),
     fires(eager.torch_small_operations, FW14),
+    fires(
+        eager.torch_small_operations, FW14, "convolutions on a GPU", step_flops=1.3e9, accelerator_flops=REACHED_FLOPS,
+    ),
     fires(eager.slow_version, FW15),
     fires(
         eager.slow_version, FW15, "a GRU",
@@ -302,6 +309,9 @@ SILENT = [
     silent(debugging.debug_flags, FW12, Passed, "another backend's", settings={"jax_debug_nans": "True"}),
     silent(eager.torch_small_operations, FW14, NotApplicable, "JAX", backend="jax"),
     silent(eager.torch_small_operations, FW14, Passed, "computes", step_flops=3.2e7),
+    silent(
+        eager.torch_small_operations, FW14, Passed, "a GPU computes", step_flops=1.4e9, accelerator_flops=REACHED_FLOPS
+    ),
     silent(eager.torch_small_operations, FW14, Passed, "compiled", jit_compile=True),
     silent(eager.torch_small_operations, FW14, Passed, "trap: a loader takes the cores", held_up_share=0.3),
     silent(eager.torch_small_operations, FW14, NotApplicable, "its own step", custom_train_step=True),

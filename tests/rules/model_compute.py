@@ -54,6 +54,7 @@ MC00 = {
     "sample_flops": 1e5,
     "data": Data(adapter="ArrayDataAdapter", batch_bytes=4_000),
     "steady": STEADY,
+    "accelerator_flops": (),
 }
 MC01 = {
     **COMPUTES,

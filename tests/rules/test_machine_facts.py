@@ -17,11 +17,14 @@ from tb_trainspeed.profile import (
     Steps,
     Usage,
 )
+from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.distribution import devices, replicas
-from tb_trainspeed.rules.facts import FACTS
+from tb_trainspeed.rules.facts import FACTS, REACHED_FLOPS
+from tb_trainspeed.rules.framework import eager
 from tb_trainspeed.rules.hardware import accelerator
+from tb_trainspeed.rules.model_compute import batch
 from tb_trainspeed.rules.rule import Range
-from tests.rules import distribution, hardware
+from tests.rules import callbacks, distribution, framework, hardware, model_compute
 
 
 def profile_of(*cards, spread=("", 1), once_s=0.0):
@@ -90,6 +93,37 @@ def test_the_policy_of_16_bits_is_that_of_the_oldest_gpu(capabilities, policy):
     found = tuple(Device("GPU", "gpu", capability=capability) for capability in capabilities)
     assert FACTS["mixed_policy"](Profile(environment=Environment(devices=found))) == policy
     assert policy in devices.model_fills_memory(**{**distribution.DS10, "mixed_policy": policy}).code
+
+
+def reached(*capabilities, kind="GPU"):
+    found = tuple(Device(kind, "device", capability=capability) for capability in capabilities)
+    return FACTS["accelerator_flops"](Profile(environment=Environment(devices=found)))
+
+
+def test_what_a_training_reaches_on_an_accelerator():
+    assert reached() == reached(None, kind="CPU") == ()
+    assert reached("7.5") == reached("8.0", "7.0") == reached("gfx90a") == reached(None, kind="TPU") == REACHED_FLOPS
+    assert reached("8.0") == reached("9.0", "8.6") == (2e12, 6.5e12, 21e12)
+
+
+def test_on_a_gpu_arithmetic_takes_as_long_as_gpus_need():
+    resnet = {"sample_flops": 23e9, "batch_size": 32, "compute_s": 0.3, "dispatch_s": 0.25}
+    for rule, facts in ((eager.eager, framework.FW01), (eager.layer_disables_jit, framework.FW06)):
+        left = rule(**{**facts, **resnet, "accelerator_flops": reached("8.0")}).change.sets["dispatch_s"]
+        assert left.low == 0.25
+        assert left.expected == pytest.approx(23e9 * 32 / 6.5e12, abs=0.0011)
+    few = {"sample_flops": 1e9, "accelerator_flops": reached("8.0")}
+    timed = {"compute_s": 0.03, "step_s": 0.03, "overhead_s": 0.01}
+    growth = batch.tiny_batch(**{**model_compute.MC00, **few, **timed}).change.factors["device_s"]
+    assert growth.expected == pytest.approx(1 + 7 * 8 * 1e9 / 6.5e12 / 0.02, rel=0.01)
+    small = dataclasses.replace(callbacks.CB06["validation"], batch_size=32)
+    convolution = Layer("conv", "Conv2D", 9, 9, forward_flops=1_000_000_000)
+    facts = {**callbacks.CB06, "validation": small, "layers": (convolution,)}
+    assert "validation_batch_size" not in validation.validation_dominates(**facts).code
+    assert (
+        "validation_batch_size"
+        in validation.validation_dominates(**{**facts, "accelerator_flops": reached("8.0")}).code
+    )
 
 
 def bound(backend, flops, dispatch_s=None):

@@ -13,8 +13,14 @@ _IN_USE_FROM = 0.05
 _DISPATCHES_FROM = 0.5
 # From this share of the machine on others take cores that a training could use, if all of it is about as busy as this.
 _OTHERS_FROM, _FULL_FROM = 0.25, 0.85
-# The compute capability of Ampere, whose tensor cores were the first to know bfloat16.
-_BFLOAT16_FROM = 8.0
+# The compute capability of Ampere, whose tensor cores were the first to know bfloat16, and to compute float32 by them.
+AMPERE = 8.0
+# FLOP/s in float32 that a training reaches: a tenth of a T4's 8.1 TFLOP/s, a third of it, half of an A100's 19.5.
+# (NVIDIA's data sheets, without tensor cores; the shares are what convolutions and matrix products commonly reach.)
+REACHED_FLOPS = (0.8e12, 2.7e12, 9.7e12)
+# From Ampere on a tenth of an A100's, a third of it, and what NVIDIA reached on one with a ResNet-50: 938 pictures of
+# 23 GFLOP a second. (https://github.com/NVIDIA/DeepLearningExamples, PyTorch/Classification/ConvNets/resnet50v1.5)
+_REACHED_FROM_AMPERE = (2e12, 6.5e12, 21e12)
 
 
 @fact
@@ -134,10 +140,19 @@ def capability_of(device: Device) -> float | None:
 
 
 @fact
+def accelerator_flops(profile: Profile) -> tuple[float, ...]:
+    """FLOP/s in float32 that a training reaches where it computes: at least, probably, at best; empty on a CPU."""
+    used = [device for device in profile.environment.devices if device.kind != "CPU"]
+    if not used:
+        return ()
+    return _REACHED_FROM_AMPERE if all((capability_of(device) or 0.0) >= AMPERE for device in used) else REACHED_FLOPS
+
+
+@fact
 def mixed_policy(profile: Profile) -> str:
     """The policy of 16 bits for which the accelerators in use have units."""
     capabilities = map(capability_of, profile.environment.devices)
-    before = any(capability < _BFLOAT16_FROM for capability in capabilities if capability is not None)
+    before = any(capability < AMPERE for capability in capabilities if capability is not None)
     return "mixed_float16" if before else "mixed_bfloat16"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from tb_trainspeed.profile import NOT_GIVEN, Accelerator, Device, Environment, Layer
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import Steady, mean
+from tb_trainspeed.rules.facts import REACHED_FLOPS, Steady, mean
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 _COMPUTES_FROM = 0.5
@@ -14,9 +14,6 @@ _THROTTLED_FROM = 0.2
 _HELD_DOWN = ("hardware", "hardware_thermal", "hardware_power", "software_thermal")
 _ROOM_BELOW, _UTILIZED_FROM, _LARGER = 0.4, 0.8, 2
 _LONG_FIT_S, _LONG_STEP_S = 600.0, 0.02
-# FLOP/s in float32 that a training reaches: a tenth of a T4's 8.1 TFLOP/s, a third of it, half of an A100's 19.5.
-# (NVIDIA's data sheets, without tensor cores; the shares are what convolutions and matrix products commonly reach.)
-_REACHED_FLOPS = (0.8e12, 2.7e12, 9.7e12)
 # A step on an accelerator is never less than its dispatch.
 _LEAST_STEP_S = (0.006, 0.003, 0.001)
 # What a GPU leaves of computing on a CPU.
@@ -390,7 +387,7 @@ def compute_bound_on_cpu(
     flops = 3.0 * batch_size * sum(count or 0 for count in counted)
     if not flops or any(count is None for count in counted):
         return NotApplicable("the operations of a layer are not known")
-    steps = [max(least, flops / rate) for rate, least in zip(_REACHED_FLOPS, _LEAST_STEP_S, strict=True)]
+    steps = [max(least, flops / rate) for rate, least in zip(REACHED_FLOPS, _LEAST_STEP_S, strict=True)]
     return Found(
         title="A long training computes on the CPU",
         message=f"A step of {words.number(flops / 1e9)} billion operations computes for {words.seconds(computing_s)}; "
