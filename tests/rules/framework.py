@@ -98,6 +98,7 @@ FW07 = {
     "run_eagerly": False,
     "dispatch_share": 0.6,
     "dispatch_s": 0.001,
+    "gap_s": 0.0003,
     "compute_s": 0.0015,
     "steady": STEADY,
 }
@@ -188,6 +189,7 @@ FIRES = [
     fires(eager.layer_disables_jit, FW06),
     fires(eager.layer_disables_jit, FW06, "of arrays", data=Data("ArrayDataAdapter"), layers=(ROTATION, ROTATION)),
     fires(eager.dispatch_bound, FW07),
+    fires(eager.dispatch_bound, FW07, "JAX", backend="jax"),
     fires(refits.fit_in_a_loop, FW08),
     fires(refits.fit_in_a_loop, FW08, "ends slowly", startup_s=0.02, boundaries_s=0.02),
     fires(refits.recompile_in_loop, FW09),

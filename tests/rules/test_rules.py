@@ -31,7 +31,7 @@ from tb_trainspeed.rules.hardware import host
 from tb_trainspeed.rules.input_pipeline import decoding, python_code, side_by_side, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
 from tb_trainspeed.rules.model_compute import batch, frozen
-from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, rule
+from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, Range, rule
 from tests.rules import (
     callbacks,
     convergence,
@@ -204,6 +204,15 @@ def test_a_fit_that_runs_is_measured_by_all_the_epochs_that_were_asked_for():
 def test_a_quota_that_stops_threads_all_the_time_leaves_something_of_a_step():
     found = host.threads_misconfigured(**{**hardware.HW05, "resources": hardware.using(throttled=60.0)})
     assert found.change.factors["device_s"].high > 0
+
+
+def test_on_jax_a_call_of_many_steps_starts_them_one_by_one():
+    def left(**changed):
+        return eager.dispatch_bound(**{**framework.FW07, **changed}).change.factors["dispatch_s"]
+
+    assert left() == Range(0.3125, 0.1625, 0.0625)
+    assert left(backend="jax").expected == pytest.approx(0.7 + 0.3 * 0.1625)
+    assert left(backend="jax", gap_s=0.002) == left()
 
 
 def test_watched_validation_is_no_safe_change():
