@@ -47,8 +47,8 @@ cause that was asked for by its code could not be looked for in this fit).
   trainspeed check logs --codes IP01,CB     the finding IP01, or one of the
                                             family CB; hints count as well
 
-What other programs on the machine do, and chance (HW06, HW07, IP27), fails a
-check only if it is named by its code.
+What other programs on the machine do, a GPU that is too hot, and chance (HW03,
+HW04, HW06, HW07, IP27) fail a check only if they are named by their codes.
 """
 
 

@@ -10,8 +10,8 @@ from tb_trainspeed.report.terminal import say
 from tb_trainspeed.rules import catalogue
 from tb_trainspeed.rules.facts import steady_of
 
-# What other programs do, and chance: no property of the training.
-_OF_THE_MACHINE = frozenset({"HW06", "HW07", "IP27"})
+# What other programs do, a GPU that is too hot, and chance: no property of the training.
+_OF_THE_MACHINE = frozenset({"HW03", "HW04", "HW06", "HW07", "IP27"})
 
 
 def check(arguments: argparse.Namespace) -> int:

@@ -76,6 +76,38 @@ def test_how_busy_they_are_without_start_up_and_compilation():
     assert level(profile_of(OURS, SHARED)) == pytest.approx(0.6)
 
 
+def test_a_process_beside_ours_is_a_hint_unless_the_driver_says_that_it_computes():
+    told = accelerator.gpu_shared(**hardware.HW03)
+    assert (told.confidence, told.change.factors["device_s"]) == ("likely", Range(1.0, 0.8, 0.6))
+    facts = {**hardware.HW03, "used_accelerators": hardware.card(other_processes=1)}
+    untold = accelerator.gpu_shared(**facts)
+    assert (untold.confidence, untold.change.factors["device_s"]) == ("hint", Range(1.0, 0.75, 0.5))
+
+
+def test_the_clock_is_that_of_a_gpu_that_computes():
+    hot = Accelerator(
+        1,
+        "T4",
+        clock_limit_hz=1.6e9,
+        usage=Usage(2.0, {"utilization": (0.9, 0.9, 0.5, None, 0.6), "clock_hz": (0.1e9, 1.0e9, 0.3e9, 0.2e9, 1.2e9)}),
+    )
+    cards = (hot, dataclasses.replace(hot, index=2, clock_limit_hz=None), dataclasses.replace(hot, usage=Usage()))
+    started = Ledger(20.0, 100, 2, {"startup": 1.0, "compilation": 0.5})
+    found = FACTS["clock_shares"](Profile(ledger=started, resources=Resources(accelerators=cards)))
+    assert found == {1: pytest.approx(1.1 / 1.6)}
+
+
+def test_a_clock_that_is_held_down_at_times_costs_no_more_than_these():
+    def left(part, clock):
+        facts = {"used_accelerators": hardware.card(throttled={"software_thermal": part}), "clock_shares": clock}
+        return accelerator.gpu_throttled(**{**hardware.HW04, **facts}).change.factors["device_s"]
+
+    assert left(0.2, {0: 0.57}) == Range(1.0, pytest.approx(1 - 0.2 * 0.43), pytest.approx(0.8))
+    assert left(1.0, {0: 0.3}) == Range(1.0, pytest.approx(0.3), pytest.approx(0.3))
+    assert left(0.2, {0: 0.98}) == Range(1.0, pytest.approx(0.996), pytest.approx(0.98))
+    assert left(0.2, {}) == Range(1.0, pytest.approx(0.95), pytest.approx(0.9))
+
+
 def test_a_mesh_is_more_devices_than_replicas_where_they_share_the_model():
     count = FACTS["mesh_devices"]
     assert count(profile_of(spread=("ModelParallel (2, 4)", 2))) == 8

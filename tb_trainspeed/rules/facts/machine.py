@@ -10,6 +10,8 @@ from tb_trainspeed.rules.facts.timing import computing_s, overhead_s, step_s, ta
 
 # A GPU whose kernels run less of the time is not what a fit computes on.
 _IN_USE_FROM = 0.05
+# From here on its clock is that of computing: an idle GPU lets it fall.
+_COMPUTES_FROM = 0.5
 _DISPATCHES_FROM = 0.5
 # From this share of the machine on others take cores that a training could use, if all of it is about as busy as this.
 _OTHERS_FROM, _FULL_FROM = 0.25, 0.85
@@ -193,6 +195,18 @@ def utilization(profile: Profile) -> float | None:
     return max((level for level in levels if level is not None), default=None)
 
 
+@fact
+def clock_shares(profile: Profile) -> Mapping[int, float]:
+    """The clock of accelerators while they compute, without start-up and compilation: shares of its limit, by index."""
+    shares = {}
+    for one in profile.resources.accelerators:
+        rows = zip(_later(profile, one, "utilization"), _later(profile, one, "clock_hz"), strict=False)
+        clocks = [clock for level, clock in rows if level and clock and level > _COMPUTES_FROM]
+        if clocks and one.clock_limit_hz:
+            shares[one.index] = min(1.0, sum(clocks) / len(clocks) / one.clock_limit_hz)
+    return shares
+
+
 def _seen_on(profile: Profile) -> tuple[Accelerator, ...]:
     """Those on which the driver saw this process; all if on none, as from a container, whose numbers are its own."""
     found = profile.resources.accelerators
@@ -200,11 +214,15 @@ def _seen_on(profile: Profile) -> tuple[Accelerator, ...]:
 
 
 def _level(profile: Profile, accelerator: Accelerator) -> float | None:
-    """Mean utilization from the first bucket on that holds nothing of start-up and compilation."""
+    """Mean utilization without start-up and compilation."""
+    return _mean(_later(profile, accelerator, "utilization"))
+
+
+def _later(profile: Profile, accelerator: Accelerator, column: str) -> tuple[float | None, ...]:
+    """A column of usage from the first bucket on that holds nothing of start-up and compilation."""
     usage = accelerator.usage
     once_s = sum(profile.ledger.phases.get(phase) or 0.0 for phase in ONE_OFF_PHASES)
-    later = usage.columns.get("utilization", ())[math.ceil(once_s / usage.bucket_s) :]
-    return mean(Usage(usage.bucket_s, {"utilization": later}), "utilization")
+    return usage.columns.get(column, ())[math.ceil(once_s / usage.bucket_s) :]
 
 
 @fact
@@ -241,5 +259,9 @@ def live_models(profile: Profile) -> int | None:
 
 def mean(usage: Usage, column: str) -> float | None:
     """The mean of a column of usage over the fit, or `None` where it was not sampled."""
-    values = [value for value in usage.columns.get(column, ()) if value is not None]
+    return _mean(usage.columns.get(column, ()))
+
+
+def _mean(column: tuple[float | None, ...]) -> float | None:
+    values = [value for value in column if value is not None]
     return sum(values) / len(values) if values else None

@@ -167,17 +167,19 @@ def gpu_shared(
 ) -> Outcome:
     """Another process computes on the same GPU.
 
-    What it means: beside this training, other processes have a context on the GPU and use it.
+    What it means: beside this training, other processes have a context on the GPU and use it. Where the driver does not
+    say which of them compute, it is a hint.
 
     Why it is slow: the processes take turns, and each gets a part of the time and of the memory.
 
     What to change: another GPU, `CUDA_VISIBLE_DEVICES=1`, or another time; end what was forgotten.
 
-    When this is wrong: the other process holds memory only. What draws the screen is not counted, nor a GPU that this
-    training does not compute on, as far as that can be told.
+    When this is wrong: the other process holds memory only, as an idle notebook does: one that computes for less than
+    5 % of the time is not counted where the driver tells. Nor is what draws the screen, nor a GPU that this training
+    does not compute on, as far as that can be told.
 
-    Sources: https://docs.nvidia.com/deploy/nvml-api. Not verified on hardware: the prediction shares the time
-    equally at best, and takes nothing at worst.
+    Sources: https://docs.nvidia.com/deploy/nvml-api. Not verified on hardware: the prediction gives back the time that
+    the others compute at best, or where that is not told an equal share of it, and nothing at worst.
     """
     if "GPU" not in accelerators:
         return NotApplicable("no GPU is used")
@@ -186,17 +188,23 @@ def gpu_shared(
         return Passed("no other process computes there")
     if computing_share < _COMPUTES_FROM:
         return Passed(f"computing is {words.share(computing_share)} of training")
-    others = shared.other_processes or 0
+    others, use = shared.other_processes or 0, mean(shared.usage, "others_utilization")
+    some = f"{others} other process{'es' * (others > 1)}"
+    does = f"compute{'s' * (others == 1)}" if use is not None else "may compute"
+    left = 1 / (1 + others) if use is None else max(0.0, 1 - use)
     return Found(
-        title="Another process computes on the same GPU",
-        message=f"{others} other {'processes compute' if others > 1 else 'process computes'} on {shared.name} "
-        f"({shared.index}); a step computes for {words.seconds(computing_s)}.",
+        title="Another process computes on the same GPU" if use is not None else "Another process is on the same GPU",
+        message=f"{some} {does} on {shared.name} ({shared.index}); a step computes for {words.seconds(computing_s)}.",
         phase="compute",
-        evidence={"other processes": str(others), "computing": f"{words.share(computing_share)} of training"},
+        evidence={
+            "other processes": str(others),
+            **({"they compute": f"{words.share(use)} of the time"} if use is not None else {}),
+            "computing": f"{words.share(computing_share)} of training",
+        },
         remedy="Use another GPU, or end the other process.",
         code=f'+ os.environ["CUDA_VISIBLE_DEVICES"] = "..."   # not {shared.index}; before the backend is imported',
-        change=Change(factors={"device_s": Range(1.0, 0.5 + 0.5 / (1 + others), 1 / (1 + others))}),
-        confidence="likely",
+        change=Change(factors={"device_s": Range(1.0, (1 + left) / 2, left)}),
+        confidence="hint" if use is None else "likely",
     )
 
 
@@ -204,6 +212,7 @@ def gpu_shared(
 def gpu_throttled(
     accelerators: tuple[str, ...],
     used_accelerators: tuple[Accelerator, ...],
+    clock_shares: Mapping[int, float],
     computing_share: float,
     computing_s: float,
 ) -> Outcome:
@@ -219,7 +228,8 @@ def gpu_throttled(
     does not count it.
 
     Sources: https://docs.nvidia.com/deploy/nvml-api (clock event reasons), https://matt.sh/cloud-gpu-thermal-throttling.
-    Not verified on hardware: the prediction brings the clock back to its limit at best.
+    Not verified on hardware: the prediction brings the clock to its limit in the samples that are held down, which are
+    taken to run at the mean clock while the GPU computes; at best all that the mean lacks is theirs.
     """
     if "GPU" not in accelerators:
         return NotApplicable("no GPU is used")
@@ -228,8 +238,9 @@ def gpu_throttled(
         return Passed(f"the clock is held down {words.share(part)} of the time")
     if computing_share < _COMPUTES_FROM:
         return Passed(f"computing is {words.share(computing_share)} of training")
-    clock = mean(held.usage, "clock_hz")
-    ratio = min(1.0, clock / held.clock_limit_hz) if clock and held.clock_limit_hz else 1 - part / 2
+    clock = clock_shares.get(held.index)
+    # Where the clock is not told it is taken for half of the limit, at best.
+    left = Range(1.0, 1 - part / 4, 1 - part / 2) if clock is None else _at_full_clock(part, clock)
     return Found(
         title="The GPU is held back",
         message=f"{held.name} is held below its clock {words.share(part)} of the time ({reason.replace('_', ' ')}); a "
@@ -238,13 +249,21 @@ def gpu_throttled(
         evidence={
             "held back": f"{words.share(part)} of the time",
             "reason": reason.replace("_", " "),
-            **({"clock": f"{words.share(ratio)} of its limit"} if clock and held.clock_limit_hz else {}),
+            **({"clock": f"{words.share(clock)} of its limit"} if clock is not None else {}),
         },
         remedy="Cool it, or give it the power it asks for.",
         code="+ nvidia-smi --query-gpu=temperature.gpu,clocks.sm,power.draw --format=csv -l 1",
-        change=Change(factors={"device_s": Range(1.0, (1 + ratio) / 2, ratio)}),
+        change=Change(factors={"device_s": left}),
         confidence="likely",
     )
+
+
+def _at_full_clock(part: float, clock: float) -> Range:
+    """What computing leaves of itself once a clock is no longer held down, which it is for this part of the time.
+
+    The limit of power lowers the mean clock as well, which is how GPUs work, and stays.
+    """
+    return Range(1.0, 1 - part * (1 - clock), max(clock, 1 - part))
 
 
 def _held_down(accelerators: tuple[Accelerator, ...]) -> tuple[Accelerator | None, str, float]:
