@@ -84,7 +84,7 @@ class _Card:
         uses = {process.pid: process.smUtil / 100 for process in used if process.pid in pids - ours}
         computing = [use for use in uses.values() if use > _COMPUTES_FROM]
         self._computing = max(self._computing or 0, len(computing))
-        return sum(computing)
+        return float(sum(computing))
 
     def facts(self) -> Accelerator:
         return Accelerator(

@@ -126,6 +126,7 @@ FW12 = {
     "settings": {"tf.debugging.enable_check_numerics": "True"},
     "stages": (Stage("Map", operations=("RandomUniform",)),),
     "accelerators": (),
+    "layers": (DENSE,),
     "input_share": 0.0,
     "step_s": 0.01,
     "idle_cores": 1.0,
@@ -214,6 +215,18 @@ FIRES = [
     fires(
         debugging.debug_flags, FW12, "kernels in turn",
         settings={"CUDA_LAUNCH_BLOCKING": "1"}, accelerators=("GPU",),
+    ),
+    fires(
+        debugging.debug_flags, FW12, "determinism of a GPU",
+        settings={"tf.config.experimental.enable_op_determinism": "True"}, accelerators=("GPU",),
+    ),
+    fires(
+        debugging.debug_flags, FW12, "determinism of torch",
+        backend="torch", settings={"torch.use_deterministic_algorithms": "True"}, accelerators=("GPU",),
+    ),
+    fires(
+        debugging.debug_flags, FW12, "determinism of cuDNN",
+        backend="torch", settings={"torch.backends.cudnn.deterministic": "True"}, accelerators=("GPU",), layers=(CONV,),
     ),
     fires(debugging.debug_flags, FW12, "a debugger", settings={"sys.settrace": "True"}),
     fires(eager.torch_small_operations, FW14),
@@ -307,6 +320,14 @@ SILENT = [
         settings={"tf.config.experimental.enable_op_determinism": "True"}, input_share=0.5, idle_cores=0.4,
     ),
     silent(debugging.debug_flags, FW12, Passed, "oneDNN, which is HW11", settings={"TF_ENABLE_ONEDNN_OPTS": "0"}),
+    silent(
+        debugging.debug_flags, FW12, Passed, "determinism of torch on a CPU",
+        backend="torch", settings={"torch.use_deterministic_algorithms": "True"}, layers=(CONV,),
+    ),
+    silent(
+        debugging.debug_flags, FW12, Passed, "determinism of cuDNN without convolutions",
+        backend="torch", settings={"torch.backends.cudnn.deterministic": "True"}, accelerators=("GPU",),
+    ),
     silent(debugging.debug_flags, FW12, Passed, "kernels of a CPU", settings={"CUDA_LAUNCH_BLOCKING": "1"}),
     silent(debugging.debug_flags, FW12, Passed, "another backend's", settings={"jax_debug_nans": "True"}),
     silent(eager.torch_small_operations, FW14, NotApplicable, "JAX", backend="jax"),
