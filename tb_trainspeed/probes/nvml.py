@@ -9,6 +9,8 @@ from tb_trainspeed.profile import Accelerator
 from tb_trainspeed.recorder.usage import UsageLog
 
 _MAX_DEVICES = 16
+# A process that uses less of the multiprocessors holds memory only.
+_COMPUTES_FROM = 0.05
 # NVML's bits for what holds a clock down, without those of an idle device and of clocks that a user set:
 # https://docs.nvidia.com/deploy/nvml-api/group__nvmlClocksEventReasons.html
 _REASONS = {
@@ -30,7 +32,9 @@ class _Card:
         self._log = UsageLog(most=("memory_bytes", "temperature_c"))
         self._samples = 0
         self._held: dict[str, int] = {}
-        self._others: int | None = None
+        #: The most processes beside ours that held memory, and that computed, `None` where that is not told.
+        self._holding: int | None = None
+        self._computing: int | None = None
         memory, power_mw = self._ask("nvmlDeviceGetMemoryInfo"), self._ask("nvmlDeviceGetEnforcedPowerLimit")
         clock_mhz = self._ask("nvmlDeviceGetMaxClockInfo", nvml.NVML_CLOCK_SM)
         self._memory_bytes = memory and int(memory.total)
@@ -50,7 +54,7 @@ class _Card:
         rates, memory = ask("nvmlDeviceGetUtilizationRates"), ask("nvmlDeviceGetMemoryInfo")
         power_mw = ask("nvmlDeviceGetPowerUsage")
         clock_mhz = ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM)
-        values = {
+        values: dict[str, float | None] = {
             "utilization": rates and rates.gpu / 100,
             "memory_utilization": rates and rates.memory / 100,
             "memory_bytes": memory and float(memory.used),
@@ -58,7 +62,7 @@ class _Card:
             "clock_hz": clock_mhz if clock_mhz is None else clock_mhz * 1e6,
             "temperature_c": ask("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU),
         }
-        self._log.add(at_s, values)
+        self._log.add(at_s, {**values, "others_utilization": self._others(set(ours))})
         reasons = ask("nvmlDeviceGetCurrentClocksEventReasons")
         if reasons is None:  # as older drivers call it
             reasons = ask("nvmlDeviceGetCurrentClocksThrottleReasons")
@@ -66,9 +70,21 @@ class _Card:
             self._samples += 1
             for bit, reason in _REASONS.items():
                 self._held[reason] = self._held.get(reason, 0) + bool(reasons & bit)
-        pids = {process.pid for process in ask("nvmlDeviceGetComputeRunningProcesses") or ()}
-        if os.getpid() in pids:  # else we do not use it, or a container's numbers are not those of the driver
-            self._others = max(self._others or 0, len(pids.difference(ours)))
+
+    def _others(self, ours: set[int]) -> float | None:
+        """Counts the processes beside ours. Returns which part of the time they compute, where that is told."""
+        pids = {process.pid for process in self._ask("nvmlDeviceGetComputeRunningProcesses") or ()}
+        if os.getpid() not in pids:  # we do not use it, or a container's numbers are not those of the driver
+            return None
+        self._holding = max(self._holding or 0, len(pids - ours))
+        # All that the driver remembers: of the time since it was last asked it may know nothing.
+        used = self._ask("nvmlDeviceGetProcessUtilization", 0)
+        if used is None:
+            return None
+        uses = {process.pid: process.smUtil / 100 for process in used if process.pid in pids - ours}
+        computing = [use for use in uses.values() if use > _COMPUTES_FROM]
+        self._computing = max(self._computing or 0, len(computing))
+        return float(sum(computing))
 
     def facts(self) -> Accelerator:
         return Accelerator(
@@ -78,7 +94,7 @@ class _Card:
             self._power_limit_w,
             self._clock_limit_hz,
             {reason: held / self._samples for reason, held in self._held.items()},
-            self._others,
+            self._holding if self._computing is None else self._computing,
             self._log.facts(),
         )
 

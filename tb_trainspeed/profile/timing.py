@@ -70,10 +70,10 @@ class Steps:
     `step` is begin to begin, callbacks included, of the steps after the first epoch once there are such; `call` is the
     time inside the train function without the fetch of the batch. Means per step: `gap` is what Keras does between two
     calls outside callbacks; `wait` was measured on `sampled` of the steps; `dispatch` is the host's part of a step,
-    which is `gap`, the fetch of a batch that is ready, and the CPU time of the main thread inside the call, and
-    `least_dispatch` its 5 % quantile; `cpu` is the CPU time of the whole process. `last` are the last steps of epochs
-    that end with their data, as large as the others: what `call` is, or what an asynchronous device was at it, while
-    nobody makes batches any more.
+    which is `gap`, the fetch of a batch that is ready, and the CPU time of the main thread inside the call, but no more
+    than an accelerator that runs behind the host waits for it, and `least_dispatch` its 5 % quantile; `cpu` is the CPU
+    time of the whole process. `last` are the last steps of epochs that end with their data, as large as the others:
+    what `call` is, or what an asynchronous device was at it, while nobody makes batches any more.
     """
 
     count: int = 0

@@ -20,7 +20,8 @@ class Usage:
     `network_in_bytes_per_s`, `network_out_bytes_per_s`.
 
     Columns of an accelerator: `utilization` (share of the time that a kernel ran), `memory_utilization` (that its
-    memory was read or written), `memory_bytes`, `power_w`, `clock_hz`, `temperature_c`.
+    memory was read or written), `memory_bytes`, `power_w`, `clock_hz`, `temperature_c`, `others_utilization` (share of
+    the time that other processes computed, where the driver tells).
     """
 
     bucket_s: float = 1.0
@@ -33,7 +34,8 @@ class Accelerator:
 
     `throttled` is the share of the samples in which its clock was held down, by reason: `power_cap`, `hardware`,
     `hardware_thermal`, `hardware_power`, `software_thermal`. `other_processes` is the most processes that computed on
-    it beside ours, `None` where ours was not seen there.
+    it beside ours, or held memory of it where the driver does not tell which compute; `None` where ours was not seen
+    there.
     """
 
     index: int

@@ -158,6 +158,9 @@ class FitRecorder(StepRecorder):
             self.untold,
         )
         ledger = ledger_between(None, mark, self._epochs.count, scale)
+        idle_s = None
+        if self.device_is_apart and mark.steps:
+            idle_s = (ledger.phases["host_overhead"] or 0.0) / mark.steps
         return dataclasses.replace(
             profile,
             validation=self._validation.facts(
@@ -167,7 +170,12 @@ class FitRecorder(StepRecorder):
             steady=self._epochs.steady(scale),
             epochs=self._epochs.facts(),
             steps=self._times.facts(
-                mark, (shares or {}).get("input_wait"), device_known, self.call_dispatches, self.last_steps.taken
+                mark,
+                (shares or {}).get("input_wait"),
+                device_known,
+                self.call_dispatches,
+                self.last_steps.taken,
+                idle_s,
             ),
             hooks=self.hooks.hooks(mark.totals),
             curves=self._curves.curves(),

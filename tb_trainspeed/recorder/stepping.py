@@ -114,6 +114,11 @@ class StepRecorder:
         """Whether the device runs behind the host."""
         return self._device is not None
 
+    @property
+    def device_is_apart(self) -> bool:
+        """Whether the device runs behind the host, and is not the processor itself."""
+        return self._device is not None and self._crowding is None
+
     def drain_device(self) -> None:
         """Waits for the device."""
         if self._device:

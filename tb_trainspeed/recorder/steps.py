@@ -68,13 +68,20 @@ class StepTimes:
         return cpu_ns / cpu_steps * 1e-9 if cpu_steps > 0 else None
 
     def facts(
-        self, mark: Mark, wait_share: float | None, device_known: bool, call_dispatches: bool, last: Sketch
+        self,
+        mark: Mark,
+        wait_share: float | None,
+        device_known: bool,
+        call_dispatches: bool,
+        last: Sketch,
+        idle_s: float | None = None,
     ) -> Steps:
         """Returns what is known up to `mark`. May be called from any thread.
 
         `wait_share` is the wait's share of the train function, where the batch is fetched inside it. `device_known`:
         when an asynchronous device was busy is known. `call_dispatches`: what the main thread computes inside the train
-        function is dispatch. `last`: what the last steps of epochs took.
+        function is dispatch. `last`: what the last steps of epochs took. `idle_s`: what an accelerator that
+        runs behind the host waits for it in a step; what the host does meanwhile is hidden.
         """
         per_call = self.per_call
         call = self.call.summary()
@@ -94,6 +101,9 @@ class StepTimes:
             dispatch_s = (host_ns / mark.steps + self._dispatch_ns / self._dispatches / per_call) * 1e-9
             if self._host.count:
                 least_dispatch_s = self._host.quantiles_ns(0.05)[0] / per_call * 1e-9
+        if dispatch_s is not None and idle_s is not None:
+            dispatch_s = min(dispatch_s, idle_s)
+            least_dispatch_s = least_dispatch_s and min(least_dispatch_s, dispatch_s)
         return Steps(
             count=mark.steps,
             step=self.step.summary(),

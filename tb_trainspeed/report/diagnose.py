@@ -43,9 +43,14 @@ _DATA = {
 _BINDS_X = re.compile(r"\b(class|def|lambda x)\b")
 # A fix that changes what is trained leads where it gives so many times as much as all that do not.
 _CLEARLY = 1.1
-# What others do on the machine, and pauses that come by chance: the first is no fix of the training, and what the
-# second will gain the next time nobody knows. So causes of one's own come before them.
-_WITHOUT = {"HW06": "Alone on the machine it would be ", "IP27": "Without tf.data's autotuner it would be "}
+# What others do on the machine, a GPU that is too hot, and pauses that come by chance: the first two are no fix of the
+# training, and what the last will gain the next time nobody knows. So causes of one's own come before them.
+_WITHOUT = {
+    "HW03": "Alone on the GPU it would be ",
+    "HW04": "At the full clock of the GPU it would be ",
+    "HW06": "Alone on the machine it would be ",
+    "IP27": "Without tf.data's autotuner it would be ",
+}
 _FIX = {"no": "A fix", "rounding": "A fix that changes only rounding", "training": "A fix that changes training"}
 
 # Phases with pauses that come by chance: tf.data's autotuner, and collections of garbage.

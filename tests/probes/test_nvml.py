@@ -135,6 +135,24 @@ def test_processes_beside_ours(driver, pids, children, others):
     assert cards.facts()[0].other_processes == others
 
 
+def using(**percent):
+    return [SimpleNamespace(pid=int(name[1:]), timeStamp=9, smUtil=used) for name, used in percent.items()]
+
+
+def test_a_process_that_holds_memory_only_does_not_count_where_that_is_told(driver):
+    pids = [SimpleNamespace(pid=pid) for pid in (os.getpid(), 7, 8, 9)]
+    made = driver(card(nvmlDeviceGetComputeRunningProcesses=pids))
+    cards = Cards()
+    cards.sample(0.5, [9])
+    assert cards.facts()[0].other_processes == 2  # not told yet
+    for used in (using(p7=5, p9=60, p10=80), using(p7=0, p8=40, p9=60)):  # the tenth draws the screen
+        made.states[0]["nvmlDeviceGetProcessUtilization"] = used
+        cards.sample(1.5, [9])
+    (found,) = cards.facts()
+    assert found.other_processes == 1
+    assert found.usage.columns["others_utilization"] == (pytest.approx(0.2),)
+
+
 @pytest.mark.parametrize(
     ("visible", "order", "names", "found"),
     [

@@ -504,11 +504,11 @@ class SeesTheEnd(DeviceWatch):
 class Device:
     """A device that takes `device` ms a step, behind a host on the same fake clock."""
 
-    def __init__(self, played, watched=True):
+    def __init__(self, played, watched=True, cores=None):
         self.played, self.free_ns = played, 0
         if watched:
             played.recorder.watch = SeesTheEnd()
-        played.recorder.follow_device()
+        played.recorder.follow_device(cores)
 
     def step(self, device, fetch=0.0, dispatch=0.2, hook=0.0, row=None, traced=False):
         played, recorder = self.played, self.played.recorder
@@ -534,8 +534,8 @@ class Device:
             played.hook(row, hook)
 
 
-def steps_of(played, count=100, **options):
-    device = Device(played)
+def steps_of(played, count=100, cores=None, **options):
+    device = Device(played, cores=cores)
     played.recorder.epoch_begin(0)
     for _ in range(count):
         device.step(**options)
@@ -551,6 +551,20 @@ def test_a_fetch_behind_a_busy_device_costs_nothing(played):
     assert phases["compute"] == pytest.approx(1.0)
     assert phases["input_wait"] + phases["epoch_restart"] < 0.12
     assert profile.steps.step.p50_s == pytest.approx(0.010, rel=0.02)
+
+
+@pytest.mark.parametrize(("device", "dispatch", "told"), [(10.0, 2.5, 0.0), (3.0, 5.0, 2.0), (3.0, 0.2, 0.0)])
+def test_what_the_host_does_behind_a_busy_device_is_no_dispatch(played, device, dispatch, told):
+    played.computes = True
+    steps = steps_of(played, device=device, dispatch=dispatch).steps
+    assert steps.dispatch_s * 1e3 == pytest.approx(told, abs=0.1)  # but for the first, before which nothing computes
+    assert steps.least_dispatch_s <= steps.dispatch_s
+
+
+def test_a_processor_that_computes_hides_no_dispatch(played):
+    played.computes = True
+    steps = steps_of(played, device=10.0, dispatch=2.5, cores=2.0).steps
+    assert steps.dispatch_s == pytest.approx(0.0025, rel=0.1)
 
 
 def test_a_fetch_is_waited_for_as_long_as_the_device_idles(played):

@@ -24,6 +24,7 @@ from tb_trainspeed.profile import (
     Model,
     Profile,
     Quantiles,
+    Resources,
     Source,
     Steps,
     Validation,
@@ -35,6 +36,7 @@ from tb_trainspeed.report.terminal import render, render_comparison, say
 from tb_trainspeed.rules import words
 from tb_trainspeed.summary import read_log
 from tests.golden import make_report as golden
+from tests.rules import hardware
 from tests.rules.hardware import using
 
 PHASES = {
@@ -113,6 +115,25 @@ def test_what_others_compute_is_no_fix_of_ours():
     assert re.fullmatch(
         r"Computing: 94 % of training. Alone on the machine it would be [\d.]+× faster\.", alone.verdict
     )
+
+
+@pytest.mark.parametrize(
+    ("card", "code", "said"),
+    [
+        ({"others": 0.5, "other_processes": 1}, "HW03", "Alone on the GPU"),
+        ({"throttled": {"hardware_thermal": 0.9}}, "HW04", "At the full clock of the GPU"),
+    ],
+)
+def test_what_holds_a_gpu_back_is_no_fix_of_ours(card, code, said):
+    busy = dataclasses.replace(
+        HEALTHY,
+        environment=dataclasses.replace(HEALTHY.environment, devices=(Device("GPU", "T4"),)),
+        resources=Resources(accelerators=hardware.card(**card)),
+    )
+    report = diagnose(busy)
+    assert [finding.code for finding in report.findings] == [code]
+    assert report.attainable is None
+    assert f"{said} it would be " in report.verdict
 
 
 def test_what_a_short_fit_pays_once_leads_where_it_saves_most_and_is_told_once():

@@ -45,6 +45,7 @@ CB06 = {
     "callbacks": (),
     "epochs_planned": 10,
     "layers": (Layer("dense", "Dense", 4096, 4096, forward_flops=8192),),
+    "accelerator_flops": (),
 }
 CB07 = {
     "steady": dataclasses.replace(STEADY, epoch_s=0.1, steps_per_epoch=2),

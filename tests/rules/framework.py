@@ -3,6 +3,7 @@
 import dataclasses
 
 from tb_trainspeed.profile import Compilation, CompilationEvent, Data, Layer, Model, Stage
+from tb_trainspeed.rules.facts import REACHED_FLOPS
 from tb_trainspeed.rules.framework import compiling, debugging, eager, refits
 from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, line, silent
@@ -31,6 +32,7 @@ FW01 = {
     "dispatch_s": 0.045,
     "sample_flops": 1e5,
     "batch_size": 64,
+    "accelerator_flops": (),
 }
 FW02 = {
     "backend": "jax",
@@ -88,6 +90,7 @@ FW06 = {
     "sample_flops": 1e6,
     "batch_size": 64,
     "data": Data("TFDatasetAdapter"),
+    "accelerator_flops": (),
 }
 FW07 = {
     "backend": "tensorflow",
@@ -95,6 +98,7 @@ FW07 = {
     "run_eagerly": False,
     "dispatch_share": 0.6,
     "dispatch_s": 0.001,
+    "gap_s": 0.0003,
     "compute_s": 0.0015,
     "steady": STEADY,
 }
@@ -122,6 +126,7 @@ FW12 = {
     "settings": {"tf.debugging.enable_check_numerics": "True"},
     "stages": (Stage("Map", operations=("RandomUniform",)),),
     "accelerators": (),
+    "layers": (DENSE,),
     "input_share": 0.0,
     "step_s": 0.01,
     "idle_cores": 1.0,
@@ -134,6 +139,7 @@ FW14 = {
     "step_flops": 8e6,
     "compute_s": 0.005,
     "held_up_share": 0.05,
+    "accelerator_flops": (),
 }
 FW15 = {
     "backend": "torch",
@@ -184,6 +190,7 @@ FIRES = [
     fires(eager.layer_disables_jit, FW06),
     fires(eager.layer_disables_jit, FW06, "of arrays", data=Data("ArrayDataAdapter"), layers=(ROTATION, ROTATION)),
     fires(eager.dispatch_bound, FW07),
+    fires(eager.dispatch_bound, FW07, "JAX", backend="jax"),
     fires(refits.fit_in_a_loop, FW08),
     fires(refits.fit_in_a_loop, FW08, "ends slowly", startup_s=0.02, boundaries_s=0.02),
     fires(refits.recompile_in_loop, FW09),
@@ -209,8 +216,23 @@ FIRES = [
         debugging.debug_flags, FW12, "kernels in turn",
         settings={"CUDA_LAUNCH_BLOCKING": "1"}, accelerators=("GPU",),
     ),
+    fires(
+        debugging.debug_flags, FW12, "determinism of a GPU",
+        settings={"tf.config.experimental.enable_op_determinism": "True"}, accelerators=("GPU",),
+    ),
+    fires(
+        debugging.debug_flags, FW12, "determinism of torch",
+        backend="torch", settings={"torch.use_deterministic_algorithms": "True"}, accelerators=("GPU",),
+    ),
+    fires(
+        debugging.debug_flags, FW12, "determinism of cuDNN",
+        backend="torch", settings={"torch.backends.cudnn.deterministic": "True"}, accelerators=("GPU",), layers=(CONV,),
+    ),
     fires(debugging.debug_flags, FW12, "a debugger", settings={"sys.settrace": "True"}),
     fires(eager.torch_small_operations, FW14),
+    fires(
+        eager.torch_small_operations, FW14, "convolutions on a GPU", step_flops=1.3e9, accelerator_flops=REACHED_FLOPS,
+    ),
     fires(eager.slow_version, FW15),
     fires(
         eager.slow_version, FW15, "a GRU",
@@ -298,10 +320,21 @@ SILENT = [
         settings={"tf.config.experimental.enable_op_determinism": "True"}, input_share=0.5, idle_cores=0.4,
     ),
     silent(debugging.debug_flags, FW12, Passed, "oneDNN, which is HW11", settings={"TF_ENABLE_ONEDNN_OPTS": "0"}),
+    silent(
+        debugging.debug_flags, FW12, Passed, "determinism of torch on a CPU",
+        backend="torch", settings={"torch.use_deterministic_algorithms": "True"}, layers=(CONV,),
+    ),
+    silent(
+        debugging.debug_flags, FW12, Passed, "determinism of cuDNN without convolutions",
+        backend="torch", settings={"torch.backends.cudnn.deterministic": "True"}, accelerators=("GPU",),
+    ),
     silent(debugging.debug_flags, FW12, Passed, "kernels of a CPU", settings={"CUDA_LAUNCH_BLOCKING": "1"}),
     silent(debugging.debug_flags, FW12, Passed, "another backend's", settings={"jax_debug_nans": "True"}),
     silent(eager.torch_small_operations, FW14, NotApplicable, "JAX", backend="jax"),
     silent(eager.torch_small_operations, FW14, Passed, "computes", step_flops=3.2e7),
+    silent(
+        eager.torch_small_operations, FW14, Passed, "a GPU computes", step_flops=1.4e9, accelerator_flops=REACHED_FLOPS
+    ),
     silent(eager.torch_small_operations, FW14, Passed, "compiled", jit_compile=True),
     silent(eager.torch_small_operations, FW14, Passed, "trap: a loader takes the cores", held_up_share=0.3),
     silent(eager.torch_small_operations, FW14, NotApplicable, "its own step", custom_train_step=True),

@@ -17,8 +17,11 @@ SMALL = Layer("dense", "Dense", 100, 100, forward_flops=200_000)
 LARGE = Layer("conv", "Conv2D", 100, 100, forward_flops=2_000_000_000)
 
 
-def card(**facts):
-    return (Accelerator(0, "T4", usage=Usage(columns={"utilization": (0.9,), "clock_hz": (0.8e9,)}), **facts),)
+def card(others=None, **facts):
+    columns = {"utilization": (0.9,), "clock_hz": (0.8e9,)}
+    if others is not None:
+        columns["others_utilization"] = (others,)
+    return (Accelerator(0, "T4", usage=Usage(columns=columns), **facts),)
 
 
 def unused(backend="tensorflow", machine_devices=(T4,), **settings):
@@ -34,7 +37,7 @@ def threads(number, cores=8.0, backend="tensorflow"):
     return Environment(backend=backend, devices=(CPU,), cores=cores, settings={name: str(number)})
 
 
-HW01 = {"environment": UNUSED, **COMPUTES, "dispatch_bound": False}
+HW01 = {"environment": UNUSED, **COMPUTES, "told_dispatch_s": 0.001, "dispatch_bound": False}
 HW02 = {
     "accelerators": ("GPU",),
     "utilization": 0.1,
@@ -42,11 +45,12 @@ HW02 = {
     "computing_s": 0.001,
     "batch_size": 32,
 }
-HW03 = {**COMPUTES, "accelerators": ("GPU",), "used_accelerators": card(other_processes=1)}
+HW03 = {**COMPUTES, "accelerators": ("GPU",), "used_accelerators": card(others=0.4, other_processes=1)}
 HW04 = {
     **COMPUTES,
     "accelerators": ("GPU",),
     "used_accelerators": card(throttled={"hardware_thermal": 0.6}, clock_limit_hz=1.6e9),
+    "clock_shares": {0: 0.5},
 }
 HW05 = {
     **COMPUTES,
@@ -115,9 +119,12 @@ FIRES = [
         "nothing is hidden",
         environment=unused("jax", **{"jax_platforms": "None", "tf.config.set_visible_devices": "0 of 0 GPUs"}),
     ),
+    fires(accelerator.gpu_not_used, HW01, "small steps", computing_s=0.0031),
     fires(accelerator.gpu_slower, HW02),
     fires(accelerator.gpu_shared, HW03),
+    fires(accelerator.gpu_shared, HW03, "not told which compute", used_accelerators=card(other_processes=2)),
     fires(accelerator.gpu_throttled, HW04),
+    fires(accelerator.gpu_throttled, HW04, "clock not told", clock_shares={}),
     fires(host.threads_misconfigured, HW05, "quota"),
     fires(
         host.threads_misconfigured,
@@ -172,6 +179,7 @@ SILENT = [
         environment=unused(machine_devices=(Device("GPU", "DirectX under WSL 2"),)),
     ),
     silent(accelerator.gpu_not_used, HW01, Passed, "bound by something else", computing_share=0.49),
+    silent(accelerator.gpu_not_used, HW01, Passed, "as short as on a GPU", computing_s=0.003),
     silent(accelerator.gpu_slower, HW02, Passed, "busy", utilization=0.2),
     silent(accelerator.gpu_slower, HW02, Passed, "longer steps", computing_s=0.003),
     silent(
@@ -184,6 +192,13 @@ SILENT = [
     silent(accelerator.gpu_slower, HW02, Passed, "large model", layers=(LARGE,)),
     silent(accelerator.gpu_slower, HW02, NotApplicable, "CPU", accelerators=()),
     silent(accelerator.gpu_shared, HW03, Passed, "alone", used_accelerators=card(other_processes=0)),
+    silent(
+        accelerator.gpu_shared,
+        HW03,
+        Passed,
+        "trap: an idle notebook holds memory",
+        used_accelerators=card(others=0.0, other_processes=0),
+    ),
     silent(accelerator.gpu_shared, HW03, Passed, "none is busy", used_accelerators=()),
     silent(accelerator.gpu_shared, HW03, NotApplicable, "CPU", accelerators=()),
     silent(accelerator.gpu_throttled, HW04, Passed, "power cap", used_accelerators=card(throttled={"power_cap": 1.0})),

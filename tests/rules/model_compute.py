@@ -9,6 +9,8 @@ from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, line, silent
 
 V100 = Device("GPU", "Tesla V100", capability="7.0")
+A100 = Device("GPU", "NVIDIA A100-SXM4-40GB", capability="8.0")
+AMD = Device("GPU", "AMD Instinct MI250X", capability="gfx90a")
 GTX = Device("GPU", "GTX 1080", capability="6.1")
 ON_CPU = Environment(backend="jax", devices=(Device("CPU", "cpu"),), cpu="EPYC", cpu_features=("avx2", "avx512_bf16"))
 COMPUTES = {"computing_share": 0.9, "computing_s": 0.1}
@@ -18,6 +20,10 @@ def layer(kind, name, shape=None, parameters=0, trainable=True, path="", dtype="
     return Layer(
         name, kind, parameters, parameters if trainable else 0, shape, dtype, path or name, trainable, 1, 10, options
     )
+
+
+def a100(backend, **settings):
+    return Environment(backend=backend, devices=(A100,), settings=settings)
 
 
 def taking(name, forward=0.02, backward=0.04):
@@ -53,6 +59,7 @@ MC00 = {
     "sample_flops": 1e5,
     "data": Data(adapter="ArrayDataAdapter", batch_bytes=4_000),
     "steady": STEADY,
+    "accelerator_flops": (),
 }
 MC01 = {
     **COMPUTES,
@@ -76,6 +83,20 @@ MC05 = {
     "model": Model(dtype_policy="mixed_bfloat16"),
     "mixed_policy": "mixed_bfloat16",
     "accelerators": (),
+}
+MC21 = {
+    **COMPUTES,
+    "environment": a100("torch", **{"torch.set_float32_matmul_precision": "highest"}),
+    "model": Model(dtype_policy="float32", parameters=2_000_000, layers=(WIDE, CONV)),
+    "dispatch_s": 0.01,
+}
+MC22 = {
+    **COMPUTES,
+    "backend": "torch",
+    "settings": {"torch.backends.cudnn.benchmark": "False", "torch.backends.cudnn.deterministic": "False"},
+    "accelerators": ("GPU",),
+    "layers": (CONV, OUTPUT),
+    "layer_s": taking("conv"),
 }
 MC06 = {
     **COMPUTES,
@@ -226,10 +247,90 @@ FIRES = [
     fires(traced.python_in_step, MC19),
     fires(traced.python_in_step, MC19, "JAX", backend="jax", step_code=(), python_s={"pure_callback": 0.0101}),
     fires(traced.needless_remat, MC20),
+    fires(precision.tf32_off, MC21),
+    fires(
+        precision.tf32_off,
+        MC21,
+        "TensorFlow",
+        environment=a100("tensorflow", **{"tf.config.experimental.tensor_float_32_execution": "False"}),
+        model=dataclasses.replace(MC21["model"], layers=(CONV,)),
+    ),
+    fires(precision.tf32_off, MC21, "JAX", environment=a100("jax", jax_default_matmul_precision="highest")),
+    fires(precision.cudnn_not_tuned, MC22),
 ]
 
 IDLE = {"computing_share": 0.49}
 SILENT = [
+    silent(
+        precision.tf32_off,
+        MC21,
+        NotApplicable,
+        "before Ampere",
+        environment=dataclasses.replace(MC21["environment"], devices=(V100,)),
+    ),
+    silent(
+        precision.tf32_off,
+        MC21,
+        NotApplicable,
+        "trap: AMD on torch",
+        environment=dataclasses.replace(
+            MC21["environment"], devices=(Device("GPU", "AMD Instinct MI250X", capability="9.0"),)
+        ),
+    ),
+    silent(
+        precision.tf32_off,
+        MC21,
+        Passed,
+        "on",
+        environment=a100("torch", **{"torch.set_float32_matmul_precision": "high"}),
+    ),
+    silent(
+        precision.tf32_off, MC21, Passed, "as JAX comes", environment=a100("jax", jax_default_matmul_precision="None")
+    ),
+    silent(
+        precision.tf32_off,
+        MC21,
+        Passed,
+        "trap: convolutions on torch",
+        model=dataclasses.replace(MC21["model"], layers=(CONV,) * 5 + (WIDE,)),
+    ),
+    silent(
+        precision.tf32_off,
+        MC21,
+        Passed,
+        "16 bits",
+        model=dataclasses.replace(MC21["model"], dtype_policy="mixed_float16"),
+    ),
+    silent(precision.tf32_off, MC21, Passed, "small", model=dataclasses.replace(MC21["model"], parameters=999_999)),
+    silent(
+        precision.tf32_off,
+        MC21,
+        Passed,
+        "dispatches",
+        environment=a100("jax", jax_default_matmul_precision="highest"),
+        dispatch_s=0.041,
+    ),
+    silent(precision.tf32_off, MC21, Passed, "bound by something else", **IDLE),
+    silent(precision.cudnn_not_tuned, MC22, NotApplicable, "CPU", accelerators=()),
+    silent(precision.cudnn_not_tuned, MC22, NotApplicable, "JAX", backend="jax"),
+    silent(precision.cudnn_not_tuned, MC22, Passed, "tuned", settings={"torch.backends.cudnn.benchmark": "True"}),
+    silent(
+        precision.cudnn_not_tuned,
+        MC22,
+        Passed,
+        "deterministic",
+        settings={"torch.backends.cudnn.benchmark": "False", "torch.use_deterministic_algorithms": "True"},
+    ),
+    silent(precision.cudnn_not_tuned, MC22, NotApplicable, "no convolutions", layers=(OUTPUT,)),
+    silent(
+        precision.cudnn_not_tuned,
+        MC22,
+        Passed,
+        "pictures of many sizes",
+        layers=(dataclasses.replace(CONV, output_shape="(None, None, None, 32)"),),
+    ),
+    silent(precision.cudnn_not_tuned, MC22, Passed, "cheap", layer_s=taking("conv", 0.005, 0.014)),
+    silent(precision.cudnn_not_tuned, MC22, Passed, "bound by something else", **IDLE),
     silent(batch.tiny_batch, MC00, Passed, "large enough", batch_size=33),
     silent(batch.tiny_batch, MC00, Passed, "computes", overhead_s=0.00059),
     silent(recurrent.rnn_not_cudnn, MC01, Passed, "defaults", layers=(EMBEDDING, PLAIN_LSTM)),
@@ -270,6 +371,21 @@ SILENT = [
         accelerators=("GPU",),
         environment=Environment(devices=(V100,)),
         model=Model(dtype_policy="mixed_float16"),
+    ),
+    silent(
+        precision.low_precision_on_wrong_hardware,
+        MC05,
+        Passed,
+        "AMD on JAX",
+        accelerators=("GPU",),
+        environment=Environment(backend="jax", devices=(AMD,)),
+    ),
+    silent(
+        precision.float32_on_tensor_cores,
+        MC04,
+        NotApplicable,
+        "AMD on JAX",
+        environment=Environment(backend="jax", devices=(AMD,)),
     ),
     silent(precision.float32_on_tensor_cores, MC04, Passed, "dispatches", dispatch_s=0.041),
     silent(

@@ -17,10 +17,14 @@ from tb_trainspeed.profile import (
     Steps,
     Usage,
 )
+from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.distribution import devices, replicas
-from tb_trainspeed.rules.facts import FACTS
+from tb_trainspeed.rules.facts import FACTS, REACHED_FLOPS
+from tb_trainspeed.rules.framework import eager
 from tb_trainspeed.rules.hardware import accelerator
-from tests.rules import distribution, hardware
+from tb_trainspeed.rules.model_compute import batch
+from tb_trainspeed.rules.rule import Range
+from tests.rules import callbacks, distribution, framework, hardware, model_compute
 
 
 def profile_of(*cards, spread=("", 1), once_s=0.0):
@@ -72,6 +76,38 @@ def test_how_busy_they_are_without_start_up_and_compilation():
     assert level(profile_of(OURS, SHARED)) == pytest.approx(0.6)
 
 
+def test_a_process_beside_ours_is_a_hint_unless_the_driver_says_that_it_computes():
+    told = accelerator.gpu_shared(**hardware.HW03)
+    assert (told.confidence, told.change.factors["device_s"]) == ("likely", Range(1.0, 0.8, 0.6))
+    facts = {**hardware.HW03, "used_accelerators": hardware.card(other_processes=1)}
+    untold = accelerator.gpu_shared(**facts)
+    assert (untold.confidence, untold.change.factors["device_s"]) == ("hint", Range(1.0, 0.75, 0.5))
+
+
+def test_the_clock_is_that_of_a_gpu_that_computes():
+    hot = Accelerator(
+        1,
+        "T4",
+        clock_limit_hz=1.6e9,
+        usage=Usage(2.0, {"utilization": (0.9, 0.9, 0.5, None, 0.6), "clock_hz": (0.1e9, 1.0e9, 0.3e9, 0.2e9, 1.2e9)}),
+    )
+    cards = (hot, dataclasses.replace(hot, index=2, clock_limit_hz=None), dataclasses.replace(hot, usage=Usage()))
+    started = Ledger(20.0, 100, 2, {"startup": 1.0, "compilation": 0.5})
+    found = FACTS["clock_shares"](Profile(ledger=started, resources=Resources(accelerators=cards)))
+    assert found == {1: pytest.approx(1.1 / 1.6)}
+
+
+def test_a_clock_that_is_held_down_at_times_costs_no_more_than_these():
+    def left(part, clock):
+        facts = {"used_accelerators": hardware.card(throttled={"software_thermal": part}), "clock_shares": clock}
+        return accelerator.gpu_throttled(**{**hardware.HW04, **facts}).change.factors["device_s"]
+
+    assert left(0.2, {0: 0.57}) == Range(1.0, pytest.approx(1 - 0.2 * 0.43), pytest.approx(0.8))
+    assert left(1.0, {0: 0.3}) == Range(1.0, pytest.approx(0.3), pytest.approx(0.3))
+    assert left(0.2, {0: 0.98}) == Range(1.0, pytest.approx(0.996), pytest.approx(0.98))
+    assert left(0.2, {}) == Range(1.0, pytest.approx(0.95), pytest.approx(0.9))
+
+
 def test_a_mesh_is_more_devices_than_replicas_where_they_share_the_model():
     count = FACTS["mesh_devices"]
     assert count(profile_of(spread=("ModelParallel (2, 4)", 2))) == 8
@@ -83,12 +119,43 @@ def test_a_mesh_is_more_devices_than_replicas_where_they_share_the_model():
 @pytest.mark.parametrize(
     ("capabilities", "policy"),
     [(("7.5",), "mixed_float16"), (("8.0",), "mixed_bfloat16"), (("9.0", "7.0"), "mixed_float16"),
-     ((None,), "mixed_bfloat16")],
+     ((None,), "mixed_bfloat16"), (("gfx90a",), "mixed_bfloat16"), (("gfx90a", "7.0"), "mixed_float16")],
 )  # fmt: skip
 def test_the_policy_of_16_bits_is_that_of_the_oldest_gpu(capabilities, policy):
     found = tuple(Device("GPU", "gpu", capability=capability) for capability in capabilities)
     assert FACTS["mixed_policy"](Profile(environment=Environment(devices=found))) == policy
     assert policy in devices.model_fills_memory(**{**distribution.DS10, "mixed_policy": policy}).code
+
+
+def reached(*capabilities, kind="GPU"):
+    found = tuple(Device(kind, "device", capability=capability) for capability in capabilities)
+    return FACTS["accelerator_flops"](Profile(environment=Environment(devices=found)))
+
+
+def test_what_a_training_reaches_on_an_accelerator():
+    assert reached() == reached(None, kind="CPU") == ()
+    assert reached("7.5") == reached("8.0", "7.0") == reached("gfx90a") == reached(None, kind="TPU") == REACHED_FLOPS
+    assert reached("8.0") == reached("9.0", "8.6") == (2e12, 6.5e12, 21e12)
+
+
+def test_on_a_gpu_arithmetic_takes_as_long_as_gpus_need():
+    resnet = {"sample_flops": 23e9, "batch_size": 32, "compute_s": 0.3, "dispatch_s": 0.25}
+    for rule, facts in ((eager.eager, framework.FW01), (eager.layer_disables_jit, framework.FW06)):
+        left = rule(**{**facts, **resnet, "accelerator_flops": reached("8.0")}).change.sets["dispatch_s"]
+        assert left.low == 0.25
+        assert left.expected == pytest.approx(23e9 * 32 / 6.5e12, abs=0.0011)
+    few = {"sample_flops": 1e9, "accelerator_flops": reached("8.0")}
+    timed = {"compute_s": 0.03, "step_s": 0.03, "overhead_s": 0.01}
+    growth = batch.tiny_batch(**{**model_compute.MC00, **few, **timed}).change.factors["device_s"]
+    assert growth.expected == pytest.approx(1 + 7 * 8 * 1e9 / 6.5e12 / 0.02, rel=0.01)
+    small = dataclasses.replace(callbacks.CB06["validation"], batch_size=32)
+    convolution = Layer("conv", "Conv2D", 9, 9, forward_flops=1_000_000_000)
+    facts = {**callbacks.CB06, "validation": small, "layers": (convolution,)}
+    assert "validation_batch_size" not in validation.validation_dominates(**facts).code
+    assert (
+        "validation_batch_size"
+        in validation.validation_dominates(**{**facts, "accelerator_flops": reached("8.0")}).code
+    )
 
 
 def bound(backend, flops, dispatch_s=None):
@@ -123,6 +190,14 @@ def test_a_container_gets_the_gpu_and_another_machine_the_package():
     both = code(hardware.NOT_GIVEN, hardware.T4)
     assert "download.pytorch.org/whl/cu" in both.code
     assert "has Tesla T4" in both.message
+
+
+def test_a_step_on_a_gpu_that_is_not_used_is_never_shorter_than_steps_on_gpus_are():
+    def left(computing_s):
+        return accelerator.gpu_not_used(**{**hardware.HW01, "computing_s": computing_s}).change.sets["device_s"]
+
+    assert left(0.101) == Range(pytest.approx(0.05), pytest.approx(0.01), pytest.approx(0.002))
+    assert left(0.005) == Range(pytest.approx(0.005), pytest.approx(0.002), pytest.approx(0.00008))
 
 
 def test_the_code_without_a_strategy_is_that_of_its_backend():

@@ -26,12 +26,12 @@ from tb_trainspeed.profile import (
 from tb_trainspeed.rules import Check, catalogue, check, index, page, silence
 from tb_trainspeed.rules.callbacks import validation
 from tb_trainspeed.rules.facts import FACTS
-from tb_trainspeed.rules.framework import compiling, eager
+from tb_trainspeed.rules.framework import compiling, debugging, eager
 from tb_trainspeed.rules.hardware import host
 from tb_trainspeed.rules.input_pipeline import decoding, python_code, side_by_side, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
-from tb_trainspeed.rules.model_compute import batch, frozen
-from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, rule
+from tb_trainspeed.rules.model_compute import batch, frozen, precision
+from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, Range, rule
 from tests.rules import (
     callbacks,
     convergence,
@@ -204,6 +204,30 @@ def test_a_fit_that_runs_is_measured_by_all_the_epochs_that_were_asked_for():
 def test_a_quota_that_stops_threads_all_the_time_leaves_something_of_a_step():
     found = host.threads_misconfigured(**{**hardware.HW05, "resources": hardware.using(throttled=60.0)})
     assert found.change.factors["device_s"].high > 0
+
+
+def test_on_jax_a_call_of_many_steps_starts_them_one_by_one():
+    def left(**changed):
+        return eager.dispatch_bound(**{**framework.FW07, **changed}).change.factors["dispatch_s"]
+
+    assert left() == Range(0.3125, 0.1625, 0.0625)
+    assert left(backend="jax").expected == pytest.approx(0.7 + 0.3 * 0.1625)
+    assert left(backend="jax", gap_s=0.002) == left()
+
+
+def test_determinism_is_told_once_whatever_it_slows_down():
+    settings = {"tf.config.experimental.enable_op_determinism": "True"}
+    slow = {"settings": settings, "accelerators": ("GPU",), "input_share": 0.5}
+    found = debugging.debug_flags(**{**framework.FW12, **slow})
+    assert set(found.change.factors) == {"device_s", "supply_s", "source_cpu_s"}
+    assert found.code == "- tf.config.experimental.enable_op_determinism()"
+    assert found.message.startswith("`tf.config.experimental.enable_op_determinism` is on")
+    assert found.changes_results == "training"
+
+
+def test_tf32_speeds_up_the_products_alone():
+    half = precision.tf32_off(**model_compute.MC21).change.factors["device_s"]
+    assert half == Range(1.0, pytest.approx(0.85), pytest.approx(0.575))
 
 
 def test_watched_validation_is_no_safe_change():

@@ -1,7 +1,7 @@
 """The facts that rules ask for by name, each derived from a `Profile`. `None` means: not measured."""
 
 from tb_trainspeed.rules.facts import data as data  # for its facts; the others bring theirs along
-from tb_trainspeed.rules.facts.machine import mean, release_of
+from tb_trainspeed.rules.facts.machine import AMPERE, REACHED_FLOPS, capability_of, mean, release_of
 from tb_trainspeed.rules.facts.model import sample_flops, sizes
 from tb_trainspeed.rules.facts.registry import FACTS
 from tb_trainspeed.rules.facts.steady import COMPUTING, FIT_HOOKS, Steady, steady_of, typical_of
@@ -17,7 +17,7 @@ from tb_trainspeed.rules.facts.timing import (
 )
 
 __all__ = [
-    "BATCH_HOOKS", "COMPUTING", "ENOUGH_CALLS", "FACTS", "FIT_HOOKS", "IN_TURN", "Steady", "awake",
-    "locked_s_of", "mean", "release_of", "sample_flops", "sampled_layers", "seconds_of", "sizes", "steady_of",
-    "takes_turns", "typical_call_of", "typical_of",
+    "AMPERE", "BATCH_HOOKS", "COMPUTING", "ENOUGH_CALLS", "FACTS", "FIT_HOOKS", "IN_TURN", "REACHED_FLOPS", "Steady",
+    "awake", "capability_of", "locked_s_of", "mean", "release_of", "sample_flops", "sampled_layers", "seconds_of", "sizes",
+    "steady_of", "takes_turns", "typical_call_of", "typical_of",
 ]  # fmt: skip

@@ -10,11 +10,19 @@ from tb_trainspeed.rules.facts.timing import computing_s, overhead_s, step_s, ta
 
 # A GPU whose kernels run less of the time is not what a fit computes on.
 _IN_USE_FROM = 0.05
+# From here on its clock is that of computing: an idle GPU lets it fall.
+_COMPUTES_FROM = 0.5
 _DISPATCHES_FROM = 0.5
 # From this share of the machine on others take cores that a training could use, if all of it is about as busy as this.
 _OTHERS_FROM, _FULL_FROM = 0.25, 0.85
-# The compute capability of Ampere, whose tensor cores were the first to know bfloat16.
-_BFLOAT16_FROM = 8.0
+# The compute capability of Ampere, whose tensor cores were the first to know bfloat16, and to compute float32 by them.
+AMPERE = 8.0
+# FLOP/s in float32 that a training reaches: a tenth of a T4's 8.1 TFLOP/s, a third of it, half of an A100's 19.5.
+# (NVIDIA's data sheets, without tensor cores; the shares are what convolutions and matrix products commonly reach.)
+REACHED_FLOPS = (0.8e12, 2.7e12, 9.7e12)
+# From Ampere on a tenth of an A100's, a third of it, and what NVIDIA reached on one with a ResNet-50: 938 pictures of
+# 23 GFLOP a second. (https://github.com/NVIDIA/DeepLearningExamples, PyTorch/Classification/ConvNets/resnet50v1.5)
+_REACHED_FROM_AMPERE = (2e12, 6.5e12, 21e12)
 
 
 @fact
@@ -134,11 +142,27 @@ def machine_devices(profile: Profile) -> tuple[Device, ...]:
     return profile.environment.machine_devices
 
 
+def capability_of(device: Device) -> float | None:
+    """The compute capability of NVIDIA's GPUs; on JAX those of AMD name an architecture in its place: `gfx90a`."""
+    found = re.fullmatch(r"\d+\.\d+", device.capability or "")
+    return float(found[0]) if found else None
+
+
+@fact
+def accelerator_flops(profile: Profile) -> tuple[float, ...]:
+    """FLOP/s in float32 that a training reaches where it computes: at least, probably, at best; empty on a CPU."""
+    used = [device for device in profile.environment.devices if device.kind != "CPU"]
+    if not used:
+        return ()
+    return _REACHED_FROM_AMPERE if all((capability_of(device) or 0.0) >= AMPERE for device in used) else REACHED_FLOPS
+
+
 @fact
 def mixed_policy(profile: Profile) -> str:
     """The policy of 16 bits for which the accelerators in use have units."""
-    capabilities = [float(device.capability) for device in profile.environment.devices if device.capability]
-    return "mixed_float16" if any(capability < _BFLOAT16_FROM for capability in capabilities) else "mixed_bfloat16"
+    capabilities = map(capability_of, profile.environment.devices)
+    before = any(capability < AMPERE for capability in capabilities if capability is not None)
+    return "mixed_float16" if before else "mixed_bfloat16"
 
 
 @fact
@@ -178,6 +202,18 @@ def utilization(profile: Profile) -> float | None:
     return max((level for level in levels if level is not None), default=None)
 
 
+@fact
+def clock_shares(profile: Profile) -> Mapping[int, float]:
+    """The clock of accelerators while they compute, without start-up and compilation: shares of its limit, by index."""
+    shares = {}
+    for one in profile.resources.accelerators:
+        rows = zip(_later(profile, one, "utilization"), _later(profile, one, "clock_hz"), strict=False)
+        clocks = [clock for level, clock in rows if level and clock and level > _COMPUTES_FROM]
+        if clocks and one.clock_limit_hz:
+            shares[one.index] = min(1.0, sum(clocks) / len(clocks) / one.clock_limit_hz)
+    return shares
+
+
 def _seen_on(profile: Profile) -> tuple[Accelerator, ...]:
     """Those on which the driver saw this process; all if on none, as from a container, whose numbers are its own."""
     found = profile.resources.accelerators
@@ -185,11 +221,15 @@ def _seen_on(profile: Profile) -> tuple[Accelerator, ...]:
 
 
 def _level(profile: Profile, accelerator: Accelerator) -> float | None:
-    """Mean utilization from the first bucket on that holds nothing of start-up and compilation."""
+    """Mean utilization without start-up and compilation."""
+    return _mean(_later(profile, accelerator, "utilization"))
+
+
+def _later(profile: Profile, accelerator: Accelerator, column: str) -> tuple[float | None, ...]:
+    """A column of usage from the first bucket on that holds nothing of start-up and compilation."""
     usage = accelerator.usage
     once_s = sum(profile.ledger.phases.get(phase) or 0.0 for phase in ONE_OFF_PHASES)
-    later = usage.columns.get("utilization", ())[math.ceil(once_s / usage.bucket_s) :]
-    return mean(Usage(usage.bucket_s, {"utilization": later}), "utilization")
+    return usage.columns.get(column, ())[math.ceil(once_s / usage.bucket_s) :]
 
 
 @fact
@@ -226,5 +266,9 @@ def live_models(profile: Profile) -> int | None:
 
 def mean(usage: Usage, column: str) -> float | None:
     """The mean of a column of usage over the fit, or `None` where it was not sampled."""
-    values = [value for value in usage.columns.get(column, ()) if value is not None]
+    return _mean(usage.columns.get(column, ()))
+
+
+def _mean(column: tuple[float | None, ...]) -> float | None:
+    values = [value for value in column if value is not None]
     return sum(values) / len(values) if values else None

@@ -109,6 +109,12 @@ def dispatch_s(profile: Profile) -> float | None:
 
 
 @fact
+def gap_s(profile: Profile) -> float | None:
+    """What Keras does between two calls of the train function outside callbacks, seconds a step."""
+    return profile.steps.gap_s
+
+
+@fact
 def told_dispatch_s(profile: Profile) -> float:
     """What the host takes for a step however little it computes, seconds; 0 where it is not told apart."""
     return profile.steps.dispatch_s or 0.0

@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Mapping
 
-from tb_trainspeed.profile import Stage
+from tb_trainspeed.profile import Layer, Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.input_pipeline.shared import PYTHON, RANDOM, SPEAK_FROM, does, maps
-from tb_trainspeed.rules.rule import Change, Found, Outcome, Passed, Range, rule
+from tb_trainspeed.rules.model_compute.shared import CONVOLUTIONS
+from tb_trainspeed.rules.rule import Change, ChangesResults, Found, Outcome, Passed, Range, rule
 
 _STEP = ("device_s", "dispatch_s")
 _SOURCE = ("supply_s", "source_cpu_s")
@@ -16,7 +17,7 @@ _SOURCE = ("supply_s", "source_cpu_s")
 class _Switch:
     """`left` is what remains of these quantities of the step once it is off, `off` how that is done.
 
-    All but those of CUDA and of Python's own tracing were measured on two cores.
+    All but those of accelerators and of Python's own tracing were measured on two cores.
     """
 
     setting: str
@@ -25,6 +26,7 @@ class _Switch:
     left: Range
     off: str
     wanted: str = ""
+    changes_results: ChangesResults = "no"
 
 
 _SWITCHES = (
@@ -38,7 +40,21 @@ _SWITCHES = (
     ),
     _Switch(
         "tf.config.experimental.enable_op_determinism", ("True",), _SOURCE, Range(1.0, 0.5, 0.4),
-        "- tf.config.experimental.enable_op_determinism()", "random source",
+        "- tf.config.experimental.enable_op_determinism()", "random source", "training",
+    ),
+    # On GPUs reports go from 6 % slower to more than seven times, for convolutions on a T4; the middle is an
+    # assumption, and so is all that is said of torch.
+    _Switch(
+        "tf.config.experimental.enable_op_determinism", ("True",), ("device_s",), Range(1.0, 0.8, 0.14),
+        "- tf.config.experimental.enable_op_determinism()", "accelerator", "training",
+    ),
+    _Switch(
+        "torch.use_deterministic_algorithms", ("True",), ("device_s",), Range(1.0, 0.9, 0.5),
+        "- torch.use_deterministic_algorithms(True)", "accelerator", "rounding",
+    ),
+    _Switch(
+        "torch.backends.cudnn.deterministic", ("True",), ("device_s",), Range(1.0, 0.9, 0.5),
+        "- torch.backends.cudnn.deterministic = True", "convolutions on an accelerator", "rounding",
     ),
     _Switch("jax_debug_nans", ("True",), _STEP, Range(1.0, 0.5, 0.42), '- jax.config.update("jax_debug_nans", True)'),
     _Switch(
@@ -53,9 +69,12 @@ _SWITCHES = (
 )  # fmt: skip
 # What determinism serialises can only run in parallel where half a core is idle.
 _IDLE_FROM = 0.5
+_MORE: tuple[ChangesResults, ...] = ("no", "rounding", "training")
 _BACKENDS = {"tf.": "tensorflow", "jax": "jax", "torch": "torch"}
-# Debuggers and coverage run under these, and are usually wanted.
-_OFTEN_WANTED = ("sys.settrace", "sys.setprofile")
+# Debuggers and coverage run under these, and are usually wanted, as the same results on torch are.
+_OFTEN_WANTED = (
+    "sys.settrace", "sys.setprofile", "torch.use_deterministic_algorithms", "torch.backends.cudnn.deterministic",
+)  # fmt: skip
 
 
 @rule("FW12", "debug-flags-left-on")
@@ -64,6 +83,7 @@ def debug_flags(
     settings: Mapping[str, str],
     stages: tuple[Stage, ...],
     accelerators: tuple[str, ...],
+    layers: tuple[Layer, ...],
     input_share: float,
     step_s: float,
     idle_cores: float,
@@ -84,15 +104,18 @@ def debug_flags(
     `tf.config.experimental.enable_op_determinism`; PyTorch, `torch.autograd.set_detect_anomaly`; JAX, `jax_debug_nans`.
     Measured on two cores, without the switch: numeric checks 2.8 times faster, tf.data's debug mode 5.7, determinism
     2.5 where a random map was serialised, anomaly detection 2.9, NaN checks of JAX 1.2 to 2.2. Not verified on
-    hardware: `CUDA_LAUNCH_BLOCKING`.
+    hardware: `CUDA_LAUNCH_BLOCKING`, and determinism on GPUs, for which
+    https://github.com/NVIDIA/framework-reproducibility/issues/10 says 1.06 and
+    https://github.com/tensorflow/tensorflow/issues/62100 more than 7.
     """
 
     def matters(switch: _Switch) -> bool:
         owner = next((name for prefix, name in _BACKENDS.items() if switch.setting.startswith(prefix)), backend)
         if settings.get(switch.setting) not in switch.values or (owner != backend and switch.wanted != "source"):
             return False
-        if switch.wanted == "accelerator":
-            return bool(accelerators)
+        if switch.wanted.endswith("accelerator"):
+            convolves = any(layer.kind in CONVOLUTIONS for layer in layers)
+            return bool(accelerators) and (convolves or switch.wanted == "accelerator")
         if not switch.wanted:
             return True
         if switch.wanted == "random source" and idle_cores < _IDLE_FROM:
@@ -108,19 +131,20 @@ def debug_flags(
         for name in switch.names:
             left, more = factors.get(name, Range(1.0, 1.0, 1.0)), switch.left
             factors[name] = Range(left.low * more.low, left.expected * more.expected, left.high * more.high)
-    names = ", ".join(f"`{switch.setting}`" for switch in on)
+    names = dict.fromkeys(f"`{switch.setting}`" for switch in on)  # one may slow down several things
+    are = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} on"
     deterministic = any("determinism" in switch.setting for switch in on)
     return Found(
         title="A switch for debugging is on",
-        message=f"{names} {'is' if len(on) == 1 else 'are'} on, which makes a step of {words.seconds(step_s)} slower.",
+        message=f"{are}, which makes a step of {words.seconds(step_s)} slower.",
         phase="input_wait" if on[0].names == _SOURCE else "compute",
         evidence={switch.setting: settings[switch.setting] for switch in on},
         remedy="Drop it once the bug is found."
         + (" Without it, two runs differ in what they draw at random." if deterministic else ""),
-        code="\n".join(switch.off for switch in on),
+        code="\n".join(dict.fromkeys(switch.off for switch in on)),
         change=Change(factors=factors),
         confidence="hint" if all(switch.setting in _OFTEN_WANTED for switch in on) else "likely",
-        changes_results="training" if deterministic else "no",
+        changes_results=max((switch.changes_results for switch in on), key=_MORE.index),
     )
 
 

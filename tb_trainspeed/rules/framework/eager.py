@@ -15,7 +15,8 @@ _COMPILED_DISPATCH = {"tensorflow": Range(0.0025, 0.001, 0.0004), "jax": Range(0
 # of 5.3 ms, 3.6 of 4.7; on JAX nothing that was not arithmetic.
 _COMPILED_REST = {"tensorflow": Range(1.0, 0.5, 0.15), "jax": Range(1.0, 0.1, 0.02)}
 # Where eager, the main thread may also be what computes: compiled, the arithmetic takes at least this, FLOP/s. Steps of
-# small networks on two cores came to 60e9, those of convolutions on JAX to 20e9.
+# small networks on two cores came to 60e9, those of convolutions on JAX to 20e9. On an accelerator see
+# `accelerator_flops`.
 _FLOPS = Range(15e9, 60e9, 150e9)
 _COMPILED_FLOPS = {"tensorflow": _FLOPS, "jax": Range(8e9, 25e9, 150e9)}
 # From here on dividing what starting a step takes by the steps of a call gives 1.4 times or more. It is no sharp line,
@@ -37,9 +38,10 @@ def unjittable(layers: tuple[Layer, ...]) -> list[Layer]:
     return [layer for layer in layers if layer.options.get("supports_jit") == "False"]
 
 
-def _compiled(backend: str, dispatch_s: float, flops: float) -> Change:
+def _compiled(backend: str, dispatch_s: float, flops: float, accelerator_flops: tuple[float, ...]) -> Change:
     still = _COMPILED_DISPATCH[backend]
-    arithmetic = [flops / rate for rate in dataclasses.astuple(_COMPILED_FLOPS[backend])]
+    rates = accelerator_flops or dataclasses.astuple(_COMPILED_FLOPS[backend])
+    arithmetic = [flops / rate for rate in rates]
     ends = zip((still.low, still.expected, still.high), arithmetic, strict=True)
     left = Range(*(min(dispatch_s, dispatched + computed) for dispatched, computed in ends))
     # What other threads compute for operations one by one says nothing of a compiled step.
@@ -59,6 +61,7 @@ def eager(
     dispatch_s: float,
     sample_flops: float,
     batch_size: int,
+    accelerator_flops: tuple[float, ...],
 ) -> Outcome:
     """Steps run operation by operation in Python.
 
@@ -77,7 +80,7 @@ def eager(
     Sources: Keras, Model.compile. The prediction takes the CPU time of the main thread inside the step, which in eager
     mode is dispatch, down to that of a compiled step, 0.4 to 2.5 ms, on JAX 0.06 to 0.6 ms, and the arithmetic counted
     from the layers at 15 to 150 GFLOP/s, on JAX 8 to 150. Measured on two cores: 7 to 33 times faster on small models,
-    on JAX 40 to 170.
+    on JAX 40 to 170. On a GPU it takes 0.8 to 9.7 TFLOP/s, from Ampere on 2 to 21: not verified on hardware.
     """
     if backend == "torch":
         return NotApplicable("torch runs operation by operation by design")
@@ -114,7 +117,7 @@ def eager(
         },
         remedy=remedy,
         code=code,
-        change=_compiled(backend, dispatch_s, sample_flops * batch_size),
+        change=_compiled(backend, dispatch_s, sample_flops * batch_size, accelerator_flops),
         changes_results="rounding",
     )
 
@@ -129,6 +132,7 @@ def layer_disables_jit(
     dispatch_s: float,
     sample_flops: float,
     batch_size: int,
+    accelerator_flops: tuple[float, ...],
     data: Data,
 ) -> Outcome:
     """One layer keeps the whole step from being compiled.
@@ -179,7 +183,7 @@ def layer_disables_jit(
         remedy=f"Take {taken} out of the model and apply it in the input pipeline; as long as one stays, nothing is "
         "compiled.",
         code=code,
-        change=_compiled(backend, dispatch_s, sample_flops * batch_size),
+        change=_compiled(backend, dispatch_s, sample_flops * batch_size, accelerator_flops),
         changes_results="training",
     )
 
@@ -191,6 +195,7 @@ def dispatch_bound(
     run_eagerly: bool,
     dispatch_share: float,
     dispatch_s: float,
+    gap_s: float,
     compute_s: float,
     steady: Steady,
 ) -> Outcome:
@@ -208,7 +213,8 @@ def dispatch_bound(
     for its input anyway. The rule speaks from 40 % of the step on; from a quarter on there may be something to gain.
 
     Sources: Keras, Model.compile; measured on two cores: 3.6 times faster for a tiny model. The prediction divides the
-    host's part of a step, measured as the CPU time of the main thread, by the steps in a call.
+    host's part of a step, measured as the CPU time of the main thread, by the steps in a call; on JAX, where Keras
+    starts the steps of a call one by one (3.8 to 3.15), only what lies between two calls.
     """
     if backend == "torch":
         return NotApplicable("on torch Keras makes one step a call")
@@ -221,7 +227,9 @@ def dispatch_bound(
     if steady.steps_per_epoch < 2:
         return NotApplicable("an epoch has one step")
     count, told_s = int(min(_STEPS_PER_EXECUTION, steady.steps_per_epoch)), min(dispatch_s, compute_s)
-    left = Range(min(1.0, 0.25 + 1 / count), min(1.0, 0.1 + 1 / count), 1 / count)
+    # On two cores calls of 16 steps on JAX left 0.19 of 0.22 ms in the call, and 0.02 of 0.11 ms between two.
+    stays = 1 - min(1.0, gap_s / dispatch_s) if backend == "jax" else 0.0
+    left = Range(*(stays + (1 - stays) * min(1.0, more + 1 / count) for more in (0.25, 0.1, 0.0)))
     return Found(
         title="The steps are so small that starting them costs much",
         message=f"Of the {words.seconds(compute_s)} of a step, {words.seconds(told_s)} are Keras and the backend "
@@ -248,6 +256,7 @@ def torch_small_operations(
     layers: tuple[Layer, ...],
     step_flops: float,
     compute_s: float,
+    accelerator_flops: tuple[float, ...],
     held_up_share: float,
 ) -> Outcome:
     """On torch, a step of many small operations spends its time between them.
@@ -267,7 +276,8 @@ def torch_small_operations(
 
     Sources: https://github.com/keras-team/keras/issues/18873. Measured on two cores for ten small dense layers: 6 times
     faster on TensorFlow, 20 times on JAX; for convolutions no difference. The prediction leaves the arithmetic, counted
-    from the layers at 15 to 150 GFLOP/s, and 0.3 to 2 ms of dispatch.
+    from the layers at 15 to 150 GFLOP/s, and 0.3 to 2 ms of dispatch. On a GPU it takes 0.8 to 9.7 TFLOP/s, from Ampere
+    on 2 to 21: not verified on hardware.
     """
     if backend != "torch":
         return NotApplicable("the backend compiles the step")
@@ -277,9 +287,10 @@ def torch_small_operations(
         return NotApplicable("the training step is the user's own, in torch")
     if held_up_share >= _STARVED_FROM:
         return Passed(f"its data hold training up {words.share(held_up_share)} of the time, and slow computing as well")
-    arithmetic = [step_flops / rate for rate in dataclasses.astuple(_FLOPS)]
+    arithmetic = [step_flops / rate for rate in accelerator_flops or dataclasses.astuple(_FLOPS)]
     if arithmetic[1] > _ARITHMETIC_BELOW * compute_s:
-        return Passed(f"the arithmetic alone takes about {words.seconds(arithmetic[1])} of a step")
+        told_s = min(arithmetic[1], compute_s)
+        return Passed(f"the arithmetic alone takes about {words.seconds(told_s)} of {words.seconds(compute_s)} a step")
     overhead = (0.002, 0.0006, 0.0003)
     left = (min(1.0, (more + fixed) / compute_s) for more, fixed in zip(arithmetic, overhead, strict=True))
     busy = [layer for layer in layers if layer.forward_flops]

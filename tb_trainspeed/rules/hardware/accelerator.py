@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from tb_trainspeed.profile import NOT_GIVEN, Accelerator, Device, Environment, Layer
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import Steady, mean
+from tb_trainspeed.rules.facts import REACHED_FLOPS, Steady, mean
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 _COMPUTES_FROM = 0.5
@@ -14,11 +14,10 @@ _THROTTLED_FROM = 0.2
 _HELD_DOWN = ("hardware", "hardware_thermal", "hardware_power", "software_thermal")
 _ROOM_BELOW, _UTILIZED_FROM, _LARGER = 0.4, 0.8, 2
 _LONG_FIT_S, _LONG_STEP_S = 600.0, 0.02
-# FLOP/s in float32 that a training reaches: a tenth of a T4's 8.1 TFLOP/s, a third of it, half of an A100's 19.5.
-# (NVIDIA's data sheets, without tensor cores; the shares are what convolutions and matrix products commonly reach.)
-_REACHED_FLOPS = (0.8e12, 2.7e12, 9.7e12)
 # A step on an accelerator is never less than its dispatch.
 _LEAST_STEP_S = (0.006, 0.003, 0.001)
+# What a GPU leaves of computing on a CPU.
+_LEFT_BY_A_GPU = (0.5, 0.1, 0.02)
 _INSTALL = {
     "tensorflow": 'pip install "tensorflow[and-cuda]"',
     "jax": 'pip install "jax[cuda13]"',
@@ -50,7 +49,13 @@ def _hidden_by(environment: Environment) -> str | None:
 
 
 @rule("HW01", "gpu-not-used", silences=("HW12", "HW05", "HW06"))
-def gpu_not_used(environment: Environment, computing_share: float, computing_s: float, dispatch_bound: bool) -> Outcome:
+def gpu_not_used(
+    environment: Environment,
+    computing_share: float,
+    computing_s: float,
+    told_dispatch_s: float,
+    dispatch_bound: bool,
+) -> Outcome:
     """The machine has a GPU, and the backend does not use it.
 
     What it means: the driver knows a GPU, but the backend lists CPUs only: its package was built without CUDA, the
@@ -65,11 +70,11 @@ def gpu_not_used(environment: Environment, computing_share: float, computing_s: 
     When this is wrong: the GPU is left to others on purpose, or is too old. The rule is silent where
     `CUDA_VISIBLE_DEVICES`, `JAX_PLATFORMS` or `tf.config.set_visible_devices` hides it. A tiny model gains nothing: the
     rule is silent where most of a step is dispatch; on torch, what the arithmetic of the layers does not explain, if
-    that could be counted.
+    that could be counted; and where a step takes no longer than the least of one on a GPU, 3 ms.
 
     Sources: https://www.tensorflow.org/install/pip, https://docs.jax.dev/en/latest/installation.html,
     https://github.com/tensorflow/tensorflow/issues/62328. Not verified on hardware: the prediction is 2 to 50 times
-    faster computing.
+    faster computing, in steps of 6, 3 or 1 ms at least.
     """
     if not environment.devices:
         return NotApplicable("the devices of the backend are not known")
@@ -82,6 +87,11 @@ def gpu_not_used(environment: Environment, computing_share: float, computing_s: 
         return Passed(f"computing is {words.share(computing_share)} of training")
     if dispatch_bound:
         return Passed("most of a step is dispatch, which a GPU does not make faster")
+    device_s = computing_s - told_dispatch_s
+    ends = zip(_LEFT_BY_A_GPU, _LEAST_STEP_S, strict=True)
+    steps = [max(left * device_s, least - told_dispatch_s) for left, least in ends]
+    if steps[1] >= device_s:
+        return Passed(f"a step computes for {words.seconds(computing_s)}, as it would on a GPU")
     given = [device for device in unused if not device.name.endswith(NOT_GIVEN)]
     install = f"+ {_INSTALL.get(environment.backend, 'pip install ...')}"
     return Found(
@@ -96,7 +106,7 @@ def gpu_not_used(environment: Environment, computing_share: float, computing_s: 
         },
         remedy="Install the backend with CUDA." if given else "Start the container with the GPU.",
         code=install if given else "+ docker run --gpus all ...",
-        change=Change(factors={"device_s": Range(0.5, 0.1, 0.02)}),
+        change=Change(sets=_on_a_gpu(steps)),
         confidence="likely" if given else "hint",
         changes_results="rounding",
     )
@@ -157,17 +167,19 @@ def gpu_shared(
 ) -> Outcome:
     """Another process computes on the same GPU.
 
-    What it means: beside this training, other processes have a context on the GPU and use it.
+    What it means: beside this training, other processes have a context on the GPU and use it. Where the driver does not
+    say which of them compute, it is a hint.
 
     Why it is slow: the processes take turns, and each gets a part of the time and of the memory.
 
     What to change: another GPU, `CUDA_VISIBLE_DEVICES=1`, or another time; end what was forgotten.
 
-    When this is wrong: the other process holds memory only. What draws the screen is not counted, nor a GPU that this
-    training does not compute on, as far as that can be told.
+    When this is wrong: the other process holds memory only, as an idle notebook does: one that computes for less than
+    5 % of the time is not counted where the driver tells. Nor is what draws the screen, nor a GPU that this training
+    does not compute on, as far as that can be told.
 
-    Sources: https://docs.nvidia.com/deploy/nvml-api. Not verified on hardware: the prediction shares the time
-    equally at best, and takes nothing at worst.
+    Sources: https://docs.nvidia.com/deploy/nvml-api. Not verified on hardware: the prediction gives back the time that
+    the others compute at best, or where that is not told an equal share of it, and nothing at worst.
     """
     if "GPU" not in accelerators:
         return NotApplicable("no GPU is used")
@@ -176,17 +188,23 @@ def gpu_shared(
         return Passed("no other process computes there")
     if computing_share < _COMPUTES_FROM:
         return Passed(f"computing is {words.share(computing_share)} of training")
-    others = shared.other_processes or 0
+    others, use = shared.other_processes or 0, mean(shared.usage, "others_utilization")
+    some = f"{others} other process{'es' * (others > 1)}"
+    does = f"compute{'s' * (others == 1)}" if use is not None else "may compute"
+    left = 1 / (1 + others) if use is None else max(0.0, 1 - use)
     return Found(
-        title="Another process computes on the same GPU",
-        message=f"{others} other {'processes compute' if others > 1 else 'process computes'} on {shared.name} "
-        f"({shared.index}); a step computes for {words.seconds(computing_s)}.",
+        title="Another process computes on the same GPU" if use is not None else "Another process is on the same GPU",
+        message=f"{some} {does} on {shared.name} ({shared.index}); a step computes for {words.seconds(computing_s)}.",
         phase="compute",
-        evidence={"other processes": str(others), "computing": f"{words.share(computing_share)} of training"},
+        evidence={
+            "other processes": str(others),
+            **({"they compute": f"{words.share(use)} of the time"} if use is not None else {}),
+            "computing": f"{words.share(computing_share)} of training",
+        },
         remedy="Use another GPU, or end the other process.",
         code=f'+ os.environ["CUDA_VISIBLE_DEVICES"] = "..."   # not {shared.index}; before the backend is imported',
-        change=Change(factors={"device_s": Range(1.0, 0.5 + 0.5 / (1 + others), 1 / (1 + others))}),
-        confidence="likely",
+        change=Change(factors={"device_s": Range(1.0, (1 + left) / 2, left)}),
+        confidence="hint" if use is None else "likely",
     )
 
 
@@ -194,6 +212,7 @@ def gpu_shared(
 def gpu_throttled(
     accelerators: tuple[str, ...],
     used_accelerators: tuple[Accelerator, ...],
+    clock_shares: Mapping[int, float],
     computing_share: float,
     computing_s: float,
 ) -> Outcome:
@@ -209,7 +228,8 @@ def gpu_throttled(
     does not count it.
 
     Sources: https://docs.nvidia.com/deploy/nvml-api (clock event reasons), https://matt.sh/cloud-gpu-thermal-throttling.
-    Not verified on hardware: the prediction brings the clock back to its limit at best.
+    Not verified on hardware: the prediction brings the clock to its limit in the samples that are held down, which are
+    taken to run at the mean clock while the GPU computes; at best all that the mean lacks is theirs.
     """
     if "GPU" not in accelerators:
         return NotApplicable("no GPU is used")
@@ -218,8 +238,9 @@ def gpu_throttled(
         return Passed(f"the clock is held down {words.share(part)} of the time")
     if computing_share < _COMPUTES_FROM:
         return Passed(f"computing is {words.share(computing_share)} of training")
-    clock = mean(held.usage, "clock_hz")
-    ratio = min(1.0, clock / held.clock_limit_hz) if clock and held.clock_limit_hz else 1 - part / 2
+    clock = clock_shares.get(held.index)
+    # Where the clock is not told it is taken for half of the limit, at best.
+    left = Range(1.0, 1 - part / 4, 1 - part / 2) if clock is None else _at_full_clock(part, clock)
     return Found(
         title="The GPU is held back",
         message=f"{held.name} is held below its clock {words.share(part)} of the time ({reason.replace('_', ' ')}); a "
@@ -228,13 +249,21 @@ def gpu_throttled(
         evidence={
             "held back": f"{words.share(part)} of the time",
             "reason": reason.replace("_", " "),
-            **({"clock": f"{words.share(ratio)} of its limit"} if clock and held.clock_limit_hz else {}),
+            **({"clock": f"{words.share(clock)} of its limit"} if clock is not None else {}),
         },
         remedy="Cool it, or give it the power it asks for.",
         code="+ nvidia-smi --query-gpu=temperature.gpu,clocks.sm,power.draw --format=csv -l 1",
-        change=Change(factors={"device_s": Range(1.0, (1 + ratio) / 2, ratio)}),
+        change=Change(factors={"device_s": left}),
         confidence="likely",
     )
+
+
+def _at_full_clock(part: float, clock: float) -> Range:
+    """What computing leaves of itself once a clock is no longer held down, which it is for this part of the time.
+
+    The limit of power lowers the mean clock as well, which is how GPUs work, and stays.
+    """
+    return Range(1.0, 1 - part * (1 - clock), max(clock, 1 - part))
 
 
 def _held_down(accelerators: tuple[Accelerator, ...]) -> tuple[Accelerator | None, str, float]:
@@ -377,7 +406,7 @@ def compute_bound_on_cpu(
     flops = 3.0 * batch_size * sum(count or 0 for count in counted)
     if not flops or any(count is None for count in counted):
         return NotApplicable("the operations of a layer are not known")
-    steps = [max(least, flops / rate) for rate, least in zip(_REACHED_FLOPS, _LEAST_STEP_S, strict=True)]
+    steps = [max(least, flops / rate) for rate, least in zip(REACHED_FLOPS, _LEAST_STEP_S, strict=True)]
     return Found(
         title="A long training computes on the CPU",
         message=f"A step of {words.number(flops / 1e9)} billion operations computes for {words.seconds(computing_s)}; "

@@ -9,7 +9,8 @@ from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Pass
 _TINY_BATCH, _LARGER = 16, 8
 _USUAL_BATCH = 32  # `fit` takes so many, where it is not told how many
 _DISPATCH_FROM = 0.3
-# Arithmetic speed of small layers on a few cores, FLOP/s: pessimistic, expected, optimistic. An assumption.
+# Arithmetic speed of small layers on a few cores, FLOP/s: pessimistic, expected, optimistic. An assumption. On an
+# accelerator see `accelerator_flops`.
 _FLOPS = (3e9, 15e9, 60e9)
 # How fast a batch gets to the layers and through them, bytes/s: pessimistic, expected, optimistic. Measured on two
 # cores: batches of 10 MB, eight times as large, at less than 1 GB/s, as memory for them is had from the kernel anew.
@@ -18,9 +19,11 @@ _PADDING_FROM = 0.4
 _OF_ONE_LENGTH = ("Flatten", "Reshape")
 
 
-def arithmetic_of(batch_flops: float, batch_bytes: float, larger: float, device_s: float) -> Range:
+def arithmetic_of(
+    batch_flops: float, batch_bytes: float, larger: float, device_s: float, accelerator_flops: tuple[float, ...] = ()
+) -> Range:
     """Returns the factor on the device's time of a step when its batch becomes so many times as large."""
-    rates = zip(_FLOPS, _BYTES_PER_S, strict=True)
+    rates = zip(accelerator_flops or _FLOPS, _BYTES_PER_S, strict=True)
     more_s = ((batch_flops / flops + batch_bytes / moved) * (larger - 1) for flops, moved in rates)
     return Range(*(1 + min(larger - 1, more / max(device_s, 1e-9)) for more in more_s))
 
@@ -41,6 +44,7 @@ def tiny_batch(
     compute_s: float,
     step_s: float,
     sample_flops: float,
+    accelerator_flops: tuple[float, ...],
     data: Data,
     steady: Steady,
 ) -> Outcome:
@@ -60,7 +64,9 @@ def tiny_batch(
     is measured; on torch, whose host computes as well, what the arithmetic of the layers does not explain. Measured on
     two cores: 16.7 times faster from 8 to 256 samples, and no faster for images of 600 KB. The prediction keeps the
     overhead and adds the arithmetic of the further samples, counted from the layers, at 3, 15 or 60 GFLOP/s, their
-    bytes at 0.75, 3 or 20 GB/s, and what it takes to make them.
+    bytes at 0.75, 3 or 20 GB/s, and what it takes to make them. On a GPU it takes 0.8 to 9.7 TFLOP/s, from Ampere on 2
+    to 21: not verified on hardware. On torch with a GPU the overhead is not told, and the rule is silent: HW10 asks how
+    busy the GPU is.
     """
     if batch_size > _USUAL_BATCH:
         return Passed(f"{batch_size} samples a batch")
@@ -70,7 +76,7 @@ def tiny_batch(
     larger, tiny = batch_size * _LARGER, batch_size <= _TINY_BATCH
     # On torch overhead and arithmetic are one quantity of the model, as they are one in time.
     device_s = max(1e-5, compute_s if backend == "torch" else compute_s - overhead_s)
-    growth = arithmetic_of(sample_flops * batch_size, data.batch_bytes or 0, _LARGER, device_s)
+    growth = arithmetic_of(sample_flops * batch_size, data.batch_bytes or 0, _LARGER, device_s, accelerator_flops)
     # Arrays are sliced.
     made = Range(_LARGER, _LARGER / 2, 1.0) if data.adapter == "ArrayDataAdapter" else made_of(_LARGER)
     if steady.steps_per_epoch < _LARGER:
