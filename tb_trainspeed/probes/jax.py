@@ -216,13 +216,13 @@ def deep_tool(model: Any) -> Profiler:
     """
     if model.run_eagerly or not model.jit_compile:
         raise Unavailable("steps that are not compiled leave no names of layers in JAX's profiler")
-    from jax._src import profiler
-
+    state = importlib.import_module("jax._src.profiler")._profile_state
+    session = "session" if hasattr(state, "session") else "profile_session"  # the latter in JAX 0.10 and before
     return Profiler(
-        lambda: profiler._profile_state.profile_session is not None,
+        lambda: getattr(state, session) is not None,
         _session,
         jax.profiler.TraceAnnotation,
-        (profiler._profile_state, "lock"),
+        (state, "lock"),
         Decoder(OpNames(model, facts.unscoped_phase(model)), asynchronous=True),
     )
 
