@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { hooksOf, ledgerOf, missingOf, partsOf, rowsOf, segmentsOf, total } from "../src/model/ledger";
+import { hooksOf, ledgerOf, partsOf, rowsOf, segmentsOf, total } from "../src/model/ledger";
 import { PHASES, phaseColour, phaseLabel } from "../src/model/phases";
 import { golden } from "./golden";
 
@@ -19,10 +19,6 @@ test("without a second epoch the whole fit is shown", () => {
 
 test("rows are in ledger order, and neither zero nor unmeasured phases are among them", () => {
   expect(rowsOf(LEDGER).map(({ phase }) => phase)).toEqual(["input_wait", "compute", "gc", "other"]);
-});
-
-test("unmeasured phases are listed by reason", () => {
-  expect([...missingOf(LEDGER, { optimizer: "needs a deep sample" })]).toEqual([["needs a deep sample", ["optimizer"]]]);
 });
 
 test("phases too thin to see share one segment, and none is lost", () => {

@@ -74,6 +74,8 @@ test.each([
   ["old data", { ...showing(golden()), trouble: new ApiError("unreachable", "gone."), confirmed_ms: 1e12 }, "What you see is from"],
   ["a damaged file", showing({ ...golden(), damage: "a/file: its record at byte 9 is damaged; the one before it counts." }), "this is the last one that can. a/file: its record at byte 9 is damaged"],
   ["the age of a damaged file", showing({ ...golden(), status: "running", damage: "damaged" }), "last readable record"],
+  ["a failure of ours", showing({ ...golden(), not_measured: { "everything after the failure": "RuntimeError: boom" } }), "measured nothing after that (RuntimeError: boom). Training was not affected."],
+  ["what was not measured, and why", showing({ ...golden(), not_measured: { "the parts of a step": "a profiler of yours was on" } }), "Not measured: transfer, optimizer, collectives, host overhead (a profiler of yours was on)."],
   ["a running fit without a server", { ...showing({ ...bare(), steps: 5 }), trouble: new ApiError("unreachable", "gone.") }, "no connection · last record"],
   ["a refusal", { ...showing(golden()), shown: null, report: null, reportTrouble: new ApiError("refused", "No such fit.") }, "No such fit."],
   ["a run that is not there", { ...showing(golden()), missing: "gone" }, "The run “gone” that was chosen is not here"],

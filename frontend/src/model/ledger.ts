@@ -35,17 +35,6 @@ export function rowsOf(ledger: Ledger): Row[] {
   });
 }
 
-/** Phases that were not measured, by reason: they are listed, and never drawn as 0. */
-export function missingOf(ledger: Ledger, reasons: Readonly<Record<string, string>>): Map<string, string[]> {
-  const groups = new Map<string, string[]>();
-  for (const phase of inLedgerOrder(ledger.phases)) {
-    if (ledger.phases[phase] !== null) continue;
-    const reason = reasons[phase] ?? "";
-    groups.set(reason, [...(groups.get(reason) ?? []), phase]);
-  }
-  return groups;
-}
-
 export function segmentsOf(rows: readonly Row[]): Segment[] {
   const thick = rows.filter((row) => row.share >= THIN);
   const thin = rows.filter((row) => row.share < THIN);

@@ -4,6 +4,7 @@ import { fitRow, latest, newerThan, same, type Selection } from "../model/select
 import type { Session, State } from "../model/session";
 import type { Mode } from "../model/ledger";
 import { isRunning } from "../model/liveness";
+import { failuresOf } from "../model/missing";
 import type { FitRow, Report, Rule } from "../model/wire";
 import type { Comparison } from "../model/wireFits";
 import { Checks, Problems } from "./Checks";
@@ -87,6 +88,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
       </TopBar>
       {state.missing !== null && <Notice text={`${latest(runs.runs, state.missing) ? "The fit" : `The run “${state.missing}”`} that was chosen is not here (yet). This is another one.`} />}
       {report?.damage && current && <Notice text={`A newer record of this fit cannot be read, so this is the last one that can. ${report.damage}`} />}
+      {report && current && failuresOf(report.not_measured).map((text) => <Notice key={text} text={text} />)}
       {problem && current && <Banner trouble={problem} confirmed_ms={state.confirmed_ms} retry={actions.retry} />}
       {problem && !current && <Unavailable trouble={problem} retry={actions.retry} />}
       {!problem && !report && <Loading what="the report" />}
