@@ -43,6 +43,23 @@ test("a comparison asks once, the older fit first, and says it all", async () =>
   expect(close).toHaveBeenCalledOnce();
 });
 
+test("the table of phases is of what the headline is about, and says so of another unit", async () => {
+  const comparison = goldenComparison();
+  const larger: Comparison = { ...comparison, per: "epoch", b: { ...comparison.b, steps_per_epoch: 13 } };
+  const pressed = () => root.querySelector(".switch [aria-pressed=true]")?.textContent;
+  const units = () => [...root.querySelectorAll<HTMLElement>(".switch button")];
+  await draw(<Compare ask={() => Promise.resolve(larger)} runs={RUNS} selection={FIXED} against={BASELINE} close={vi.fn()} />);
+  expect([pressed(), units().length]).toEqual(["an epoch", 2]);
+  await act(() => { units()[0]?.click(); });
+  expect(text()).toContain("The same epoch has 100 steps in the first fit and 13 in the second");
+  render(null, root);
+  await draw(<Compare ask={() => Promise.resolve(comparison)} runs={RUNS} selection={FIXED} against={BASELINE} close={vi.fn()} />);
+  expect([pressed(), units().length]).toEqual(["1,000 samples", 3]);
+  expect(text()).not.toContain("so the speed-up is per sample");
+  await act(() => { units()[1]?.click(); });
+  expect(text()).toContain("so the speed-up is per sample; the times here are of an epoch of each.");
+});
+
 test("a prediction that cannot be judged says why, as in the terminal", async () => {
   const doubtful: Comparison = { ...goldenComparison(), together: null, not_measured: { predictions: "what was measured is too unsure (0.67–2.3×)" } };
   await draw(<Compare ask={() => Promise.resolve(doubtful)} runs={RUNS} selection={FIXED} against={BASELINE} close={vi.fn()} />);
