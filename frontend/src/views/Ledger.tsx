@@ -75,7 +75,7 @@ function details(phase: string, report: Report): string[] {
 }
 
 function partsText(phase: string, report: Report): string {
-  const parts = phase === "compute" ? partsOf(report.compute_parts) : [];
+  const parts = phase === "compute" ? partsOf(report) : [];
   return parts.length > 0 ? `${parts.map(({ name, share }) => `${name} ${percent(share)}`).join(", ")} of it.` : "";
 }
 
