@@ -40,6 +40,9 @@ export const INITIAL: State = {
   clock_offset_s: 0,
 };
 
+/** TensorBoard that has just started again lists its runs a moment later. */
+const NOTHING_LISTED = "TensorBoard lists no fit any more: it may be reading its folder anew, or the records were deleted.";
+
 export const BUSY_MS = 5_000;
 export const IDLE_MS = 30_000;
 
@@ -136,6 +139,10 @@ export function createSession(api: Api, now_ms: () => number = Date.now): Sessio
     async update() {
       try {
         const reply = await api.runs();
+        if (state.selection && reply.value.runs.every(({ fits }) => fits.length === 0)) {
+          set({ trouble: new ApiError("unreachable", NOTHING_LISTED) });
+          return BUSY_MS;
+        }
         set({ runs: reply.value, trouble: null, clock_offset_s: reply.clock_offset_s });
         select(reply.value);
         if (!(await refreshReport())) return null;
