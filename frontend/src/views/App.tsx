@@ -3,9 +3,9 @@ import { useEffect, useErrorBoundary, useMemo, useState } from "preact/hooks";
 import { fitRow, latest, newerThan, same, type Selection } from "../model/selection";
 import type { Session, State } from "../model/session";
 import type { Mode } from "../model/ledger";
-import { isRunning } from "../model/liveness";
+import { ended, wasKilled } from "../model/liveness";
 import { failuresOf } from "../model/missing";
-import type { FitRow, Report, Rule } from "../model/wire";
+import type { Report, Rule } from "../model/wire";
 import type { Comparison } from "../model/wireFits";
 import { Checks, Problems } from "./Checks";
 import { Compare } from "./Compare";
@@ -51,7 +51,10 @@ export function App({ session, actions, theme, saved = false }: Props) {
     setState(session.state());
     return session.subscribe(setState);
   }, [session]);
-  return <main>{page(state, actions, theme, saved)}</main>;
+  const now_s = Date.now() / 1000 + state.clock_offset_s;
+  const killed = !saved && state.report !== null && wasKilled(state.report, fitRow(state.runs?.runs ?? [], state.shown), now_s);
+  const report = useMemo(() => (killed && state.report ? ended(state.report) : state.report), [state.report, killed]);
+  return <main>{page({ ...state, report }, actions, theme, saved)}</main>;
 }
 
 function page(state: State, actions: Actions, theme: string, saved: boolean) {
@@ -96,7 +99,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
       {report && !against && (current || !problem) && (
         <div class={current ? "report" : "report stale"} aria-busy={!current}>
           <Guard key={`${shown?.run} ${shown?.fit}`} report={report}>
-            <Body report={report} row={fitRow(runs.runs, shown)} now_s={saved ? null : Date.now() / 1000 + state.clock_offset_s} mode={state.mode} setMode={actions.setMode} theme={theme} shown={shown} simulate={actions.simulate} rules={actions.rules} />
+            <Body report={report} mode={state.mode} setMode={actions.setMode} theme={theme} shown={shown} simulate={actions.simulate} rules={actions.rules} />
           </Guard>
         </div>
       )}
@@ -116,10 +119,6 @@ function Guard({ report, children }: { report: Report; children: ComponentChildr
 
 interface BodyProps {
   report: Report;
-  /** The fit in the list of runs, where it is still there. */
-  row: FitRow | null;
-  /** The server's time; a page that somebody saved has none. */
-  now_s: number | null;
   mode: Mode;
   setMode: (mode: Mode) => void;
   theme: string;
@@ -129,9 +128,7 @@ interface BodyProps {
   rules: Actions["rules"];
 }
 
-function Body({ report: told, row, now_s, mode, setMode, theme, shown, simulate, rules }: BodyProps) {
-  const killed = now_s !== null && row?.status === "running" && !isRunning(row, now_s);
-  const report = useMemo<Report>(() => (killed ? { ...told, status: "interrupted" } : told), [told, killed]);
+function Body({ report, mode, setMode, theme, shown, simulate, rules }: BodyProps) {
   const started = report.steps > 0;
   const ask = useMemo<Simulate | undefined>(() => simulate && shown ? (...question) => simulate(shown, ...question) : undefined, [simulate, shown]);
   return (
