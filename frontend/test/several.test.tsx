@@ -66,6 +66,19 @@ test("a prediction that cannot be judged says why, as in the terminal", async ()
   expect(text()).toContain("What was predicted cannot be judged: what was measured is too unsure (0.67–2.3×).");
 });
 
+test("a prediction outside its range tells of other programs, as in the terminal", async () => {
+  const comparison = goldenComparison();
+  const told = async (within: boolean) => {
+    const together = comparison.together && { ...comparison.together, within };
+    const answer: Comparison = { ...comparison, together, changed: [{ what: "cores used by other programs", a: "0.1", b: "2.8" }] };
+    render(null, root);
+    await draw(<Compare ask={() => Promise.resolve(answer)} runs={RUNS} selection={FIXED} against={BASELINE} close={vi.fn()} />);
+    return root.querySelector(".prediction p")?.textContent;
+  };
+  expect(await told(false)).toMatch(/outside the range, 35 % off\. Cores that other programs used meanwhile: 0\.1 and then 2\.8\.$/);
+  expect(await told(true)).toMatch(/within the range, 35 % off\.$/);
+});
+
 test("two fits that cannot be compared yet are not shown as zeros", async () => {
   const nothing = { epoch_s: null, step_s: null, steps_per_epoch: null, samples_per_s: null };
   const { a, b, ...rest } = goldenComparison();
