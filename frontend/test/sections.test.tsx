@@ -145,7 +145,18 @@ test("ticking findings and turning levers asks the server, and the last question
   expect(simulate).toHaveBeenLastCalledWith(["IP09", "IP01"], { workers: 3 });
   expect(root.querySelector(".whatif")?.textContent).toContain("with 2 ticked, 1 turned");
   expect(root.querySelector(".effects")?.textContent).toBe("step 50 ms → 20 ms · results unchanged · A note.");
+  expect([...root.querySelectorAll(".tick input")].map((tick) => tick.getAttribute("aria-label"))).toEqual(["IP09 in the what-if above", "IP01 in the what-if above"]);
   vi.useRealTimers();
+});
+
+test("results are told as the terminal tells them, of findings and of levers", async () => {
+  const report = golden();
+  const [finding] = report.findings;
+  const [lever] = report.levers;
+  if (!finding || !lever) throw new Error("golden report without findings or levers");
+  await draw(<Findings report={{ ...report, findings: [{ ...finding, changes_results: "training" }], levers: [{ ...lever, note: "A note.", changes_results: "training" }] }} simulate={() => new Promise(() => undefined)} />);
+  expect(root.querySelector(".tag")?.textContent).toBe("changes training");
+  expect(root.querySelector(".lever small")?.textContent).toBe("A note. Changes training.");
 });
 
 test("what could not be simulated shows no numbers of another question, and is asked again", async () => {

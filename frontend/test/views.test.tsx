@@ -69,7 +69,7 @@ test.each([
   ["a fit without findings", showing({ ...golden(), findings: [] }), "Nothing cheap to change was found"],
   ["one epoch", showing({ ...golden(), steady: null }), "needs a second epoch"],
   ["loading", {}, "Reading runs"],
-  ["no runs", { runs: { version: "1", runs: [], problems: [] } }, "pip install tb-trainspeed"],
+  ["no runs", { runs: { version: "1", runs: [], problems: [] } }, "from tb_trainspeed import TrainSpeedCallback"],
   ["a server that is gone", { trouble: new ApiError("unreachable", "TensorBoard does not answer.") }, "No answer from TensorBoard"],
   ["old data", { ...showing(golden()), trouble: new ApiError("unreachable", "gone."), confirmed_ms: 1e12 }, "What you see is from"],
   ["a damaged file", showing({ ...golden(), damage: "a/file: its record at byte 9 is damaged; the one before it counts." }), "this is the last one that can. a/file: its record at byte 9 is damaged"],
@@ -189,6 +189,25 @@ test("rows of the open picker stay where they are, and killed fits do not run", 
   expect(rows()).toHaveLength(3);
 });
 
+test("the empty tab asks for nothing to be installed: what serves it is", async () => {
+  await show({ runs: { version: "1", runs: [], problems: [] } });
+  expect(root.querySelectorAll(".code")).toHaveLength(1);
+  expect(text()).not.toContain("pip install");
+});
+
+test("the name of a run that is away is isolated from the sentence around it", async () => {
+  await show({ ...showing(golden()), missing: "שלום" });
+  expect(root.querySelector(".banner bdi")?.textContent).toBe("שלום");
+});
+
+test("what the typical step is of is said, with and without a second epoch", async () => {
+  const { change } = await show(showing(golden()));
+  const title = () => [...root.querySelectorAll<HTMLElement>(".facts div")].find(({ title }) => title.startsWith("Half of the steps"))?.title;
+  expect(title()).toContain("of the steps after the first epoch");
+  await change(showing({ ...golden(), steady: null }));
+  expect(title()).toContain("of all steps so far");
+});
+
 test("long names are cut in the middle, and whole for those who ask", async () => {
   const name = (rate: string) => `${"sweep_of_the_learning_rate_".repeat(4)}lr=${rate}`;
   const runs = ["0.001", "0.002"].map((rate) => run(name(rate), fit("1", 1)));
@@ -196,7 +215,7 @@ test("long names are cut in the middle, and whole for those who ask", async () =
   await act(() => { root.querySelector<HTMLButtonElement>(".pick")?.click(); });
   const rows = [...root.querySelectorAll<HTMLElement>("[role=option]")];
   expect(rows.map(({ title }) => title)).toEqual([name("0.001"), name("0.002")]);
-  expect(rows.map((row) => row.querySelector(".cut bdi:last-child")?.textContent)).toEqual(["ing_rate_lr=0.001", "ing_rate_lr=0.002"].map((end) => end.slice(-16)));
+  expect(rows.map((row) => row.querySelector("bdi.cut span:last-child")?.textContent)).toEqual(["ing_rate_lr=0.001", "ing_rate_lr=0.002"].map((end) => end.slice(-16)));
   expect(rows[0]?.querySelector(".name")?.textContent).toBe(name("0.001"));
 });
 

@@ -17,6 +17,7 @@ import { Model } from "./Model";
 import { Pipeline } from "./Pipeline";
 import { ShareMenu } from "./ShareMenu";
 import { Banner, Broken, Loading, NoRuns, Notice, Starting, Unavailable } from "./States";
+import { Name } from "./Text";
 import { Timeline } from "./Timeline";
 import { TopBar } from "./TopBar";
 import { Facts, Verdict } from "./Verdict";
@@ -89,9 +90,9 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
       >
         {report && current && <ShareMenu report={report} mode={state.mode} selection={selection} saved={saved} />}
       </TopBar>
-      {state.missing !== null && <Notice text={`${latest(runs.runs, state.missing) ? "The fit" : `The run “${state.missing}”`} that was chosen is not here (yet). This is another one.`} />}
-      {report?.damage && current && <Notice text={`A newer record of this fit cannot be read, so this is the last one that can. ${report.damage}`} />}
-      {report && current && failuresOf(report.not_measured).map((text) => <Notice key={text} text={text} />)}
+      {state.missing !== null && <Notice>{latest(runs.runs, state.missing) ? "The fit" : <>The run “<Name name={state.missing} />”</>} that was chosen is not here (yet). This is another one.</Notice>}
+      {report?.damage && current && <Notice>{`A newer record of this fit cannot be read, so this is the last one that can. ${report.damage}`}</Notice>}
+      {report && current && failuresOf(report.not_measured).map((text) => <Notice key={text}>{text}</Notice>)}
       {problem && current && <Banner trouble={problem} confirmed_ms={state.confirmed_ms} retry={actions.retry} />}
       {problem && !current && <Unavailable trouble={problem} retry={actions.retry} />}
       {!problem && !report && <Loading what="the report" />}
