@@ -186,7 +186,7 @@ test("a link that the browser does not copy can be copied by hand", async () => 
 test("a saved page offers nothing that needs a server", async () => {
   const [row = null] = RUNS[0]?.fits ?? [];
   await draw(
-    <TopBar runs={RUNS} selection={BASELINE} fit={row} report={golden()} current newer={null} clock_offset_s={0} connected choose={vi.fn()} against={null} compareWith={vi.fn()} saved>
+    <TopBar runs={RUNS} selection={BASELINE} fit={row} report={golden()} current later={null} clock_offset_s={0} connected choose={vi.fn()} against={null} compareWith={vi.fn()} saved>
       <ShareMenu report={golden()} mode="steady" selection={BASELINE} saved />
     </TopBar>,
   );
@@ -196,10 +196,18 @@ test("a saved page offers nothing that needs a server", async () => {
   expect([...root.querySelectorAll("#share b")].map((item) => item.textContent)).toEqual(["Picture", "Data"]);
 });
 
+test("a fit that runs is not offered as the newest", async () => {
+  const bar = (later: typeof FIXED, shown: typeof FIXED) => draw(<TopBar runs={RUNS} selection={shown} fit={RUNS.find(({ run }) => run === shown.run)?.fits[0] ?? null} report={null} current later={later} clock_offset_s={0} connected choose={vi.fn()} against={null} compareWith={vi.fn()} saved={false} />);
+  await bar(FIXED, BASELINE);
+  expect(text()).toContain("show the newest fit");
+  await bar(BASELINE, FIXED);
+  expect(text()).toContain("show the fit that runs");
+});
+
 test("the fit to compare with is the newest of the chosen run", async () => {
   const compareWith = vi.fn();
   const runs = [...RUNS, run("twice", fit("1", 600), fit("2", 700))];
-  await draw(<TopBar runs={runs} selection={FIXED} fit={null} report={null} current newer={null} clock_offset_s={0} connected choose={vi.fn()} against={null} compareWith={compareWith} saved={false} />);
+  await draw(<TopBar runs={runs} selection={FIXED} fit={null} report={null} current later={null} clock_offset_s={0} connected choose={vi.fn()} against={null} compareWith={compareWith} saved={false} />);
   await act(() => { root.querySelector<HTMLButtonElement>(".chooser > button")?.click(); });
   expect([...root.querySelectorAll("[role=option] .name")].map((name) => name.textContent)).toEqual(["twice", "baseline"]);
   await act(() => { root.querySelector<HTMLElement>("[role=option]")?.click(); });

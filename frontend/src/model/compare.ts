@@ -27,12 +27,12 @@ export function candidates(runs: readonly RunRow[], selection: Selection): RunRo
     .filter(({ fits }) => fits.length > 0);
 }
 
-/** The fit of `wanted.run` to compare with: the wanted one, else the newest that is not on screen itself. */
-export function counterpart(runs: readonly RunRow[], selection: Selection, wanted: Partial<Selection>): Selection | null {
+/** The fit of `wanted.run` to compare with: the wanted one, else the latest that is not on screen itself. */
+export function counterpart(runs: readonly RunRow[], selection: Selection, wanted: Partial<Selection>, now_s: number): Selection | null {
   const { run, fit } = wanted;
   if (run === undefined) return null;
   if (fit !== undefined && !same(selection, { run, fit })) return { run, fit };
-  return latest(candidates(runs, selection), run);
+  return latest(candidates(runs, selection), now_s, run);
 }
 
 /** The older fit first: a comparison says what became of it. */

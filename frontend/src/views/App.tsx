@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useErrorBoundary, useMemo, useState } from "preact/hooks";
-import { fitRow, latest, newerThan, same, type Selection } from "../model/selection";
+import { fitRow, laterThan, same, type Selection } from "../model/selection";
 import type { Session, State } from "../model/session";
 import type { Mode } from "../model/ledger";
 import { ended, wasKilled } from "../model/liveness";
@@ -55,10 +55,10 @@ export function App({ session, actions, theme, saved = false }: Props) {
   const now_s = Date.now() / 1000 + state.clock_offset_s;
   const killed = !saved && state.report !== null && wasKilled(state.report, fitRow(state.runs?.runs ?? [], state.shown), now_s);
   const report = useMemo(() => (killed && state.report ? ended(state.report) : state.report), [state.report, killed]);
-  return <main>{page({ ...state, report }, actions, theme, saved)}</main>;
+  return <main>{page({ ...state, report }, now_s, actions, theme, saved)}</main>;
 }
 
-function page(state: State, actions: Actions, theme: string, saved: boolean) {
+function page(state: State, now_s: number, actions: Actions, theme: string, saved: boolean) {
   const { runs, selection, report, shown, trouble, reportTrouble } = state;
   if (!runs) return trouble ? <Unavailable trouble={trouble} retry={actions.retry} /> : <Loading what="runs" />;
   if (!selection) {
@@ -80,7 +80,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
         fit={fitRow(runs.runs, selection)}
         report={report}
         current={current}
-        newer={newerThan(runs.runs, selection)}
+        later={laterThan(runs.runs, selection, now_s)}
         clock_offset_s={state.clock_offset_s}
         connected={trouble === null}
         choose={actions.choose}
@@ -90,7 +90,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
       >
         {report && current && <ShareMenu report={report} mode={state.mode} selection={selection} saved={saved} />}
       </TopBar>
-      {state.missing !== null && <Notice>{latest(runs.runs, state.missing) ? "The fit" : <>The run “<Name name={state.missing} />”</>} that was chosen is not here (yet). This is another one.</Notice>}
+      {state.missing !== null && <Notice>{runs.runs.some(({ run }) => run === state.missing) ? "The fit" : <>The run “<Name name={state.missing} />”</>} that was chosen is not here (yet). This is another one.</Notice>}
       {report?.damage && current && <Notice>{`A newer record of this fit cannot be read, so this is the last one that can. ${report.damage}`}</Notice>}
       {report && current && failuresOf(report.not_measured).map((text) => <Notice key={text}>{text}</Notice>)}
       {problem && current && <Banner trouble={problem} confirmed_ms={state.confirmed_ms} retry={actions.retry} />}
