@@ -65,7 +65,7 @@ function clockOffset(date: string | null): number {
   return Math.abs(offset) > 2 ? offset : 0;
 }
 
-const NOT_UTF8 = "The folder of this run has a name that is not UTF-8, which cannot be sent to the server: rename the folder.";
+const NOT_UTF8 = "This run has a name that is not UTF-8, which cannot be sent to the server: rename its folder.";
 
 function query(values: Readonly<Record<string, string>>): string {
   if (!Object.values(values).every(isSendable)) throw new ApiError("refused", NOT_UTF8);

@@ -11,7 +11,7 @@ export interface Choices {
   comparefit?: string;
 }
 
-/** A folder whose name is not UTF-8 comes with halves of letters in its name, which no address can hold. */
+/** A name that is not UTF-8 comes with halves of letters in it, which no address can hold. */
 const HALF = /\p{Surrogate}/u;
 
 export function isSendable(text: string): boolean {
