@@ -28,7 +28,7 @@ export function Findings({ report, simulate }: Props) {
   return (
     <section>
       <h2>
-        What to change {findings.length > 0 && <small title={ORDER}>{plural(findings.length, "finding")}, in the order to try them</small>}
+        What to change {findings.length > 0 && <small title={ORDER}>{plural(findings.length, "finding")}{findings.length > 1 && ", in the order to try them"}</small>}
       </h2>
       {findings.length === 0 && <Nothing report={report} />}
       {turnable && <WhatIf report={report} question={question} ask={ask} simulate={simulate} />}
