@@ -26,6 +26,14 @@ test("a what-if names its findings, and levers whose names may hold anything", a
   expect(JSON.parse(asked?.get("levers") ?? "")).toEqual({ "layer:a,b/c": 0.5 });
 });
 
+test("a name that is not UTF-8 is refused in a sentence, and nothing is asked", async () => {
+  const refused = { kind: "refused", message: "This run has a name that is not UTF-8, which cannot be sent to the server: rename its folder." };
+  const odd = { run: "odd\udce9", fit: "1" };
+  await expect(createApi().report(odd.run, odd.fit)).rejects.toMatchObject(refused);
+  await expect(createApi().compare({ run: "a", fit: "1" }, odd)).rejects.toMatchObject(refused);
+  expect(answer).not.toHaveBeenCalled();
+});
+
 test("an unchanged answer is the same object", async () => {
   answer.mockImplementation(() => json({ runs: [] }));
   const api = createApi();

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { barsOf, candidates, counterpart, fitName, inTime, reach, rowsOf, stampOf } from "../src/model/compare";
+import { barsOf, candidates, counterpart, fitName, inTime, reach, rowsOf, stampOf, unitOf } from "../src/model/compare";
 import { goldenComparison } from "./golden";
 import { fit, run } from "./rows";
 
@@ -14,10 +14,10 @@ test("a fit can be compared with every other one, of its own run too", () => {
 });
 
 test("a run stands for its newest fit that is not on screen", () => {
-  expect(counterpart(RUNS, B1, { run: "a" })).toEqual(A2);
-  expect(counterpart(RUNS, A2, { run: "a" })).toEqual(A1);
-  expect(counterpart(RUNS, A2, { run: "a", fit: "1" })).toEqual(A1);
-  expect(counterpart(RUNS, B1, { run: "b" })).toBeNull();
+  expect(counterpart(RUNS, B1, { run: "a" }, 1e6)).toEqual(A2);
+  expect(counterpart(RUNS, A2, { run: "a" }, 1e6)).toEqual(A1);
+  expect(counterpart(RUNS, A2, { run: "a", fit: "1" }, 1e6)).toEqual(A1);
+  expect(counterpart(RUNS, B1, { run: "b" }, 1e6)).toBeNull();
 });
 
 test("the older fit is the first one, however they were chosen", () => {
@@ -51,6 +51,22 @@ test("rows of an epoch have an interval only where the epochs are equally long",
   expect(wait?.interval?.[0]).toBeCloseTo((comparison.phases[0]?.interval_s?.[0] ?? 0) * steps);
   const other = { ...comparison, b: { ...comparison.b, steps_per_epoch: steps * 2 } };
   expect(rowsOf(other, "epoch")[0]?.interval).toBeNull();
+});
+
+test("rows are of what the headline is about, where batches were made larger too", () => {
+  const comparison = goldenComparison();
+  const of = (per: "epoch" | "sample" | "step", steps: number) => unitOf({ ...comparison, per, b: { ...comparison.b, steps_per_epoch: steps } });
+  expect([of("epoch", 100), of("epoch", 100.5), of("epoch", 13), of("sample", 100), of("step", 50)]).toEqual(["step", "step", "epoch", "sample", "step"]);
+});
+
+test("rows of a thousand samples add up to the speed-up of the headline", () => {
+  const comparison = goldenComparison();
+  const [a, b] = barsOf(rowsOf(comparison, "sample"));
+  expect(a.total / b.total).toBeCloseTo(comparison.speedup ?? 0);
+  const [wait] = rowsOf(comparison, "sample");
+  expect(wait?.a).toBeCloseTo(0.9375);
+  expect(wait?.b).toBeCloseTo(0.0078125);
+  expect(wait?.interval).toBeNull();
 });
 
 test("what was not measured is in no bar and has no difference", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { hooksOf, ledgerOf, missingOf, partsOf, rowsOf, segmentsOf, total } from "../src/model/ledger";
+import { hooksOf, ledgerOf, partsOf, rowsOf, segmentsOf, total } from "../src/model/ledger";
 import { PHASES, phaseColour, phaseLabel } from "../src/model/phases";
 import { golden } from "./golden";
 
@@ -19,10 +19,6 @@ test("without a second epoch the whole fit is shown", () => {
 
 test("rows are in ledger order, and neither zero nor unmeasured phases are among them", () => {
   expect(rowsOf(LEDGER).map(({ phase }) => phase)).toEqual(["input_wait", "compute", "gc", "other"]);
-});
-
-test("unmeasured phases are listed by reason", () => {
-  expect([...missingOf(LEDGER, { optimizer: "needs a deep sample" })]).toEqual([["needs a deep sample", ["optimizer"]]]);
 });
 
 test("phases too thin to see share one segment, and none is lost", () => {
@@ -47,14 +43,16 @@ describe("phases", () => {
 test("an empty fit has no rows and no shares of nothing", () => {
   expect(rowsOf({ wall_s: 0, steps: 0, phases: {} })).toEqual([]);
   expect(segmentsOf([])).toEqual([]);
-  expect(partsOf({ forward: null, backward: null })).toEqual([]);
+  expect(partsOf({ compute_parts: { forward: null, backward: null, metrics: null }, phases: { compute: 1 } })).toEqual([]);
 });
 
-test("parts of compute are shares of what was split", () => {
-  expect(partsOf({ forward: 1, backward: 3, metrics: null })).toEqual([
+test("parts of compute are shares of all of it, and what could not be told is one of them", () => {
+  const split = (forward: number, backward: number) => partsOf({ compute_parts: { forward, backward, metrics: null }, phases: { compute: 4 } });
+  expect(split(1, 3)).toEqual([
     { name: "forward", share: 0.25 },
     { name: "backward", share: 0.75 },
   ]);
+  expect(split(1, 1).at(-1)).toEqual({ name: "not told apart", share: 0.5 });
 });
 
 test("the dearest hooks of a phase come first", () => {

@@ -2,7 +2,7 @@
 import { render, type ComponentChildren } from "preact";
 import { act } from "preact/test-utils";
 import { beforeEach, expect, test, vi } from "vitest";
-import type { LayerRow, WhatIf } from "../src/model/wire";
+import type { LayerRow } from "../src/model/wire";
 import { Checks } from "../src/views/Checks";
 import { Compilation } from "../src/views/Compilation";
 import { Findings } from "../src/views/Findings";
@@ -49,9 +49,11 @@ test("the table of layers shows the dearest first, sorts by a click and has no e
 });
 
 test("without times layers are told by their parameters, and why", async () => {
-  await draw(<Model report={{ ...golden(), layers: [layer("small", null), layer("large", null, 1000)], not_measured: { layers: "memory is short" } }} />);
+  await draw(<Model report={{ ...golden(), layers: [layer("small", null), layer("large", null, 1000)], not_measured: { "the parts of a step": "a profiler of yours was on" } }} />);
   expect(root.querySelector(".model tbody td")?.textContent).toBe("large");
-  expect(root.textContent).toContain("by parameters; times of layers were not measured: memory is short");
+  expect(root.textContent).toContain("by parameters; times of layers were not measured: a profiler of yours was on");
+  await draw(<Model report={{ ...golden(), status: "running", layers: [layer("small", null), layer("large", null)], not_measured: { resources: "max_overhead=0 switches their samples off" } }} />);
+  expect(root.textContent).toContain("times of layers were not measured: max_overhead=0 switches deep samples off");
 });
 
 test("layers beyond those listed are counted", async () => {
@@ -96,13 +98,6 @@ test("compilations come with their cause", async () => {
   expect(root.textContent).toContain("The compiler's own account of the fit: compile 1.2 s, trace 100 ms.");
 });
 
-test("a fit too short to judge is not called fine", async () => {
-  await draw(<Findings report={{ ...golden(), findings: [], status: "finished", epoch_s: null, steps: 1 }} />);
-  expect(root.textContent).toContain("Too few steps to find causes in");
-  expect(root.textContent).toContain("This fit had 1 step;");
-  expect(root.querySelector(".card.fine")).toBeNull();
-});
-
 test("what was used is drawn below the steps, at most and at the pointer", async () => {
   const lines = [{ name: "this process", values: [1, 1.5], most: 1.5 }];
   await draw(<Timeline report={{ ...golden(), usage: [{ title: "CPU", unit: "cores", limit: 2, bucket_s: 12, lines }] }} theme="1" />);
@@ -112,66 +107,6 @@ test("what was used is drawn below the steps, at most and at the pointer", async
   const gap = { title: "CPU", unit: "cores" as const, limit: 2, bucket_s: 12, lines: [{ name: "this process", values: [1, null, 1.5], most: 1.5 }] };
   await draw(<Timeline report={{ ...golden(), usage: [gap] }} theme="1" />);
   expect(root.textContent).toContain("Where a line is missing no sample was taken");
-});
-
-function answer(patch: Partial<WhatIf> = {}): WhatIf {
-  return {
-    ...{ apply: ["IP09"], levers: {}, notes: [], changes_results: "no", before_s: 3, after_s: { low: 2, expected: 1, high: 0.8 } },
-    ...{ speedup: { low: 1.5, expected: 3, high: 3.75 }, step_s: { before: 0.05, after: 0.02 }, samples_per_s: null },
-    phases: { before: { input_wait: 2, compute: 1 }, after: { compute: 1 } },
-    ...patch,
-  };
-}
-
-test("ticking findings and turning levers asks the server, and the last question counts", async () => {
-  vi.useFakeTimers();
-  const simulate = vi.fn((codes: readonly string[], levers: Readonly<Record<string, number>>) => Promise.resolve(answer({ apply: [...codes], levers, notes: codes.length === 2 ? ["A note."] : [] })));
-  await draw(<Findings report={golden()} simulate={simulate} />);
-  const settle = () => act(async () => { await vi.advanceTimersByTimeAsync(500); });
-  await settle();
-  expect(simulate).toHaveBeenCalledExactlyOnceWith(["IP09"], {});
-  expect(root.querySelector(".whatif")?.textContent).toContain("3× faster (1.5–3.8×)");
-  await act(() => { root.querySelectorAll<HTMLInputElement>(".tick input")[1]?.click(); });
-  const slider = root.querySelector<HTMLInputElement>(".lever input");
-  if (!slider) throw new Error("no lever");
-  await act(() => {
-    slider.value = "2";
-    slider.dispatchEvent(new Event("input", { bubbles: true }));
-  });
-  await settle();
-  expect(simulate).toHaveBeenCalledTimes(2);
-  expect(simulate).toHaveBeenLastCalledWith(["IP09", "IP01"], { workers: 3 });
-  expect(root.querySelector(".whatif")?.textContent).toContain("with 2 ticked, 1 turned");
-  expect(root.querySelector(".effects")?.textContent).toBe("step 50 ms → 20 ms · results unchanged · A note.");
-  vi.useRealTimers();
-});
-
-test("what could not be simulated shows no numbers of another question, and is asked again", async () => {
-  vi.useFakeTimers();
-  const simulate = vi.fn((codes: readonly string[]) => Promise.resolve(answer({ apply: [...codes] })));
-  await draw(<Findings report={golden()} simulate={simulate} />);
-  const settle = () => act(async () => { await vi.advanceTimersByTimeAsync(500); });
-  await settle();
-  expect(root.querySelector(".whatif")?.textContent).toContain("3× faster");
-  simulate.mockImplementationOnce(() => Promise.reject(new Error("The server is gone.")));
-  await act(() => { root.querySelectorAll<HTMLInputElement>(".tick input")[1]?.click(); });
-  await settle();
-  expect(root.querySelector(".whatif")?.textContent).toContain("Not simulated: The server is gone.");
-  expect(root.querySelector(".whatif")?.textContent).not.toContain("faster");
-  await act(async () => { await vi.advanceTimersByTimeAsync(6_000); });
-  expect(root.querySelector(".whatif")?.textContent).toContain("3× faster");
-  expect(root.querySelector(".whatif")?.textContent).not.toContain("Not simulated");
-  vi.useRealTimers();
-});
-
-test("without a server, and without a model of the step, there is no what-if", async () => {
-  vi.useFakeTimers();
-  await draw(<Findings report={golden()} />);
-  expect(root.querySelector(".whatif, .tick")).toBeNull();
-  await draw(<Findings report={golden()} simulate={() => Promise.reject(new Error("The server is gone."))} />);
-  await act(async () => { await vi.advanceTimersByTimeAsync(500); });
-  expect(root.querySelector(".whatif")?.textContent).toContain("Not simulated: The server is gone.");
-  vi.useRealTimers();
 });
 
 test("the phases of the time line are switches, and flags are explained", async () => {

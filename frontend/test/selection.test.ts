@@ -1,43 +1,70 @@
 import { expect, test } from "vitest";
 import { isRunning, livenessOf } from "../src/model/liveness";
 import type { Status } from "../src/model/wire";
-import { fitRow, latest, matching, newerThan, resolve } from "../src/model/selection";
+import { fitRow, laterThan, latest, matching, resolve } from "../src/model/selection";
 import { fit, run } from "./rows";
 
 const RUNS = [run("old", fit("1", 100), fit("2", 200)), run("new", fit("1", 900)), run("mid", fit("1", 500), fit("2", 400)), run("empty")];
 
-test("the newest fit is the one that was updated last", () => {
-  expect(latest(RUNS)).toEqual({ run: "new", fit: "1" });
-  expect(latest(RUNS, "mid")).toEqual({ run: "mid", fit: "1" });
-  expect(latest(RUNS, "empty")).toBeNull();
-  expect(latest([])).toBeNull();
+/** Long after the last record of any of them. */
+const NOW_S = 1e6;
+
+test("the latest fit is the one that started last", () => {
+  expect(latest(RUNS, NOW_S)).toEqual({ run: "new", fit: "1" });
+  expect(latest(RUNS, NOW_S, "mid")).toEqual({ run: "mid", fit: "1" });
+  expect(latest(RUNS, NOW_S, "empty")).toBeNull();
+  expect(latest([], NOW_S)).toBeNull();
+  const long = { ...fit("1", 5000), started_at_s: 10 };
+  expect(latest([...RUNS, run("long", long)], NOW_S)).toEqual({ run: "new", fit: "1" });
+});
+
+test("one that runs comes before one that started later, and none contradicts it", () => {
+  // A runs since nine, B ran for five minutes at ten; it is eleven.
+  const [nine, ten, eleven] = [9 * 3600, 10 * 3600, 11 * 3600];
+  const [a, b] = [{ run: "A", fit: "1" }, { run: "B", fit: "1" }];
+  const runs = [run("A", { ...fit("1", eleven - 5, "running"), started_at_s: nine }), run("B", { ...fit("1", ten + 300), started_at_s: ten })];
+  expect(latest(runs, eleven)).toEqual(a);
+  expect(laterThan(runs, a, eleven)).toBeNull();
+  expect(laterThan(runs, b, eleven)).toEqual(a);
+  expect(matching(runs, "", eleven).map(({ run }) => run)).toEqual(["A", "B"]);
+  // By noon A has long been killed.
+  expect(latest(runs, eleven + 3600)).toEqual(b);
+  expect(laterThan(runs, a, eleven + 3600)).toEqual(b);
+  expect(matching(runs, "", eleven + 3600).map(({ run }) => run)).toEqual(["B", "A"]);
+});
+
+test("a run whose name no address can hold is chosen only where there is no other", () => {
+  const odd = run("odd\udce9", fit("1", 1000));
+  expect(latest([odd, ...RUNS], NOW_S)).toEqual({ run: "new", fit: "1" });
+  expect(laterThan([odd, ...RUNS], { run: "new", fit: "1" }, NOW_S)).toBeNull();
+  expect(latest([odd], NOW_S)).toEqual({ run: "odd\udce9", fit: "1" });
 });
 
 test("what is wanted wins while it is there", () => {
-  expect(resolve(RUNS, { run: "old", fit: "1" })).toEqual({ run: "old", fit: "1" });
-  expect(resolve(RUNS, { run: "old" })).toEqual({ run: "old", fit: "2" });
-  expect(resolve(RUNS, { run: "old", fit: "gone" })).toEqual({ run: "old", fit: "2" });
-  expect(resolve(RUNS, { run: "gone", fit: "1" })).toEqual({ run: "new", fit: "1" });
-  expect(resolve(RUNS, null)).toEqual({ run: "new", fit: "1" });
+  expect(resolve(RUNS, { run: "old", fit: "1" }, NOW_S)).toEqual({ run: "old", fit: "1" });
+  expect(resolve(RUNS, { run: "old" }, NOW_S)).toEqual({ run: "old", fit: "2" });
+  expect(resolve(RUNS, { run: "old", fit: "gone" }, NOW_S)).toEqual({ run: "old", fit: "2" });
+  expect(resolve(RUNS, { run: "gone", fit: "1" }, NOW_S)).toEqual({ run: "new", fit: "1" });
+  expect(resolve(RUNS, null, NOW_S)).toEqual({ run: "new", fit: "1" });
   expect(fitRow(RUNS, { run: "old", fit: "1" })?.updated_at_s).toBe(100);
 });
 
 test("only a fit that started later is offered", () => {
-  expect(newerThan(RUNS, { run: "old", fit: "2" })).toEqual({ run: "new", fit: "1" });
-  expect(newerThan(RUNS, { run: "new", fit: "1" })).toBeNull();
-  expect(newerThan(RUNS, null)).toBeNull();
+  expect(laterThan(RUNS, { run: "old", fit: "2" }, NOW_S)).toEqual({ run: "new", fit: "1" });
+  expect(laterThan(RUNS, { run: "new", fit: "1" }, NOW_S)).toBeNull();
+  expect(laterThan(RUNS, null, NOW_S)).toBeNull();
 });
 
-test("every word of a search must occur, in any case; newest first", () => {
-  expect(matching(RUNS, "").map(({ run }) => run)).toEqual(["new", "mid", "old"]);
-  expect(matching(RUNS, " D  L").map(({ run }) => run)).toEqual(["old"]);
-  expect(matching(RUNS, "(")).toEqual([]);
+test("every word of a search must occur, in any case; the latest first", () => {
+  expect(matching(RUNS, "", NOW_S).map(({ run }) => run)).toEqual(["new", "mid", "old"]);
+  expect(matching(RUNS, " D  L", NOW_S).map(({ run }) => run)).toEqual(["old"]);
+  expect(matching(RUNS, "(", NOW_S)).toEqual([]);
 });
 
 test("thousands of runs are searched in no time", () => {
   const many = Array.from({ length: 5_000 }, (_, i) => run(`sweep/trial-${i}`, fit("1", i)));
   const start = performance.now();
-  expect(matching(many, "trial 4999")).toHaveLength(1);
+  expect(matching(many, "trial 4999", NOW_S)).toHaveLength(1);
   expect(performance.now() - start).toBeLessThan(200);
 });
 

@@ -130,15 +130,29 @@ test("an unreachable server leaves the data on screen, and the next success clea
   expect(session.state().trouble).toBeNull();
 });
 
-test("a run that is deleted gives way to the newest one left; no runs at all leave nothing behind", async () => {
+test("a run that is deleted gives way to the newest one left", async () => {
   const { world, session } = server([run("a", fit("1", 10)), run("b", fit("1", 20))]);
   await session.update();
   world.runs = [run("a", fit("1", 10))];
   await session.update();
   expect(session.state().shown?.run).toBe("a");
-  world.runs = [];
+});
+
+test("what is known stays on screen while nothing is listed, as when TensorBoard starts again", async () => {
+  const { world, session } = server([run("a", fit("1", 10)), run("b", fit("1", 20))]);
+  await session.choose({ run: "a", fit: "1" });
   await session.update();
-  expect(session.state()).toMatchObject({ selection: null, report: null, shown: null });
+  const { report, runs } = session.state();
+  for (const nothing of [[], [run("a")]]) {
+    world.runs = nothing;
+    expect(await session.update()).toBe(BUSY_MS);
+    expect(session.state()).toMatchObject({ selection: { run: "a" }, missing: null, trouble: { kind: "unreachable" } });
+    expect([session.state().report, session.state().runs]).toEqual([report, runs]);
+  }
+  expect(session.state().trouble?.message).toContain("TensorBoard lists no fit any more");
+  world.runs = [run("b", fit("1", 20)), run("a", fit("1", 11))];
+  await session.update();
+  expect(session.state()).toMatchObject({ trouble: null, shown: { run: "a" } });
 });
 
 test("listeners hear of changes only", async () => {

@@ -43,10 +43,40 @@ test("a comparison asks once, the older fit first, and says it all", async () =>
   expect(close).toHaveBeenCalledOnce();
 });
 
+test("the table of phases is of what the headline is about, and says so of another unit", async () => {
+  const comparison = goldenComparison();
+  const larger: Comparison = { ...comparison, per: "epoch", b: { ...comparison.b, steps_per_epoch: 13 } };
+  const pressed = () => root.querySelector(".switch [aria-pressed=true]")?.textContent;
+  const units = () => [...root.querySelectorAll<HTMLElement>(".switch button")];
+  await draw(<Compare ask={() => Promise.resolve(larger)} runs={RUNS} selection={FIXED} against={BASELINE} close={vi.fn()} />);
+  expect([pressed(), units().length]).toEqual(["an epoch", 2]);
+  await act(() => { units()[0]?.click(); });
+  expect(text()).toContain("The same epoch has 100 steps in the first fit and 13 in the second");
+  render(null, root);
+  await draw(<Compare ask={() => Promise.resolve(comparison)} runs={RUNS} selection={FIXED} against={BASELINE} close={vi.fn()} />);
+  expect([pressed(), units().length]).toEqual(["1,000 samples", 3]);
+  expect(text()).not.toContain("so the speed-up is per sample");
+  await act(() => { units()[1]?.click(); });
+  expect(text()).toContain("so the speed-up is per sample; the times here are of an epoch of each.");
+});
+
 test("a prediction that cannot be judged says why, as in the terminal", async () => {
   const doubtful: Comparison = { ...goldenComparison(), together: null, not_measured: { predictions: "what was measured is too unsure (0.67–2.3×)" } };
   await draw(<Compare ask={() => Promise.resolve(doubtful)} runs={RUNS} selection={FIXED} against={BASELINE} close={vi.fn()} />);
   expect(text()).toContain("What was predicted cannot be judged: what was measured is too unsure (0.67–2.3×).");
+});
+
+test("a prediction outside its range tells of other programs, as in the terminal", async () => {
+  const comparison = goldenComparison();
+  const told = async (within: boolean) => {
+    const together = comparison.together && { ...comparison.together, within };
+    const answer: Comparison = { ...comparison, together, changed: [{ what: "cores used by other programs", a: "0.1", b: "2.8" }] };
+    render(null, root);
+    await draw(<Compare ask={() => Promise.resolve(answer)} runs={RUNS} selection={FIXED} against={BASELINE} close={vi.fn()} />);
+    return root.querySelector(".prediction p")?.textContent;
+  };
+  expect(await told(false)).toMatch(/outside the range, 35 % off\. Cores that other programs used meanwhile: 0\.1 and then 2\.8\.$/);
+  expect(await told(true)).toMatch(/within the range, 35 % off\.$/);
 });
 
 test("two fits that cannot be compared yet are not shown as zeros", async () => {
@@ -156,7 +186,7 @@ test("a link that the browser does not copy can be copied by hand", async () => 
 test("a saved page offers nothing that needs a server", async () => {
   const [row = null] = RUNS[0]?.fits ?? [];
   await draw(
-    <TopBar runs={RUNS} selection={BASELINE} fit={row} report={golden()} current newer={null} clock_offset_s={0} connected choose={vi.fn()} against={null} compareWith={vi.fn()} saved>
+    <TopBar runs={RUNS} selection={BASELINE} fit={row} report={golden()} current later={null} clock_offset_s={0} connected choose={vi.fn()} against={null} compareWith={vi.fn()} saved>
       <ShareMenu report={golden()} mode="steady" selection={BASELINE} saved />
     </TopBar>,
   );
@@ -166,10 +196,18 @@ test("a saved page offers nothing that needs a server", async () => {
   expect([...root.querySelectorAll("#share b")].map((item) => item.textContent)).toEqual(["Picture", "Data"]);
 });
 
+test("a fit that runs is not offered as the newest", async () => {
+  const bar = (later: typeof FIXED, shown: typeof FIXED) => draw(<TopBar runs={RUNS} selection={shown} fit={RUNS.find(({ run }) => run === shown.run)?.fits[0] ?? null} report={null} current later={later} clock_offset_s={0} connected choose={vi.fn()} against={null} compareWith={vi.fn()} saved={false} />);
+  await bar(FIXED, BASELINE);
+  expect(text()).toContain("show the newest fit");
+  await bar(BASELINE, FIXED);
+  expect(text()).toContain("show the fit that runs");
+});
+
 test("the fit to compare with is the newest of the chosen run", async () => {
   const compareWith = vi.fn();
   const runs = [...RUNS, run("twice", fit("1", 600), fit("2", 700))];
-  await draw(<TopBar runs={runs} selection={FIXED} fit={null} report={null} current newer={null} clock_offset_s={0} connected choose={vi.fn()} against={null} compareWith={compareWith} saved={false} />);
+  await draw(<TopBar runs={runs} selection={FIXED} fit={null} report={null} current later={null} clock_offset_s={0} connected choose={vi.fn()} against={null} compareWith={compareWith} saved={false} />);
   await act(() => { root.querySelector<HTMLButtonElement>(".chooser > button")?.click(); });
   expect([...root.querySelectorAll("[role=option] .name")].map((name) => name.textContent)).toEqual(["twice", "baseline"]);
   await act(() => { root.querySelector<HTMLElement>("[role=option]")?.click(); });

@@ -18,6 +18,11 @@ test("broken and foreign parts are ignored", () => {
   expect(writeHash("", {})).toBe("#");
 });
 
+test("a name that no address can hold is left out, and does no harm", () => {
+  expect(readHash(writeHash("#trainspeed", { run: "odd\udce9", ledger: "whole" }))).toEqual({ ledger: "whole" });
+  expect(readHash(writeHash("#trainspeed", { run: "fine\ud83d\ude00" }))).toEqual({ run: "fine😀" });
+});
+
 test("both fits of a comparison survive the URL", () => {
   const choices = { run: "a/b", fit: "1", compare: "x&y=z", comparefit: "2" };
   expect(readHash(writeHash("#trainspeed", choices))).toEqual(choices);

@@ -69,11 +69,13 @@ test.each([
   ["a fit without findings", showing({ ...golden(), findings: [] }), "Nothing cheap to change was found"],
   ["one epoch", showing({ ...golden(), steady: null }), "needs a second epoch"],
   ["loading", {}, "Reading runs"],
-  ["no runs", { runs: { version: "1", runs: [], problems: [] } }, "pip install tb-trainspeed"],
+  ["no runs", { runs: { version: "1", runs: [], problems: [] } }, "from tb_trainspeed import TrainSpeedCallback"],
   ["a server that is gone", { trouble: new ApiError("unreachable", "TensorBoard does not answer.") }, "No answer from TensorBoard"],
   ["old data", { ...showing(golden()), trouble: new ApiError("unreachable", "gone."), confirmed_ms: 1e12 }, "What you see is from"],
   ["a damaged file", showing({ ...golden(), damage: "a/file: its record at byte 9 is damaged; the one before it counts." }), "this is the last one that can. a/file: its record at byte 9 is damaged"],
   ["the age of a damaged file", showing({ ...golden(), status: "running", damage: "damaged" }), "last readable record"],
+  ["a failure of ours", showing({ ...golden(), not_measured: { "everything after the failure": "RuntimeError: boom" } }), "measured nothing after that (RuntimeError: boom). Training was not affected."],
+  ["what was not measured, and why", showing({ ...golden(), not_measured: { "the parts of a step": "a profiler of yours was on" } }), "Not measured: transfer, optimizer, collectives, host overhead (a profiler of yours was on)."],
   ["a running fit without a server", { ...showing({ ...bare(), steps: 5 }), trouble: new ApiError("unreachable", "gone.") }, "no connection · last record"],
   ["a refusal", { ...showing(golden()), shown: null, report: null, reportTrouble: new ApiError("refused", "No such fit.") }, "No such fit."],
   ["a run that is not there", { ...showing(golden()), missing: "gone" }, "The run “gone” that was chosen is not here"],
@@ -81,6 +83,32 @@ test.each([
   await show(state);
   expect(text()).toContain(expected);
   expect(text()).not.toMatch(/NaN|undefined|null|\[object|-0\b/);
+});
+
+const STARTING = "No step has finished yet: the fit is starting and compiling.";
+const OVER = "The fit ended before its first step.";
+
+test.each([
+  ["by its records that stay away", "running", "running", 1e9],
+  ["by the list, the report being older", "running", "interrupted", 1e9],
+  ["by the server, in both", "interrupted", "interrupted", 1e9],
+  ["by the server, in the report only", "interrupted", "running", Date.now() / 1000],
+] as const)("a fit that was killed before its first step is over in every sentence: %s", async (_, told, listed, updated_at_s) => {
+  const report: Report = { ...bare(), status: told, headline: [{ text: told === "running" ? STARTING : OVER }], updated_at_s };
+  await show({ ...showing(report), runs: { version: "1", runs: [run("baseline", fit("1", updated_at_s, listed))], problems: [] } });
+  expect(root.querySelector("h1")?.textContent).toBe(OVER);
+  expect(text()).toContain("The fit ended before a step was timed");
+  expect(text()).not.toMatch(/is starting|Waiting for the first step/);
+});
+
+test.each([
+  ["runs", "running", Date.now() / 1000],
+  ["has just finished, with its last report on the way", "finished", 1e9],
+] as const)("a fit that %s is not called over", async (_, listed, updated_at_s) => {
+  const report: Report = { ...bare(), headline: [{ text: STARTING }] };
+  await show({ ...showing(report), runs: { version: "1", runs: [run("baseline", fit("1", updated_at_s, listed))], problems: [] } });
+  expect(root.querySelector("h1")?.textContent).toBe(STARTING);
+  expect(text()).toContain("Waiting for the first step");
 });
 
 test("what is simulated is the fit that is drawn, not the one that was chosen meanwhile", async () => {
@@ -161,6 +189,25 @@ test("rows of the open picker stay where they are, and killed fits do not run", 
   expect(rows()).toHaveLength(3);
 });
 
+test("the empty tab asks for nothing to be installed: what serves it is", async () => {
+  await show({ runs: { version: "1", runs: [], problems: [] } });
+  expect(root.querySelectorAll(".code")).toHaveLength(1);
+  expect(text()).not.toContain("pip install");
+});
+
+test("the name of a run that is away is isolated from the sentence around it", async () => {
+  await show({ ...showing(golden()), missing: "שלום" });
+  expect(root.querySelector(".banner bdi")?.textContent).toBe("שלום");
+});
+
+test("what the typical step is of is said, with and without a second epoch", async () => {
+  const { change } = await show(showing(golden()));
+  const title = () => [...root.querySelectorAll<HTMLElement>(".facts div")].find(({ title }) => title.startsWith("Half of the steps"))?.title;
+  expect(title()).toContain("of the steps after the first epoch");
+  await change(showing({ ...golden(), steady: null }));
+  expect(title()).toContain("of all steps so far");
+});
+
 test("long names are cut in the middle, and whole for those who ask", async () => {
   const name = (rate: string) => `${"sweep_of_the_learning_rate_".repeat(4)}lr=${rate}`;
   const runs = ["0.001", "0.002"].map((rate) => run(name(rate), fit("1", 1)));
@@ -168,7 +215,7 @@ test("long names are cut in the middle, and whole for those who ask", async () =
   await act(() => { root.querySelector<HTMLButtonElement>(".pick")?.click(); });
   const rows = [...root.querySelectorAll<HTMLElement>("[role=option]")];
   expect(rows.map(({ title }) => title)).toEqual([name("0.001"), name("0.002")]);
-  expect(rows.map((row) => row.querySelector(".cut bdi:last-child")?.textContent)).toEqual(["ing_rate_lr=0.001", "ing_rate_lr=0.002"].map((end) => end.slice(-16)));
+  expect(rows.map((row) => row.querySelector("bdi.cut span:last-child")?.textContent)).toEqual(["ing_rate_lr=0.001", "ing_rate_lr=0.002"].map((end) => end.slice(-16)));
   expect(rows[0]?.querySelector(".name")?.textContent).toBe(name("0.001"));
 });
 

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterable, Sequence
 
 from tb_trainspeed.profile import PHASES
-from tb_trainspeed.report.compare import OTHERS, Comparison
+from tb_trainspeed.report.compare import OTHERS, Comparison, Side
 from tb_trainspeed.report.report import Finding, Part, Report
 from tb_trainspeed.report.tables import called
 from tb_trainspeed.rules import words
 
+# Epochs with this much more or fewer steps have other steps, as `compare` takes it.
+_SAME_STEPS = 0.01
 _EFFECT = {"no": "results unchanged", "rounding": "only rounding changes", "training": "changes training"}
 
 
@@ -98,10 +100,8 @@ def _comparison(comparison: Comparison, a: str, b: str) -> Iterable[str]:
     if comparison.speedup and comparison.interval:
         interval = words.times_range(*comparison.interval)
         yield f"Measured: {words.times(comparison.speedup)} (95 % interval {interval}), per {comparison.per}.\n"
-    yield from _table(
-        ("a step", "first", "second", "difference", "95 % interval"),
-        [(called(row.phase), *cells(row.step_s, row.difference_s, row.interval_s)) for row in comparison.phases],
-    )
+    unit, rows = phase_rows(comparison)
+    yield from _table((unit, "first", "second", "difference", "95 % interval"), rows)
     yield from _table(
         ("predicted", "speed-up", "in the second fit"),
         [
@@ -117,7 +117,30 @@ def _comparison(comparison: Comparison, a: str, b: str) -> Iterable[str]:
     )
 
 
-def cells(
+def phase_rows(comparison: Comparison) -> tuple[str, Sequence[tuple[str, ...]]]:
+    """The phases of a comparison in words, and what they are times of: what the headline is about."""
+    a, b = comparison.a, comparison.b
+    same = abs((a.steps_per_epoch or 1.0) / (b.steps_per_epoch or 1.0) - 1) <= _SAME_STEPS
+    if comparison.per == "step" or (comparison.per == "epoch" and same):
+        return "a step", [
+            (called(row.phase), *_cells(row.step_s, row.difference_s, row.interval_s)) for row in comparison.phases
+        ]
+    unit, amounts = ("an epoch", (1.0, 1.0)) if comparison.per == "epoch" else ("1,000 samples", _thousands(a, b))
+    rows = []
+    for row in comparison.phases:
+        first, second = (s and s / amount for s, amount in zip(row.epoch_s, amounts, strict=True))
+        # Intervals are of the difference of two steps.
+        difference = None if first is None or second is None else second - first
+        rows.append((called(row.phase), *_cells((first, second), difference, None)))
+    return unit, rows
+
+
+def _thousands(*sides: Side) -> tuple[float, ...]:
+    """How many thousand samples a steady epoch of each holds; 1 where there is none yet."""
+    return tuple((side.samples_per_s or 0.0) * (side.epoch_s or 0.0) / 1000 or 1.0 for side in sides)
+
+
+def _cells(
     seconds: tuple[float | None, float | None], difference: float | None, interval: tuple[float, float] | None
 ) -> tuple[str, str, str, str]:
     """A row of a comparison in words."""

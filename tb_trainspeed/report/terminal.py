@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tb_trainspeed.profile import PHASES
 from tb_trainspeed.report.compare import Comparison
-from tb_trainspeed.report.markdown import cells, gain, outcome, predicted, steps_of, verdict_on_predictions
+from tb_trainspeed.report.markdown import gain, outcome, phase_rows, predicted, steps_of, verdict_on_predictions
 from tb_trainspeed.report.report import Finding, Report
 from tb_trainspeed.report.tables import INSIDE, called
 from tb_trainspeed.rules import words
@@ -116,11 +116,10 @@ def _comparison(comparison: Comparison, a: str, b: str, width: int) -> Iterable[
             f"measured {words.times(comparison.speedup)} (95 % interval {between}), per {comparison.per}", style="dim"
         )
     yield Text()
-    if comparison.phases:
-        yield Text(_row(width, "a step", "first", "second", "difference", "95 % interval"), style="dim")
-    for row in comparison.phases:
-        values = cells(row.step_s, row.difference_s, row.interval_s)
-        yield Text(_row(width, called(row.phase), *values))
+    unit, rows = phase_rows(comparison)
+    if rows:
+        yield Text(_row(width, unit, "first", "second", "difference", "95 % interval"), style="dim")
+    yield from (Text(_row(width, *row)) for row in rows)
     if comparison.predictions:
         yield Text()
         yield Text("What the first report predicted", style="bold")

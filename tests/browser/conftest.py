@@ -17,6 +17,8 @@ from tb_trainspeed.summary import EventFile, encode, fit_directory, read_log
 from tests.browser.drive import MissingError, Server, Tab, chromium, write
 
 RECORD = pathlib.Path(__file__).parents[1] / "golden" / "event_files" / "demo"
+# Longer than what is shown whole, and from right to left.
+HEBREW_RUN = "ניסוי ראשון עם שכבות רבות מאוד וקצב למידה קטן"
 HOSTILE_RUN = "<img src=x onerror=alert(1)> &amp; \u202etxt"
 
 
@@ -41,6 +43,7 @@ def log_dir(tmp_path_factory, browser):
     profile = dataclasses.replace(fit.profile, started_at_s=now - fit.profile.ledger.wall_s, updated_at_s=now)
     write(folder / "slow", profile)
     write(folder / HOSTILE_RUN, profile, fit_id="hostile", updated_at_s=now - 1000)
+    write(folder / HEBREW_RUN, profile, fit_id="hebrew", updated_at_s=now - 1000)
     write(folder / "deep", with_deep_samples(profile))
     write(folder / "fixed", faster(profile))
     write(folder / "one-step", beginning(profile), fit_id="one-step")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.browser.conftest import HOSTILE_RUN
+from tests.browser.conftest import HEBREW_RUN, HOSTILE_RUN
 from tests.browser.drive import eventually, expect
 
 AXE = pathlib.Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
@@ -156,6 +156,28 @@ def test_the_picker_says_when_a_fit_began_and_how_it_went(show, running_fit):
     began = r"\d{4}-\d\d-\d\d \d\d:\d\d · "
     for run, status in (("running", "running"), ("one-step", "interrupted after "), ("silent", "last record ")):
         expect(tab.find(f"[role=option][title={run}]")).to_contain_text(re.compile(began + status))
+    tab.page.keyboard.press("Escape")
+
+
+def test_the_row_that_keys_have_reached_is_seen_in_the_picker(show):
+    tab = bring_about(show, "picker")
+    tab.page.keyboard.press("ArrowDown")
+    row = tab.find("[role=option].active")
+    link = "rgb(21, 101, 192)"
+    expect(row).to_have_css("box-shadow", f"{link} 3px 0px 0px 0px inset")
+    tab.page.emulate_media(forced_colors="active")
+    expect(row).to_have_css("outline-style", "solid")
+    tab.page.emulate_media(forced_colors="none")
+    tab.page.keyboard.press("Escape")
+
+
+def test_a_long_name_from_right_to_left_begins_on_the_right(show):
+    tab = bring_about(show, "picker")
+    row = tab.find("[role=option]", has_text=HEBREW_RUN[:10])
+    start, end = (row.locator(f".cut span:{which}-child").bounding_box() for which in ("first", "last"))
+    assert start["x"] == pytest.approx(end["x"] + end["width"], abs=1)
+    first = tab.find("[role=option] .cut").first.bounding_box()
+    assert first["x"] == pytest.approx(tab.find("[role=option] .name").first.bounding_box()["x"], abs=1)
     tab.page.keyboard.press("Escape")
 
 

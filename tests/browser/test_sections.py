@@ -95,7 +95,7 @@ def test_the_size_of_a_layer_with_a_hostile_name_can_be_turned(show, deep):
     lever.locator("select").select_option(label=name)
     lever.locator("input").fill("0")
     expect(lever.locator("> b")).to_have_text("0.25× (now 1×)")
-    expect(tab.find(".effects")).to_contain_text("training changes")
+    expect(tab.find(".effects")).to_contain_text("changes training")
 
 
 def test_the_table_of_layers_is_sorted_by_a_click(show, deep):

@@ -23,6 +23,15 @@ def compared(a, b):
     return compare(diagnose(a), diagnose(b))
 
 
+def table_of(comparison):
+    """The phases as Markdown shows them; the terminal shows the same."""
+    lines = as_markdown(comparison, "a", "b").split("\n\n|")[1].replace("\n|", "\n").splitlines()
+    cells = [[cell.strip() for cell in line.strip(" |").split("|")] for line in lines if "---" not in line]
+    text = " ".join(as_text(comparison, "a", "b").split())
+    assert all(" ".join(row[:4]) in text for row in cells)
+    return {name: values for name, *values in cells}
+
+
 SLOW, FAST = fit(jitter=0.05), fit(fit_id="later", step_s=0.02, wait_s=0.005, jitter=0.05)
 
 
@@ -88,6 +97,11 @@ def test_epochs_of_different_size_are_compared_by_the_sample():
     assert comparison.verdict.endswith("by the sample.")
     assert comparison.changed["batch size"] == ("32", "128")
     assert comparison.explanation.startswith("Input wait went from 938 ms to 156 ms per 1,000 samples")
+    assert table_of(comparison) == {
+        "1,000 samples": ["first", "second", "difference", "95 % interval"],
+        "input wait": ["938 ms", "156 ms", "-781 ms", "–"],
+        "compute": ["344 ms", "484 ms", "+141 ms", "–"],
+    }
 
 
 def test_epochs_of_fewer_and_larger_batches_are_explained_by_the_epoch():
@@ -95,12 +109,15 @@ def test_epochs_of_fewer_and_larger_batches_are_explained_by_the_epoch():
     assert comparison.per == "epoch"
     assert comparison.verdict == "The second fit is 1.6× faster."
     assert comparison.explanation == "Input wait went from 3 s to 1.5 s an epoch."
+    assert table_of(comparison)["an epoch"] == ["first", "second", "difference", "95 % interval"]
+    assert table_of(comparison)["input wait"] == ["3 s", "1.5 s", "-1.5 s", "–"]  # though a step waits as long
 
 
 def test_unknown_batches_are_compared_by_the_step():
     comparison = compared(fit(batch=None), fit(fit_id="later", batch=None, steps=50))
     assert comparison.per == "step"
     assert comparison.speedup == pytest.approx(1.0)
+    assert table_of(comparison)["a step"]
 
 
 def test_predicted_against_measured_for_what_is_gone():

@@ -1,6 +1,7 @@
 /** The routes of the server. Replies keep their text, so that an unchanged one costs no redraw. */
 
 import type { Selection } from "./selection";
+import { isSendable } from "./url";
 import type { Report, Rule, Runs, WhatIf } from "./wire";
 import type { Comparison } from "./wireFits";
 
@@ -64,7 +65,10 @@ function clockOffset(date: string | null): number {
   return Math.abs(offset) > 2 ? offset : 0;
 }
 
+const NOT_UTF8 = "This run has a name that is not UTF-8, which cannot be sent to the server: rename its folder.";
+
 function query(values: Readonly<Record<string, string>>): string {
+  if (!Object.values(values).every(isSendable)) throw new ApiError("refused", NOT_UTF8);
   return Object.entries(values).map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join("&");
 }
 
@@ -100,7 +104,7 @@ export function createApi(): Api {
       const asked = new URLSearchParams({ run, fit, apply: codes.join(), levers: JSON.stringify(levers) });
       return (await get<WhatIf>(`./whatif?${asked.toString()}`, undefined)).value;
     },
-    compare(a, b) {
+    async compare(a, b) {
       return get<Comparison>(`./compare?${query({ a: a.run, a_fit: a.fit, b: b.run, b_fit: b.fit })}`, undefined);
     },
     async rules() {

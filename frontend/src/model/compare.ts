@@ -2,10 +2,23 @@
 
 import { fitRow, latest, same, type Selection } from "./selection";
 import type { RunRow, Seconds } from "./wire";
-import type { Comparison } from "./wireFits";
+import type { Comparison, Side } from "./wireFits";
 
-/** What a comparison shows its times for. */
-export type Unit = "step" | "epoch";
+/** What a comparison shows its times for; samples are a thousand of them. */
+export type Unit = "step" | "epoch" | "sample";
+
+/** Epochs with this much more or fewer steps have other steps (as in report/compare.py). */
+const SAME_STEPS = 0.01;
+
+function sameSteps({ a, b }: Comparison): boolean {
+  return Math.abs((a.steps_per_epoch ?? 1) / (b.steps_per_epoch ?? 1) - 1) <= SAME_STEPS;
+}
+
+/** What the headline is about; of equal epochs, a step is too, unless the batches were made larger or smaller. */
+export function unitOf(comparison: Comparison): Unit {
+  if (comparison.per !== "epoch") return comparison.per;
+  return sameSteps(comparison) ? "step" : "epoch";
+}
 
 /** The runs that the selection can be compared with: all that have a fit besides it. */
 export function candidates(runs: readonly RunRow[], selection: Selection): RunRow[] {
@@ -14,12 +27,12 @@ export function candidates(runs: readonly RunRow[], selection: Selection): RunRo
     .filter(({ fits }) => fits.length > 0);
 }
 
-/** The fit of `wanted.run` to compare with: the wanted one, else the newest that is not on screen itself. */
-export function counterpart(runs: readonly RunRow[], selection: Selection, wanted: Partial<Selection>): Selection | null {
+/** The fit of `wanted.run` to compare with: the wanted one, else the latest that is not on screen itself. */
+export function counterpart(runs: readonly RunRow[], selection: Selection, wanted: Partial<Selection>, now_s: number): Selection | null {
   const { run, fit } = wanted;
   if (run === undefined) return null;
   if (fit !== undefined && !same(selection, { run, fit })) return { run, fit };
-  return latest(candidates(runs, selection), run);
+  return latest(candidates(runs, selection), now_s, run);
 }
 
 /** The older fit first: a comparison says what became of it. */
@@ -48,13 +61,23 @@ export interface PhaseRow {
   interval: [number, number] | null;
 }
 
-/** Rows in seconds a step or an epoch. Differences an epoch have no interval where the epochs differ in length. */
+/** How many thousand samples a steady epoch holds. */
+function thousands({ samples_per_s, epoch_s }: Side): Seconds {
+  return samples_per_s === null || epoch_s === null ? null : (samples_per_s * epoch_s) / 1000;
+}
+
+function divided(seconds: Seconds, amount: Seconds): Seconds {
+  return seconds === null || amount === null ? null : seconds / amount;
+}
+
+/** Rows in seconds a unit. Those of other than steps have no interval where the epochs differ in length. */
 export function rowsOf(comparison: Comparison, unit: Unit): PhaseRow[] {
   const { steps_per_epoch: steps } = comparison.a;
-  const sameLength = steps !== null && steps === comparison.b.steps_per_epoch;
+  const sameLength = unit === "epoch" && steps !== null && steps === comparison.b.steps_per_epoch;
+  const [first, second] = unit === "sample" ? [thousands(comparison.a), thousands(comparison.b)] : [1, 1];
   return comparison.phases.map(({ phase, step_s, epoch_s, difference_s, interval_s }): PhaseRow => {
     if (unit === "step") return { phase, a: step_s[0], b: step_s[1], difference: difference_s, interval: interval_s };
-    const [a, b] = epoch_s;
+    const [a, b] = [divided(epoch_s[0], first), divided(epoch_s[1], second)];
     const interval: [number, number] | null = sameLength && interval_s ? [interval_s[0] * steps, interval_s[1] * steps] : null;
     return { phase, a, b, difference: a === null || b === null ? null : b - a, interval };
   });

@@ -35,17 +35,6 @@ export function rowsOf(ledger: Ledger): Row[] {
   });
 }
 
-/** Phases that were not measured, by reason: they are listed, and never drawn as 0. */
-export function missingOf(ledger: Ledger, reasons: Readonly<Record<string, string>>): Map<string, string[]> {
-  const groups = new Map<string, string[]>();
-  for (const phase of inLedgerOrder(ledger.phases)) {
-    if (ledger.phases[phase] !== null) continue;
-    const reason = reasons[phase] ?? "";
-    groups.set(reason, [...(groups.get(reason) ?? []), phase]);
-  }
-  return groups;
-}
-
 export function segmentsOf(rows: readonly Row[]): Segment[] {
   const thick = rows.filter((row) => row.share >= THIN);
   const thin = rows.filter((row) => row.share < THIN);
@@ -70,9 +59,15 @@ export function hooksOf(hooks: readonly Hook[], phase: string, most = 3): Hook[]
     .slice(0, most);
 }
 
-/** Shares of compute by part, where a deep sample has split it. */
-export function partsOf(parts: Readonly<Record<string, number | null>>): { name: string; share: number }[] {
-  const measured = Object.entries(parts).flatMap(([name, s]) => (s !== null && s > 0 ? [{ name, seconds: s }] : []));
-  const all = total(measured);
-  return measured.map(({ name, seconds }) => ({ name, share: seconds / all }));
+/** Below this share what the parts leave of compute is rounding. */
+const SEEN = 0.005;
+
+/** Shares of compute by part, where a deep sample has split it; the server's parts leave out what it could not tell. */
+export function partsOf({ compute_parts, phases }: Pick<Report, "compute_parts" | "phases">): { name: string; share: number }[] {
+  const measured = Object.entries(compute_parts).flatMap(([name, s]) => (s !== null && s > 0 ? [{ name, seconds: s }] : []));
+  const all = phases.compute ?? 0;
+  if (measured.length === 0 || !(all > 0)) return [];
+  const known = measured.map(({ name, seconds }) => ({ name, share: seconds / all }));
+  const rest = 1 - sum(known.map(({ share }) => share));
+  return rest >= SEEN ? [...known, { name: "not told apart", share: rest }] : known;
 }

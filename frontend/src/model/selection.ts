@@ -1,5 +1,7 @@
 /** Which fit of which run is on screen. */
 
+import { isRunning } from "./liveness";
+import { isSendable } from "./url";
 import type { FitRow, RunRow } from "./wire";
 
 export interface Selection {
@@ -16,49 +18,51 @@ export function fitRow(runs: readonly RunRow[], selection: Selection | null): Fi
   return row?.fits.find(({ fit }) => fit === selection?.fit) ?? null;
 }
 
-/** Unix time of the last record of a run. */
-export function updatedAt(row: RunRow): number {
-  return row.fits.reduce((latest, fit) => Math.max(latest, fit.updated_at_s), -Infinity);
+/** The latest fit is one that runs, and else the one that started last, as on the command line: positive if it is `a`. */
+function order(a: FitRow, b: FitRow, now_s: number): number {
+  return Number(isRunning(a, now_s)) - Number(isRunning(b, now_s)) || a.started_at_s - b.started_at_s;
 }
 
-export function latestFit(row: RunRow | undefined): FitRow | null {
-  return row?.fits.reduce((a, b) => (b.updated_at_s >= a.updated_at_s ? b : a), row.fits[0] as FitRow) ?? null;
+export function latestFit(row: RunRow | undefined, now_s: number): FitRow | null {
+  return row?.fits.reduce((a, b) => (order(b, a, now_s) >= 0 ? b : a), row.fits[0] as FitRow) ?? null;
 }
 
-/** The newest fit of one run, or of all of them. */
-export function latest(runs: readonly RunRow[], run?: string): Selection | null {
-  const candidates = runs.filter((row) => row.fits.length > 0 && (run === undefined || row.run === run));
-  const [first, ...rest] = candidates;
+/** The latest fit of one run, or of all of them. One that no address can hold is chosen only where there is no other. */
+export function latest(runs: readonly RunRow[], now_s: number, run?: string): Selection | null {
+  const candidates = runs.flatMap((row) => {
+    const fit = run === undefined || row.run === run ? latestFit(row, now_s) : null;
+    return fit ? [{ run: row.run, fit }] : [];
+  });
+  const sendable = candidates.filter((one) => isSendable(one.run));
+  const [first, ...rest] = sendable.length > 0 ? sendable : candidates;
   if (!first) return null;
-  const row = rest.reduce((a, b) => (updatedAt(b) > updatedAt(a) ? b : a), first);
-  const fit = latestFit(row);
-  return fit && { run: row.run, fit: fit.fit };
+  const found = rest.reduce((a, b) => (order(b.fit, a.fit, now_s) > 0 ? b : a), first);
+  return { run: found.run, fit: found.fit.fit };
 }
 
-/** What is wanted if it is there, else the newest fit of the wanted run, else the newest of all. */
-export function resolve(runs: readonly RunRow[], wanted: Partial<Selection> | null): Selection | null {
+/** What is wanted if it is there, else the latest fit of the wanted run, else the latest of all. */
+export function resolve(runs: readonly RunRow[], wanted: Partial<Selection> | null, now_s: number): Selection | null {
   const { run, fit } = wanted ?? {};
   if (run !== undefined && fit !== undefined && fitRow(runs, { run, fit })) return { run, fit };
-  return (run === undefined ? null : latest(runs, run)) ?? latest(runs);
+  return (run === undefined ? null : latest(runs, now_s, run)) ?? latest(runs, now_s);
 }
 
-/** A fit that started after the one on screen: offered, never switched to under the reader's eyes. */
-export function newerThan(runs: readonly RunRow[], selection: Selection | null): Selection | null {
-  const shown = fitRow(runs, selection);
-  if (!shown) return null;
-  let newest: { selection: Selection; started_at_s: number } | null = null;
-  for (const { run, fits } of runs) {
-    for (const { fit, started_at_s } of fits) {
-      if (started_at_s > (newest?.started_at_s ?? shown.started_at_s)) newest = { selection: { run, fit }, started_at_s };
-    }
-  }
-  return newest?.selection ?? null;
+/** A fit later than the one on screen: offered, never switched to under the reader's eyes. */
+export function laterThan(runs: readonly RunRow[], selection: Selection | null, now_s: number): Selection | null {
+  const later = latest(runs, now_s);
+  const [shown, row] = [fitRow(runs, selection), fitRow(runs, later)];
+  return shown && row && order(row, shown, now_s) > 0 ? later : null;
 }
 
-/** Every word must occur in the name. Newest first. */
-export function matching(runs: readonly RunRow[], query: string): RunRow[] {
+/** Every word must occur in the name. The latest first. */
+export function matching(runs: readonly RunRow[], query: string, now_s: number): RunRow[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   return runs
-    .filter(({ run, fits }) => fits.length > 0 && words.every((word) => run.toLowerCase().includes(word)))
-    .sort((a, b) => updatedAt(b) - updatedAt(a) || a.run.localeCompare(b.run));
+    .filter(({ run }) => words.every((word) => run.toLowerCase().includes(word)))
+    .flatMap((row) => {
+      const fit = latestFit(row, now_s);
+      return fit ? [{ row, fit }] : [];
+    })
+    .sort((a, b) => order(b.fit, a.fit, now_s) || a.row.run.localeCompare(b.row.run))
+    .map(({ row }) => row);
 }

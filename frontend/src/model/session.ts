@@ -40,6 +40,9 @@ export const INITIAL: State = {
   clock_offset_s: 0,
 };
 
+/** TensorBoard that has just started again lists its runs a moment later. */
+const NOTHING_LISTED = "TensorBoard lists no fit any more: it may be reading its folder anew, or the records were deleted.";
+
 export const BUSY_MS = 5_000;
 export const IDLE_MS = 30_000;
 
@@ -74,14 +77,20 @@ export function createSession(api: Api, now_ms: () => number = Date.now): Sessio
     for (const listener of listeners) listener(state);
   }
 
+  /** The server's time. */
+  function now_s(): number {
+    return now_ms() / 1000 + state.clock_offset_s;
+  }
+
   /** The selection stays while it exists, however many runs are newer; a choice waits until its run turns up. */
   function select({ runs }: Runs): void {
     // What is on screen may be away for a moment, as when TensorBoard starts again and lists its runs one by one.
     if (wanted === null && state.selection && fitRow(runs, state.selection) === null) wanted = state.selection;
     const { run, fit } = wanted ?? {};
-    const found = wanted !== null && (run !== undefined && fit !== undefined ? fitRow(runs, { run, fit }) : latest(runs, run)) !== null;
-    const elsewhere = wanted !== null && state.selection?.run !== run && latest(runs, run) !== null;
-    const selection = resolve(runs, found || elsewhere ? wanted : state.selection);
+    const ofRun = latest(runs, now_s(), run);
+    const found = wanted !== null && (run !== undefined && fit !== undefined ? fitRow(runs, { run, fit }) : ofRun) !== null;
+    const elsewhere = wanted !== null && state.selection?.run !== run && ofRun !== null;
+    const selection = resolve(runs, found || elsewhere ? wanted : state.selection, now_s());
     if (found) wanted = null;
     set({ selection: same(selection, state.selection) ? state.selection : selection, missing: wanted?.run ?? null });
   }
@@ -109,10 +118,9 @@ export function createSession(api: Api, now_ms: () => number = Date.now): Sessio
   }
 
   function pause(): number {
-    const now_s = now_ms() / 1000 + state.clock_offset_s;
     const fits = state.runs?.runs.flatMap(({ fits }) => fits) ?? [];
     // An empty tab waits for its first run just as eagerly.
-    const busy = fits.length === 0 || fits.some((fit) => isRunning(fit, now_s));
+    const busy = fits.length === 0 || fits.some((fit) => isRunning(fit, now_s()));
     return busy ? BUSY_MS : IDLE_MS;
   }
 
@@ -136,6 +144,10 @@ export function createSession(api: Api, now_ms: () => number = Date.now): Sessio
     async update() {
       try {
         const reply = await api.runs();
+        if (state.selection && reply.value.runs.every(({ fits }) => fits.length === 0)) {
+          set({ trouble: new ApiError("unreachable", NOTHING_LISTED) });
+          return BUSY_MS;
+        }
         set({ runs: reply.value, trouble: null, clock_offset_s: reply.clock_offset_s });
         select(reply.value);
         if (!(await refreshReport())) return null;

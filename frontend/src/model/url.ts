@@ -11,6 +11,13 @@ export interface Choices {
   comparefit?: string;
 }
 
+/** A name that is not UTF-8 comes with halves of letters in it, which no address can hold. */
+const HALF = /\p{Surrogate}/u;
+
+export function isSendable(text: string): boolean {
+  return !HALF.test(text);
+}
+
 const KEYS = ["run", "fit", "ledger", "compare", "comparefit"] as const;
 
 function decode(text: string): string | undefined {
@@ -32,12 +39,12 @@ export function readHash(hash: string): Choices {
   return choices;
 }
 
-/** `hash` with these choices and no others of ours; what belongs to TensorBoard and other plugins stays as it is. */
+/** `hash` with these choices and no others of ours, as far as an address can hold them; what belongs to TensorBoard and other plugins stays as it is. */
 export function writeHash(hash: string, choices: Choices): string {
   const foreign = hash.replace(/^#/, "").split("&").filter((part) => part !== "" && !part.startsWith(PREFIX));
   const ours = KEYS.flatMap((key) => {
     const value = choices[key];
-    return value === undefined ? [] : [`${PREFIX}${key}=${encodeURIComponent(value)}`];
+    return value === undefined || !isSendable(value) ? [] : [`${PREFIX}${key}=${encodeURIComponent(value)}`];
   });
   return `#${[...foreign, ...ours].join("&")}`;
 }

@@ -1,10 +1,11 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useErrorBoundary, useMemo, useState } from "preact/hooks";
-import { fitRow, latest, newerThan, same, type Selection } from "../model/selection";
+import { fitRow, laterThan, same, type Selection } from "../model/selection";
 import type { Session, State } from "../model/session";
 import type { Mode } from "../model/ledger";
-import { isRunning } from "../model/liveness";
-import type { FitRow, Report, Rule } from "../model/wire";
+import { ended, wasKilled } from "../model/liveness";
+import { failuresOf } from "../model/missing";
+import type { Report, Rule } from "../model/wire";
 import type { Comparison } from "../model/wireFits";
 import { Checks, Problems } from "./Checks";
 import { Compare } from "./Compare";
@@ -16,6 +17,7 @@ import { Model } from "./Model";
 import { Pipeline } from "./Pipeline";
 import { ShareMenu } from "./ShareMenu";
 import { Banner, Broken, Loading, NoRuns, Notice, Starting, Unavailable } from "./States";
+import { Name } from "./Text";
 import { Timeline } from "./Timeline";
 import { TopBar } from "./TopBar";
 import { Facts, Verdict } from "./Verdict";
@@ -50,10 +52,13 @@ export function App({ session, actions, theme, saved = false }: Props) {
     setState(session.state());
     return session.subscribe(setState);
   }, [session]);
-  return <main>{page(state, actions, theme, saved)}</main>;
+  const now_s = Date.now() / 1000 + state.clock_offset_s;
+  const killed = !saved && state.report !== null && wasKilled(state.report, fitRow(state.runs?.runs ?? [], state.shown), now_s);
+  const report = useMemo(() => (killed && state.report ? ended(state.report) : state.report), [state.report, killed]);
+  return <main>{page({ ...state, report }, now_s, actions, theme, saved)}</main>;
 }
 
-function page(state: State, actions: Actions, theme: string, saved: boolean) {
+function page(state: State, now_s: number, actions: Actions, theme: string, saved: boolean) {
   const { runs, selection, report, shown, trouble, reportTrouble } = state;
   if (!runs) return trouble ? <Unavailable trouble={trouble} retry={actions.retry} /> : <Loading what="runs" />;
   if (!selection) {
@@ -75,7 +80,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
         fit={fitRow(runs.runs, selection)}
         report={report}
         current={current}
-        newer={newerThan(runs.runs, selection)}
+        later={laterThan(runs.runs, selection, now_s)}
         clock_offset_s={state.clock_offset_s}
         connected={trouble === null}
         choose={actions.choose}
@@ -85,8 +90,9 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
       >
         {report && current && <ShareMenu report={report} mode={state.mode} selection={selection} saved={saved} />}
       </TopBar>
-      {state.missing !== null && <Notice text={`${latest(runs.runs, state.missing) ? "The fit" : `The run “${state.missing}”`} that was chosen is not here (yet). This is another one.`} />}
-      {report?.damage && current && <Notice text={`A newer record of this fit cannot be read, so this is the last one that can. ${report.damage}`} />}
+      {state.missing !== null && <Notice>{runs.runs.some(({ run }) => run === state.missing) ? "The fit" : <>The run “<Name name={state.missing} />”</>} that was chosen is not here (yet). This is another one.</Notice>}
+      {report?.damage && current && <Notice>{`A newer record of this fit cannot be read, so this is the last one that can. ${report.damage}`}</Notice>}
+      {report && current && failuresOf(report.not_measured).map((text) => <Notice key={text}>{text}</Notice>)}
       {problem && current && <Banner trouble={problem} confirmed_ms={state.confirmed_ms} retry={actions.retry} />}
       {problem && !current && <Unavailable trouble={problem} retry={actions.retry} />}
       {!problem && !report && <Loading what="the report" />}
@@ -94,7 +100,7 @@ function page(state: State, actions: Actions, theme: string, saved: boolean) {
       {report && !against && (current || !problem) && (
         <div class={current ? "report" : "report stale"} aria-busy={!current}>
           <Guard key={`${shown?.run} ${shown?.fit}`} report={report}>
-            <Body report={report} row={fitRow(runs.runs, shown)} now_s={saved ? null : Date.now() / 1000 + state.clock_offset_s} mode={state.mode} setMode={actions.setMode} theme={theme} shown={shown} simulate={actions.simulate} rules={actions.rules} />
+            <Body report={report} mode={state.mode} setMode={actions.setMode} theme={theme} shown={shown} simulate={actions.simulate} rules={actions.rules} />
           </Guard>
         </div>
       )}
@@ -114,10 +120,6 @@ function Guard({ report, children }: { report: Report; children: ComponentChildr
 
 interface BodyProps {
   report: Report;
-  /** The fit in the list of runs, where it is still there. */
-  row: FitRow | null;
-  /** The server's time; a page that somebody saved has none. */
-  now_s: number | null;
   mode: Mode;
   setMode: (mode: Mode) => void;
   theme: string;
@@ -127,9 +129,7 @@ interface BodyProps {
   rules: Actions["rules"];
 }
 
-function Body({ report: told, row, now_s, mode, setMode, theme, shown, simulate, rules }: BodyProps) {
-  const killed = now_s !== null && row?.status === "running" && !isRunning(row, now_s);
-  const report = useMemo<Report>(() => (killed ? { ...told, status: "interrupted" } : told), [told, killed]);
+function Body({ report, mode, setMode, theme, shown, simulate, rules }: BodyProps) {
   const started = report.steps > 0;
   const ask = useMemo<Simulate | undefined>(() => simulate && shown ? (...question) => simulate(shown, ...question) : undefined, [simulate, shown]);
   return (

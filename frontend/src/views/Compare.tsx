@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../model/api";
-import { barsOf, fitName, inTime, reach, rowsOf, stampOf, type Bar, type PhaseRow, type Unit } from "../model/compare";
-import { duration, moment, plural, rate, times, timesRange } from "../model/format";
+import { barsOf, fitName, inTime, reach, rowsOf, stampOf, unitOf, type Bar, type PhaseRow, type Unit } from "../model/compare";
+import { count, duration, moment, plural, rate, times, timesRange } from "../model/format";
 import { phaseColour, phaseLabel } from "../model/phases";
 import type { Selection } from "../model/selection";
 import type { RunRow, Seconds } from "../model/wire";
@@ -60,7 +60,8 @@ export function Compare({ ask, runs, selection, against, close }: Props) {
 }
 
 function Result({ comparison, names, back }: { comparison: Comparison; names: [string, string]; back: preact.JSX.Element }) {
-  const [unit, setUnit] = useState<Unit>("step");
+  const [chosen, choose] = useState<Unit | null>(null);
+  const unit = chosen ?? unitOf(comparison);
   const rows = rowsOf(comparison, unit);
   return (
     <div class="compare">
@@ -70,7 +71,7 @@ function Result({ comparison, names, back }: { comparison: Comparison; names: [s
       </p>
       <Facts comparison={comparison} />
       <h2>
-        Phase by phase <UnitSwitch unit={unit} setUnit={setUnit} /> <small>steady training</small>
+        Phase by phase <UnitSwitch unit={unit} units={comparison.per === "sample" ? ["step", "epoch", "sample"] : ["step", "epoch"]} choose={choose} /> <small>steady training</small>
         <span class="actions">{back}</span>
       </h2>
       {rows.length === 0 ? <p class="dim">There is no steady training in either fit yet.</p> : <Phases comparison={comparison} rows={rows} names={names} unit={unit} />}
@@ -80,11 +81,13 @@ function Result({ comparison, names, back }: { comparison: Comparison; names: [s
   );
 }
 
-function UnitSwitch({ unit, setUnit }: { unit: Unit; setUnit: (unit: Unit) => void }) {
+const UNITS: Readonly<Record<Unit, string>> = { step: "a step", epoch: "an epoch", sample: "1,000 samples" };
+
+function UnitSwitch({ unit, units, choose }: { unit: Unit; units: Unit[]; choose: (unit: Unit) => void }) {
   return (
     <span class="switch" role="group" aria-label="times for">
-      {(["step", "epoch"] as const).map((value) => (
-        <button type="button" aria-pressed={unit === value} onClick={() => { setUnit(value); }}>{value === "step" ? "a step" : "an epoch"}</button>
+      {units.map((value) => (
+        <button key={value} type="button" aria-pressed={unit === value} onClick={() => { choose(value); }}>{UNITS[value]}</button>
       ))}
     </span>
   );
@@ -130,13 +133,16 @@ function Phases({ comparison, rows, names, unit }: { comparison: Comparison; row
           <tbody>{rows.map((row) => <Row key={row.phase} row={row} width={reach(rows)} />)}</tbody>
         </table>
       </div>
-      {comparison.per !== "epoch" && (
-        <p class="dim note">
-          {`An epoch of these fits holds different amounts of data, so the speed-up is per ${comparison.per}; the times here are of ${unit === "step" ? "a step" : "an epoch"} of each.`}
-        </p>
-      )}
+      {unit !== unitOf(comparison) && <p class="dim note">{aside(comparison, unit)}</p>}
     </>
   );
+}
+
+/** Why times of a unit that was chosen need not be what the headline says. */
+function aside(comparison: Comparison, unit: Unit): string {
+  const { per, a, b } = comparison;
+  if (per !== "epoch") return `An epoch of these fits holds different amounts of data, so the speed-up is per ${per}; the times here are of ${UNITS[unit]} of each.`;
+  return unit === "epoch" ? "" : `The same epoch has ${plural(Math.round(a.steps_per_epoch ?? 0), "step")} in the first fit and ${count(b.steps_per_epoch)} in the second: a step of one is not the work of a step of the other.`;
 }
 
 function SideBar({ which, name, side, bar, most }: { which: string; name: string; side: Side; bar: Bar; most: number }) {

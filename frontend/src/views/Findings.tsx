@@ -14,6 +14,9 @@ interface Props {
   simulate?: Simulate | undefined;
 }
 
+/** How report/diagnose.py ranks them. */
+const ORDER = "By what they save of this fit, where a change of training has to save clearly more; then what is of the machine, and hints last";
+
 /** Findings, ranked, and what those that are ticked would give together. */
 export function Findings({ report, simulate }: Props) {
   const { findings } = report;
@@ -25,7 +28,7 @@ export function Findings({ report, simulate }: Props) {
   return (
     <section>
       <h2>
-        What to change {findings.length > 0 && <small>{plural(findings.length, "finding")}, by seconds saved in this fit</small>}
+        What to change {findings.length > 0 && <small title={ORDER}>{plural(findings.length, "finding")}{findings.length > 1 && ", in the order to try them"}</small>}
       </h2>
       {findings.length === 0 && <Nothing report={report} />}
       {turnable && <WhatIf report={report} question={question} ask={ask} simulate={simulate} />}
@@ -144,7 +147,7 @@ function Evidence({ finding: { bars, phase } }: { finding: Finding }) {
   );
 }
 
-export const RESULTS = { no: "results unchanged", rounding: "only rounding changes", training: "training changes" } as const;
+export const RESULTS = { no: "results unchanged", rounding: "only rounding changes", training: "changes training" } as const;
 const RESULTS_TITLE = {
   no: "The same weights and history as before",
   rounding: "Numbers differ in their last digits; training behaves the same",
@@ -173,7 +176,7 @@ function Gain({ finding, most, tick }: Omit<CardProps, "id">) {
       </p>
       {tick && (
         <label class="tick">
-          <input type="checkbox" checked={tick.on} onChange={(event) => { tick.set(event.currentTarget.checked); }} />
+          <input type="checkbox" aria-label={`${finding.code} in the what-if above`} checked={tick.on} onChange={(event) => { tick.set(event.currentTarget.checked); }} />
           in the what-if above
         </label>
       )}

@@ -1,8 +1,10 @@
 import { useRef, useState } from "preact/hooks";
 import { duration, percent, plural } from "../model/format";
-import { hooksOf, ledgerOf, missingOf, partsOf, rowsOf, segmentsOf, total, type Mode, type Row, type Segment } from "../model/ledger";
+import { hooksOf, ledgerOf, partsOf, rowsOf, segmentsOf, total, type Mode, type Row, type Segment } from "../model/ledger";
+import { missingOf } from "../model/missing";
 import { phaseColour, phaseLabel } from "../model/phases";
 import type { Ledger as LedgerOf, Report } from "../model/wire";
+import { Sentence } from "./Text";
 
 interface Props {
   report: Report;
@@ -21,7 +23,7 @@ interface Pointed {
 export function Ledger({ report, mode: wanted, setMode }: Props) {
   const { ledger, mode } = ledgerOf(report, wanted);
   const rows = rowsOf(ledger);
-  const missing = ledger.steps > 0 ? [...missingOf(ledger, report.not_measured)] : [];
+  const missing = [...missingOf(ledger, report.not_measured)];
   const section = useRef<HTMLElement>(null);
   const [pointed, setPointed] = useState<Pointed | null>(null);
   const point = (phases: string[]) => (event: { currentTarget: HTMLElement }) => {
@@ -58,7 +60,7 @@ export function Ledger({ report, mode: wanted, setMode }: Props) {
       </ul>
       {missing.length > 0 && (
         <p class="dim note">
-          {`Not measured: ${missing.map(([reason, phases]) => phases.map(phaseLabel).join(", ") + (reason && ` (${reason})`)).join("; ")}.`}
+          <Sentence text={`Not measured: ${missing.map(([reason, names]) => names.join(", ") + (reason && ` (${reason})`)).join("; ")}.`} />
         </p>
       )}
       {pointed && <Tip pointed={pointed} rows={rows} ledger={ledger} report={report} />}
@@ -73,7 +75,7 @@ function details(phase: string, report: Report): string[] {
 }
 
 function partsText(phase: string, report: Report): string {
-  const parts = phase === "compute" ? partsOf(report.compute_parts) : [];
+  const parts = phase === "compute" ? partsOf(report) : [];
   return parts.length > 0 ? `${parts.map(({ name, share }) => `${name} ${percent(share)}`).join(", ")} of it.` : "";
 }
 

@@ -1,6 +1,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { count, duration, percent, plural, rate } from "../model/format";
 import { columnsOf, icicleOf, inLayers, sorted, turned, weightOf, type Column, type Sorting } from "../model/layers";
+import { withoutParts } from "../model/missing";
 import type { LayerRow, Report } from "../model/wire";
 import { Share } from "./Share";
 import { Name } from "./Text";
@@ -70,7 +71,7 @@ export function Model({ report }: { report: Report }) {
 }
 
 function whyNot({ not_measured, status }: Report): string {
-  const reason = not_measured.layers ?? not_measured.breakdown;
+  const reason = withoutParts(not_measured);
   if (reason) return `times of layers were not measured: ${reason}`;
   return status === "running" ? "times come with the first deep sample" : "no deep sample timed them";
 }

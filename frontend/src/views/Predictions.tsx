@@ -4,9 +4,13 @@ import type { Comparison } from "../model/wireFits";
 
 const OUTCOMES: Readonly<Record<string, string>> = { found: "still found", passed: "gone", not_applicable: "gone" };
 
+/** What `changed` calls the cores that were not the fit's (report/compare.py). */
+const OTHERS = "cores used by other programs";
+
 /** What the first report predicted, and what came true. */
 export function Predictions({ comparison }: { comparison: Comparison }) {
-  const { predictions, together, speedup } = comparison;
+  const { predictions, together, speedup, changed } = comparison;
+  const others = together?.within === false ? changed.find(({ what }) => what === OTHERS) : undefined;
   if (predictions.length === 0) return null;
   return (
     <>
@@ -17,6 +21,7 @@ export function Predictions({ comparison }: { comparison: Comparison }) {
             {`Predicted for ${together.codes.join(" and ")}${together.codes.length > 1 ? " together" : ""}: `}
             <b>{times(together.speedup.expected)}</b> {`(${timesRange(together.speedup)}). Measured: `}
             <b>{times(speedup)}</b>{`, ${together.within ? "within" : "outside"} the range, ${percent(Math.abs(together.error))} off.`}
+            {others && ` Cores that other programs used meanwhile: ${others.a} and then ${others.b}.`}
           </p>
           <Drawn predicted={together.speedup} measured={speedup} />
         </div>

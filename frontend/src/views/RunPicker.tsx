@@ -74,7 +74,7 @@ export function Arrow() {
 
 /** When the latest fit of a run began, and what became of it. */
 function factsOf(row: RunRow, now_s: number): string {
-  const fit = latestFit(row);
+  const fit = latestFit(row, now_s);
   if (!fit) return "";
   const { tone, label } = livenessOf(fit, now_s);
   const status = tone === "live" ? "running" : fit.status === "running" ? label : `${label} after ${duration(fit.wall_s)}`;
@@ -84,9 +84,9 @@ function factsOf(row: RunRow, now_s: number): string {
 function RunList({ runs: latest, selected, clock_offset_s, choose, close }: Props & { close: () => void }) {
   // Rows that moved under the pointer while their runs go on would be chosen by mistake.
   const [runs] = useState(latest);
-  const now_s = Date.now() / 1000 + clock_offset_s;
+  const [now_s] = useState(Date.now() / 1000 + clock_offset_s);
   const [query, setQuery] = useState("");
-  const found = useMemo(() => matching(runs, query), [runs, query]);
+  const found = useMemo(() => matching(runs, query, now_s), [runs, query, now_s]);
   const shown = found.slice(0, MOST_SHOWN);
   const [active, setActive] = useState(() => Math.max(0, shown.findIndex(({ run }) => run === selected)));
   const input = useRef<HTMLInputElement>(null);

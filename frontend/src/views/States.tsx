@@ -1,4 +1,5 @@
 /** What the tab says when there is no report to show, or not a fresh one. */
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { logFolder, type ApiError } from "../model/api";
 import { moment } from "../model/format";
@@ -14,7 +15,7 @@ function snippet(folder: string | null): string {
   return `from tb_trainspeed import TrainSpeedCallback\nmodel.fit(..., callbacks=[TrainSpeedCallback(log_dir=${JSON.stringify(folder ?? "logs")})])`;
 }
 
-/** Nothing recorded yet: the two things to do. */
+/** Nothing recorded yet: what to do. That this is served says that the package is installed, at least here. */
 export function NoRuns({ problems }: { problems: Runs["problems"] }) {
   const [folder, setFolder] = useState<string | null>(null);
   useEffect(() => void logFolder().then(setFolder), []);
@@ -22,8 +23,6 @@ export function NoRuns({ problems }: { problems: Runs["problems"] }) {
     <div class="empty">
       <h1>No training recorded here yet</h1>
       <p class="sub">TrainSpeed says what a Keras training spends its time on and what to change. It needs one callback.</p>
-      <h2>Where you train</h2>
-      <Code code="pip install tb-trainspeed" what="the install command" />
       <h2>In your training script</h2>
       <Code code={snippet(folder)} what="the two lines" />
       <p class="dim">
@@ -65,8 +64,8 @@ export function Banner({ trouble, confirmed_ms, retry }: TroubleProps & { confir
   );
 }
 
-export function Notice({ text }: { text: string }) {
-  return <div class="banner" role="status"><span>{text}</span></div>;
+export function Notice({ children }: { children: ComponentChildren }) {
+  return <div class="banner" role="status"><span>{children}</span></div>;
 }
 
 /** Our own mistake: say so, with what a bug report needs. */

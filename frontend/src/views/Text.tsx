@@ -34,15 +34,15 @@ export function Link({ url, children }: { url: string; children: ComponentChildr
 /** So much of the end of a long name is always there: runs of a sweep differ there. */
 const END = 16;
 
-/** A name that is cut in the middle where there is no room for it (style.css). */
+/** A name that is cut in the middle where there is no room for it (style.css). Its letters say where its start is. */
 export function CutName({ name }: { name: string }) {
   const letters = Array.from(name);
   if (letters.length <= 2 * END) return <Name name={name} />;
   return (
-    <span class="cut">
-      <bdi>{letters.slice(0, -END).join("")}</bdi>
-      <bdi>{letters.slice(-END).join("")}</bdi>
-    </span>
+    <bdi class="cut">
+      <span>{letters.slice(0, -END).join("")}</span>
+      <span>{letters.slice(-END).join("")}</span>
+    </bdi>
   );
 }
 

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { candidates, counterpart } from "../model/compare";
 import { ago, bytes, count, moment, plural } from "../model/format";
 import { livenessOf } from "../model/liveness";
-import type { Selection } from "../model/selection";
+import { fitRow, type Selection } from "../model/selection";
 import type { Device, FitRow, Report, RunRow } from "../model/wire";
 import { RunPicker } from "./RunPicker";
 import { Name } from "./Text";
@@ -15,7 +15,8 @@ interface Props {
   /** May still be the one of the previous selection, unless `current`. */
   report: Report | null;
   current: boolean;
-  newer: Selection | null;
+  /** A fit to be offered instead. */
+  later: Selection | null;
   clock_offset_s: number;
   /** Whether the server answers. */
   connected: boolean;
@@ -27,15 +28,15 @@ interface Props {
   children?: ComponentChildren;
 }
 
-export function TopBar({ runs, selection, fit, report, current, newer, clock_offset_s, connected, choose, against, compareWith, saved, children }: Props) {
+export function TopBar({ runs, selection, fit, report, current, later, clock_offset_s, connected, choose, against, compareWith, saved, children }: Props) {
   const fits = runs.find(({ run }) => run === selection?.run)?.fits ?? [];
   return (
     <header class="top">
       {saved ? <b><Name name={selection?.run ?? ""} /></b> : <RunPicker runs={runs} selected={selection?.run ?? null} clock_offset_s={clock_offset_s} choose={(run) => { choose({ run }); }} />}
       {fits.length > 1 && selection && <FitPicker fits={fits} selection={selection} choose={choose} />}
-      {newer && (
-        <button type="button" class="pick" onClick={() => { choose(newer); }}>
-          show the newest fit
+      {later && (
+        <button type="button" class="pick" onClick={() => { choose(later); }}>
+          {(fitRow(runs, later)?.started_at_s ?? 0) > (fit?.started_at_s ?? 0) ? "show the newest fit" : "show the fit that runs"}
         </button>
       )}
       {selection && !saved && <Against runs={runs} selection={selection} clock_offset_s={clock_offset_s} against={against} compareWith={compareWith} />}
@@ -51,7 +52,7 @@ export function TopBar({ runs, selection, fit, report, current, newer, clock_off
 function Against({ runs, selection, clock_offset_s, against, compareWith }: Pick<Props, "runs" | "clock_offset_s" | "against" | "compareWith"> & { selection: Selection }) {
   const others = candidates(runs, selection);
   if (others.length === 0 && !against) return null;
-  const choose = (wanted: Partial<Selection>) => { compareWith(counterpart(runs, selection, wanted)); };
+  const choose = (wanted: Partial<Selection>) => { compareWith(counterpart(runs, selection, wanted, Date.now() / 1000 + clock_offset_s)); };
   const fits = others.find(({ run }) => run === against?.run)?.fits ?? [];
   return (
     <>

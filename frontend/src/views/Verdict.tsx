@@ -31,7 +31,7 @@ function factsOf(report: Report): Fact[] {
     {
       value: duration(step_s?.p50),
       label: step_s ? `step (p95 ${duration(step_s.p95)})` : "step",
-      title: step_s ? `Half of the steps take at most ${duration(step_s.p50)}, 95 % ${duration(step_s.p95)}, 99 % ${duration(step_s.p99)}; over the whole fit` : "No step was timed yet",
+      title: step_s ? `Half of the steps take at most ${duration(step_s.p50)}, 95 % ${duration(step_s.p95)}, 99 % ${duration(step_s.p99)}; ${report.steady ? "of the steps after the first epoch" : "of all steps so far"}` : "No step was timed yet",
     },
     { value: duration(report.epoch_s), label: "epoch", title: "One epoch after the first: steps, validation, callbacks" },
     { value: duration(report.wall_s), label: `fit, ${plural(report.steps, "step")}`, title: "Wall time of this fit" },

@@ -119,6 +119,10 @@ function Effects({ answer }: { answer: Answer }) {
   return <p class="dim effects">{facts.join(" · ") || "Tick what to change below, or turn something here."}</p>;
 }
 
+function sentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+}
+
 interface DialProps {
   group: readonly Lever[];
   question: Question;
@@ -158,7 +162,7 @@ function Dial({ group, question, ask }: DialProps) {
         aria-valuetext={shown}
         onInput={(event) => { ask(turnedTo(question, lever, lever.values[Number(event.currentTarget.value)] ?? lever.current, group)); }}
       />
-      <small>{lever.note}{lever.changes_results === "no" ? "" : ` Results: ${RESULTS[lever.changes_results]}.`}</small>
+      <small>{lever.note}{lever.changes_results === "no" ? "" : ` ${sentence(RESULTS[lever.changes_results])}`}</small>
     </div>
   );
 }
