@@ -25,6 +25,7 @@ from tb_trainspeed.profile import (
 )
 from tb_trainspeed.rules import Check, catalogue, check, index, page, silence
 from tb_trainspeed.rules.callbacks import validation
+from tb_trainspeed.rules.distribution import devices
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.framework import compiling, eager
 from tb_trainspeed.rules.hardware import host
@@ -183,6 +184,19 @@ def test_a_frozen_backbone_that_drops_out_is_only_a_hint():
 def test_a_batch_of_the_usual_size_is_only_a_hint():
     of = {size: batch.tiny_batch(**{**model_compute.MC00, "batch_size": size}) for size in (16, 17)}
     assert (of[16].confidence, of[17].confidence) == ("certain", "hint")
+
+
+def test_a_strategy_takes_what_xla_gave_and_torch_needs_more_than_one():
+    compiled, plain, torch = (
+        devices.idle_accelerators(**{**distribution.DS09, "backend": backend, "jit_compile": jit_compile})
+        for backend, jit_compile in (("tensorflow", True), ("tensorflow", False), ("torch", False))
+    )
+    assert compiled.change.factors["device_s"].low == pytest.approx(plain.change.factors["device_s"].low / 0.67)
+    assert "jit_compile" in compiled.remedy
+    assert "jit_compile" not in plain.remedy
+    assert torch.confidence == "hint"
+    assert torch.change.factors["device_s"].low == 4
+    assert "torchrun" not in torch.code
 
 
 def test_the_length_of_a_sequence_is_not_that_of_a_part_of_the_layer_before():

@@ -17,6 +17,8 @@ _SCALING = Range(0.6, 0.85, 0.95)
 # https://cloud.google.com/tpu/docs/performance-guide: a core computes on tiles of 8 x 128.
 _TPU_SUBLANES, _TPU_LANES, _TPU_STEPS = 8, 128, 50
 _FULL_MEMORY, _TINY_BATCH, _LARGE_MODEL, _LARGER = 0.9, 8, 100_000_000, 4
+# What XLA leaves of computing.
+_XLA = Range(1.0, 0.85, 0.67)
 
 
 @rule("DS05", "gpu-thread-contention")
@@ -136,7 +138,7 @@ def distribution_disables_xla(
         evidence={"strategy": distribution, "compute a step": words.seconds(compute_s)},
         remedy="Try it on JAX, which compiles the step of all devices.",
         code="+ export KERAS_BACKEND=jax\n+ keras.distribution.set_distribution(keras.distribution.DataParallel())",
-        change=Change(factors={"device_s": Range(1.0, 0.85, 0.67)}),
+        change=Change(factors={"device_s": _XLA}),
         confidence="hint",
         changes_results="rounding",
     )
@@ -148,6 +150,7 @@ def idle_accelerators(
     distribution: str,
     replicas: int,
     accelerators: tuple[str, ...],
+    jit_compile: bool,
     batch_size: int,
     compute_s: float,
     step_s: float,
@@ -161,13 +164,18 @@ def idle_accelerators(
     Why it is slow: the others idle.
 
     What to change: data parallelism: each device trains on a part of the batch. On JAX
-    `keras.distribution.DataParallel()` before the model is made, on TensorFlow `tf.distribute.MirroredStrategy`.
+    `keras.distribution.DataParallel()` before the model is made, on TensorFlow `tf.distribute.MirroredStrategy`, under
+    which XLA is off (DS07) and `jit_compile=True` fails. On torch `fit` divides nothing among devices, and `torchrun`
+    starts as many trainings, each for itself: train on JAX, or write the loop with `DistributedDataParallel`.
 
     When this is wrong: the other devices are for other jobs. Where the step does not compute most of the time, or for a
-    few milliseconds only, more devices gain nothing; the rule stays silent there.
+    few milliseconds only, more devices gain nothing; the rule stays silent there. Code of your own in torch does not
+    run on JAX.
 
-    Sources: https://keras.io/guides/distribution/. Not verified on hardware: the prediction gives each device a whole
-    batch, at 60 to 95 % of what it does alone, which changes training.
+    Sources: https://keras.io/guides/distribution/, https://keras.io/guides/distributed_training_with_torch/. Not
+    verified on hardware: the prediction gives each device a whole batch, at 60 to 95 % of what it does alone, which
+    changes training; on TensorFlow it takes what XLA gave a step, up to 1.5 times, away. For torch it is a hint, which
+    gains nothing at worst: how fast the model is on another backend, or in a loop of your own, is not known.
     """
     count = len(accelerators)
     if count < 2:
@@ -180,29 +188,38 @@ def idle_accelerators(
         return Passed(f"a step computes {words.seconds(compute_s)} of {words.seconds(step_s)}: one device is enough")
     if steady.steps_per_epoch < count:
         return NotApplicable("the data are one batch")
-    if backend == "jax":
-        code = "+ keras.distribution.set_distribution(keras.distribution.DataParallel())"
+    remedy = "Train on all of them, with a batch as much larger."
+    code = "+ keras.distribution.set_distribution(keras.distribution.DataParallel())"
+    each = Range(1 / _SCALING.low, 1 / _SCALING.expected, 1 / _SCALING.high)
+    if backend == "torch":
+        remedy = (
+            "Keras divides no training among devices on torch: train on JAX, or write the loop yourself, with "
+            "`torch.nn.parallel.DistributedDataParallel`."
+        )
+        code = f"- export KERAS_BACKEND=torch\n+ export KERAS_BACKEND=jax\n{code}"
+        each = Range(count, each.expected, each.high)
     elif backend == "tensorflow":
         code = "+ with tf.distribute.MirroredStrategy().scope():\n+     model = make_model()"
-    else:
-        code = f"- python train.py\n+ torchrun --nproc_per_node={count} train.py  # with DistributedDataParallel"
+        if jit_compile:
+            remedy += " XLA is off there: take `jit_compile=True` out of `compile`, if you set it."
+            each = Range(each.low / _XLA.high, each.expected / _XLA.expected, each.high / _XLA.low)
     return Found(
         title=f"{count} accelerators are there, one is used",
         message=f"The step computes {words.seconds(compute_s)} of {words.seconds(step_s)}, on one of {count} devices.",
         phase="compute",
         evidence={"accelerators": str(count), "replicas": str(replicas), "compute a step": words.seconds(compute_s)},
-        remedy="Train on all of them, with a batch as much larger.",
+        remedy=remedy,
         code=f"{code}\n- batch_size={batch_size}\n+ batch_size={batch_size * count}",
         change=Change(
             factors={
                 "steps": exactly(1 / count),
-                "device_s": Range(1 / _SCALING.low, 1 / _SCALING.expected, 1 / _SCALING.high),
+                "device_s": each,
                 "supply_s": exactly(count),
                 "cpu_s": exactly(count),
                 "source_cpu_s": exactly(count),
             }
         ),
-        confidence="likely",
+        confidence="hint" if backend == "torch" else "likely",
         changes_results="training",
     )
 
