@@ -21,6 +21,7 @@ DS01 = {
     "replicas": 4,
     "mesh_devices": 4,
     "accelerators": ("GPU",) * 4,
+    "load": (0.79, 0.2),
     "batch_size": 64,
     "compute_s": 0.01,
     "steady": STEADY,
@@ -94,8 +95,25 @@ DS10 = {
 
 FIRES = [
     fires(replicas.multi_device_slower, DS01, "GPUs"),
-    fires(replicas.multi_device_slower, DS01, "logical CPUs", accelerators=()),
-    fires(replicas.multi_device_slower, DS01, "JAX", backend="jax", distribution="DataParallel", accelerators=()),
+    fires(replicas.multi_device_slower, DS01, "GPUs whose load is not known", load=(None, None)),
+    fires(
+        replicas.multi_device_slower,
+        DS01,
+        "torch, whose processes have batches of their own",
+        backend="torch",
+        distribution="torch.distributed",
+        batch_size=31,
+    ),
+    fires(replicas.multi_device_slower, DS01, "logical CPUs", accelerators=(), load=(None, None)),
+    fires(
+        replicas.multi_device_slower,
+        DS01,
+        "JAX",
+        backend="jax",
+        distribution="DataParallel",
+        accelerators=(),
+        load=(None, None),
+    ),
     fires(replicas.strategy_on_one_device, DS02),
     fires(replicas.strategy_on_one_device, DS02, "JAX", backend="jax", distribution="DataParallel"),
     fires(replicas.strategy_on_one_device, DS02, "torch", backend="torch", distribution="torch.distributed"),
@@ -121,6 +139,16 @@ SILENT = [
     silent(replicas.multi_device_slower, DS01, NotApplicable, "no strategy", distribution=""),
     silent(replicas.multi_device_slower, DS01, NotApplicable, "one replica", replicas=1),
     silent(replicas.multi_device_slower, DS01, Passed, "large enough", batch_size=128),
+    silent(replicas.multi_device_slower, DS01, Passed, "trap: samples that keep a device busy", load=(0.8, None)),
+    silent(replicas.multi_device_slower, DS01, Passed, "trap: samples that fill the memory", load=(None, 0.21)),
+    silent(
+        replicas.multi_device_slower, DS01, Passed, "trap: a batch of each process",
+        backend="torch", distribution="torch.distributed", batch_size=32,
+    ),
+    silent(
+        replicas.multi_device_slower, DS01, NotApplicable, "trap: CPUs of several machines",
+        distribution="MultiWorkerMirroredStrategy", accelerators=(), load=(None, None),
+    ),
     silent(
         replicas.multi_device_slower, DS01, NotApplicable, "one batch",
         steady=dataclasses.replace(STEADY, steps_per_epoch=3),
