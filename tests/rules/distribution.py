@@ -123,6 +123,7 @@ FIRES = [
     fires(devices.gpu_thread_contention, DS05),
     fires(devices.tpu_misuse, DS06, "step by step"),
     fires(devices.tpu_misuse, DS06, "odd batches", batch_size=100, backend="jax"),
+    fires(devices.tpu_misuse, DS06, "both", batch_size=100),
     fires(devices.distribution_disables_xla, DS07),
     fires(replicas.straggler, DS08),
     fires(replicas.straggler, DS08, "beside a desktop", sampled_accelerators=_busy(0.9, 0.5, 0.04)),
@@ -182,6 +183,11 @@ SILENT = [
     silent(devices.gpu_thread_contention, DS05, Passed, "little for the host", dispatch_share=0.29),
     silent(devices.tpu_misuse, DS06, NotApplicable, "GPU", accelerators=("GPU",)),
     silent(devices.tpu_misuse, DS06, Passed, "well used", steps_per_execution=50),
+    silent(devices.tpu_misuse, DS06, Passed, "eight a core", backend="jax", batch_size=64),
+    silent(
+        devices.tpu_misuse, DS06, Passed, "trap: the data are fewer batches than a larger one holds",
+        backend="jax", batch_size=4, steady=dataclasses.replace(STEADY, steps_per_epoch=255),
+    ),
     silent(
         devices.tpu_misuse, DS06, Passed, "trap: cores share the model",
         backend="jax", replicas=1, mesh_devices=8, batch_size=4,

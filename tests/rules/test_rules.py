@@ -199,6 +199,16 @@ def test_a_strategy_takes_what_xla_gave_and_torch_needs_more_than_one():
     assert "torchrun" not in torch.code
 
 
+def test_a_tpu_gains_the_padding_of_odd_batches_and_the_start_of_steps():
+    odd = devices.tpu_misuse(**{**distribution.DS06, "backend": "jax", "batch_size": 800})
+    assert odd.code == "- batch_size=800\n+ batch_size=1024"
+    gains = odd.change.factors
+    assert gains["steps"].expected * gains["device_s"].expected == pytest.approx(100 / 104)
+    assert "dispatch_s" not in gains
+    alone = devices.tpu_misuse(**distribution.DS06)
+    assert (set(alone.change.factors), alone.changes_results) == ({"dispatch_s"}, "no")
+
+
 def test_the_length_of_a_sequence_is_not_that_of_a_part_of_the_layer_before():
     cell = model_compute.layer("Dense", "dense", "(None, 32)", path="loop/dense")
     loop = model_compute.layer("Loop", "loop", "(None, 40, 32)", path="loop")

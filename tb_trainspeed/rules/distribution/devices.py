@@ -1,10 +1,12 @@
 """Accelerators: too few in use, or used against their grain."""
 
+import math
 from collections.abc import Mapping
 
 from tb_trainspeed.profile import Model
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
+from tb_trainspeed.rules.framework.eager import in_one_call
 from tb_trainspeed.rules.input_pipeline.shared import waits
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
@@ -76,32 +78,47 @@ def tpu_misuse(
     Why it is slow: a core computes on tiles of 8 by 128, so that odd batches are padded; and the way from the host to
     the TPU is long.
 
-    What to change: a batch of 128 a core, or another multiple of eight, and `steps_per_execution=50`.
+    What to change: a batch of 128 a core, or a larger multiple of eight, and `steps_per_execution=50`.
 
     When this is wrong: the step takes so long that starting it does not matter. Where cores share the model as well,
     the batch is left alone.
 
     Sources: https://cloud.google.com/tpu/docs/performance-guide. Not verified on hardware: reports speak of 2 to 20
-    times; the prediction says 1 to 4.
+    times. The prediction takes the padding out of what a sample takes, or nothing at worst, and divides the host's part
+    of a step by the steps in a call.
     """
     if "TPU" not in accelerators:
         return NotApplicable("there is no TPU")
     each = batch_size / max(1, replicas)
-    odd = each % _TPU_SUBLANES != 0 and mesh_devices <= replicas
+    padded = math.ceil(each / _TPU_SUBLANES) * _TPU_SUBLANES
+    wanted = max(_TPU_LANES, padded)
+    larger = wanted / each
+    odd = each != padded and mesh_devices <= replicas and steady.steps_per_epoch >= larger
     alone = backend == "tensorflow" and steps_per_execution == 1 and steady.steps_per_epoch >= _TPU_STEPS
     if not odd and not alone:
         return Passed(f"{words.number(each)} samples a core, {steps_per_execution} steps a call")
-    lines = [f"- batch_size={batch_size}", f"+ batch_size={_TPU_LANES * max(1, replicas)}"] if odd else []
+    lines = [f"- batch_size={batch_size}", f"+ batch_size={wanted * max(1, replicas)}"] if odd else []
     lines += ["- model.compile(...)", f"+ model.compile(..., steps_per_execution={_TPU_STEPS})"] if alone else []
+    factors = {"dispatch_s": in_one_call(_TPU_STEPS)} if alone else {}
+    if odd:
+        factors |= {
+            "steps": exactly(1 / larger),
+            "device_s": Range(larger, wanted / padded, wanted / padded),
+            "supply_s": exactly(larger),
+            "cpu_s": exactly(larger),
+            "source_cpu_s": exactly(larger),
+        }
     return Found(
         title="A TPU gets too little to do at a time",
         message=f"{words.number(each)} samples a core and {steps_per_execution} steps a call; a step takes "
         f"{words.seconds(compute_s)}.",
         phase="compute",
         evidence={"samples a core": words.number(each), "steps a call": str(steps_per_execution)},
-        remedy="Give it batches that fill its tiles, and several steps in one call.",
+        remedy="Give it "
+        + " and ".join(["batches that fill its tiles"] * odd + ["several steps in one call"] * alone)
+        + ".",
         code="\n".join(lines),
-        change=Change(factors={"device_s": Range(1.0, 0.5, 0.25)}),
+        change=Change(factors=factors),
         confidence="likely",
         changes_results="training" if odd else "no",
     )

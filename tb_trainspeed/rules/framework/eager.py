@@ -46,6 +46,11 @@ def _compiled(backend: str, dispatch_s: float, flops: float) -> Change:
     return Change(factors={"device_s": _COMPILED_REST[backend]}, sets={"dispatch_s": left, "cpu_s": left})
 
 
+def in_one_call(steps: int) -> Range:
+    """What is left of the host's part of a step where one call makes so many."""
+    return Range(min(1.0, 0.25 + 1 / steps), min(1.0, 0.1 + 1 / steps), 1 / steps)
+
+
 @rule("FW01", "eager", silences=("FW07", "MC00"))
 def eager(
     backend: str,
@@ -221,7 +226,6 @@ def dispatch_bound(
     if steady.steps_per_epoch < 2:
         return NotApplicable("an epoch has one step")
     count, told_s = int(min(_STEPS_PER_EXECUTION, steady.steps_per_epoch)), min(dispatch_s, compute_s)
-    left = Range(min(1.0, 0.25 + 1 / count), min(1.0, 0.1 + 1 / count), 1 / count)
     return Found(
         title="The steps are so small that starting them costs much",
         message=f"Of the {words.seconds(compute_s)} of a step, {words.seconds(told_s)} are Keras and the backend "
@@ -234,7 +238,7 @@ def dispatch_bound(
         },
         remedy=f"Make {count} steps in one call. Callbacks then see every {count}th batch.",
         code=f"- model.compile(...)\n+ model.compile(..., steps_per_execution={count})",
-        change=Change(factors={"dispatch_s": left}),
+        change=Change(factors={"dispatch_s": in_one_call(count)}),
         confidence="likely",
         bars={"dispatch": dispatch_s, "the rest of computing": max(0.0, compute_s - dispatch_s)},
     )
