@@ -86,6 +86,7 @@ DS10 = {
     "mesh_devices": 1,
     "model": Model(dtype_policy="float32"),
     "mixed_policy": "mixed_bfloat16",
+    "custom_train_step": False,
     "batch_size": 4,
     "trainable_parameters": 10**9,
     "device_memory_share": 0.95,
@@ -132,6 +133,13 @@ FIRES = [
     fires(devices.idle_accelerators, DS09, "TensorFlow without XLA", backend="tensorflow", jit_compile=False),
     fires(devices.idle_accelerators, DS09, "torch", backend="torch"),
     fires(devices.model_fills_memory, DS10, "one device"),
+    fires(
+        devices.model_fills_memory,
+        DS10,
+        "a step of the user's own",
+        mixed_policy="mixed_float16",
+        custom_train_step=True,
+    ),
     fires(devices.model_fills_memory, DS10, "several devices", accelerators=("GPU",) * 2),
     fires(devices.model_fills_memory, DS10, "16 bits already", model=Model(dtype_policy="mixed_bfloat16")),
 ]

@@ -68,6 +68,7 @@ MC04 = {
     "environment": Environment(backend="tensorflow", devices=(V100,)),
     "model": Model(dtype_policy="float32", parameters=2_000_000, layers=(WIDE,)),
     "mixed_policy": "mixed_float16",
+    "custom_train_step": False,
     "dispatch_s": 0.01,
 }
 MC05 = {
@@ -75,6 +76,7 @@ MC05 = {
     "environment": ON_CPU,
     "model": Model(dtype_policy="mixed_bfloat16"),
     "mixed_policy": "mixed_bfloat16",
+    "custom_train_step": False,
     "accelerators": (),
 }
 MC06 = {
@@ -169,6 +171,7 @@ FIRES = [
     fires(batch.padding_waste, MC03, "a loader", data=Data("TorchDataLoaderAdapter", padding_share=0.7, batch_size=32)),
     fires(batch.padding_waste, MC03, "a dataset", data=Data("TFDatasetAdapter", padding_share=0.7, batch_size=32)),
     fires(precision.float32_on_tensor_cores, MC04),
+    fires(precision.float32_on_tensor_cores, MC04, "a step of the user's own", custom_train_step=True),
     fires(
         precision.float32_on_tensor_cores,
         MC04,
@@ -204,6 +207,15 @@ FIRES = [
         "bfloat16 before Ampere",
         accelerators=("GPU",),
         mixed_policy="mixed_float16",
+        environment=Environment(devices=(V100,)),
+    ),
+    fires(
+        precision.low_precision_on_wrong_hardware,
+        MC05,
+        "bfloat16 before Ampere, in a step of the user's own",
+        accelerators=("GPU",),
+        mixed_policy="mixed_float16",
+        custom_train_step=True,
         environment=Environment(devices=(V100,)),
     ),
     fires(precision.misaligned_dims, MC06),

@@ -31,7 +31,7 @@ from tb_trainspeed.rules.framework import compiling, eager
 from tb_trainspeed.rules.hardware import host
 from tb_trainspeed.rules.input_pipeline import decoding, python_code, side_by_side, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
-from tb_trainspeed.rules.model_compute import batch, frozen
+from tb_trainspeed.rules.model_compute import batch, frozen, precision
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, rule
 from tests.rules import (
     callbacks,
@@ -207,6 +207,30 @@ def test_a_tpu_gains_the_padding_of_odd_batches_and_the_start_of_steps():
     assert "dispatch_s" not in gains
     alone = devices.tpu_misuse(**distribution.DS06)
     assert (set(alone.change.factors), alone.changes_results) == ({"dispatch_s"}, "no")
+
+
+V100 = {"accelerators": ("GPU",), "environment": Environment(devices=(model_compute.V100,))}
+
+
+@pytest.mark.parametrize(
+    ("rule", "facts"),
+    [
+        (precision.float32_on_tensor_cores, model_compute.MC04),
+        (precision.low_precision_on_wrong_hardware, {**model_compute.MC05, **V100}),
+        (devices.model_fills_memory, distribution.DS10),
+    ],
+)
+def test_a_step_of_ones_own_scales_its_loss_under_float16_only(rule, facts):
+    def found(policy, own):
+        return rule(**{**facts, "mixed_policy": policy, "custom_train_step": own})
+
+    scales = found("mixed_float16", True)
+    assert "self.optimizer.scale_loss(loss)" in scales.code
+    assert "train_step" in scales.remedy
+    assert (scales.confidence, scales.changes_results) == ("hint", "training")
+    assert "scale_loss" not in found("mixed_float16", False).code
+    if rule is not precision.low_precision_on_wrong_hardware:  # which recommends no other
+        assert "scale_loss" not in found("mixed_bfloat16", True).code
 
 
 def test_the_length_of_a_sequence_is_not_that_of_a_part_of_the_layer_before():

@@ -8,6 +8,7 @@ from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.framework.eager import in_one_call
 from tb_trainspeed.rules.input_pipeline.shared import waits
+from tb_trainspeed.rules.model_compute.shared import SCALES_LOSS, scaled_loss
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 _HOST_FROM = 0.3
@@ -249,6 +250,7 @@ def model_fills_memory(
     mesh_devices: int,
     model: Model,
     mixed_policy: str,
+    custom_train_step: bool,
     batch_size: int,
     trainable_parameters: int,
     device_memory_share: float,
@@ -267,7 +269,8 @@ def model_fills_memory(
     from Keras 3.9 on). With several devices, divide the model: `keras.distribution.ModelParallel` on JAX. Which weights
     to divide, and along which axis, the `LayoutMap` says.
 
-    When this is wrong: a sample is so large, as a 3-D image or a long text, that one keeps the device busy.
+    When this is wrong: a sample is so large, as a 3-D image or a long text, that one keeps the device busy. With
+    `mixed_float16` a `train_step` of your own has to scale its loss: it is a hint there.
 
     Sources: https://keras.io/guides/distribution/, https://arxiv.org/abs/1910.02054 (16 bytes a weight with Adam). Not
     verified on hardware: the prediction gives a batch four times as large, for which a step takes 1.2 to 4 times as
@@ -283,6 +286,7 @@ def model_fills_memory(
         return Passed(f"{words.share(device_memory_share)} of the memory was in use")
     if steady.steps_per_epoch < _LARGER:
         return NotApplicable("the data are one batch")
+    scales = ""
     if backend == "jax" and len(accelerators) > 1 and mesh_devices <= replicas:
         remedy = "Divide the model among the devices, and take a larger batch."
         code = (
@@ -295,8 +299,9 @@ def model_fills_memory(
         remedy = "Keep less in memory, as an optimizer without averages of every weight does, and take a larger batch."
         code = "- model.compile(...)\n+ model.compile(..., optimizer=keras.optimizers.Adafactor())"
     else:
-        remedy = "Keep less in memory, and take a larger batch."
-        code = f'+ keras.mixed_precision.set_global_policy("{mixed_policy}")  # before the model is made'
+        scales = scaled_loss(mixed_policy, custom_train_step)
+        remedy = "Keep less in memory, and take a larger batch." + SCALES_LOSS * bool(scales)
+        code = f'+ keras.mixed_precision.set_global_policy("{mixed_policy}")  # before the model is made{scales}'
     return Found(
         title="The model fills the memory, so the batch is tiny",
         message=f"{words.number(trainable_parameters)} weights leave room for {batch_size} samples: "
@@ -319,7 +324,7 @@ def model_fills_memory(
                 "source_cpu_s": exactly(_LARGER),
             }
         ),
-        confidence="likely",
+        confidence="hint" if scales else "likely",
         changes_results="training",
     )
 

@@ -7,6 +7,11 @@ from tb_trainspeed.rules.rule import Change, Range
 # Where less than half of training is computing, less computing is not the first thing to try.
 _COMPUTES_FROM = 0.5
 CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D")
+#: What a remedy says besides, where `scaled_loss` has code for it.
+SCALES_LOSS = (
+    " `compile` then makes the optimizer divide the gradients by a scale, which your `train_step` has to multiply its "
+    "loss by, unless it does so already."
+)
 RANDOM = ("Random", "AugMix", "CutMix", "MixUp", "RandAugment")
 
 
@@ -39,3 +44,14 @@ def option(layer: Layer, name: str) -> float:
         return float(layer.options.get(name, "0"))
     except ValueError:
         return 0.0
+
+
+def scaled_loss(policy: str, custom_train_step: bool) -> str:
+    """What a training step of the user's own needs under a policy, as code; empty where it needs nothing.
+
+    Under `mixed_float16` `compile` wraps the optimizer in a `LossScaleOptimizer`, which divides the gradients by 32768
+    and more; it is Keras' own steps that multiply the loss by as much.
+    """
+    if policy != "mixed_float16" or not custom_train_step:
+        return ""
+    return "\n+ loss = self.optimizer.scale_loss(loss)   # in your `train_step`, before the gradients are computed"
