@@ -2,11 +2,12 @@
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from tb_trainspeed.profile import CodeLine, Data, Environment
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import Steady
+from tb_trainspeed.rules.facts import Steady, release_of
 from tb_trainspeed.rules.input_pipeline.shared import faster_source, waits
 from tb_trainspeed.rules.model_compute.shared import cost, less
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
@@ -26,6 +27,8 @@ _TRANSFER_FROM = 2e9
 # A part of a step that one looks for in vain among its layers.
 _PRINTING_FROM = 0.1
 _PRINTS = ("PrintV2", "StringFormat", "debug_callback", "debug_print")
+# The version of Keras whose layouts have `backend_layout`: read in the wheels of 3.8 to 3.15.
+_BACKEND_LAYOUT_FROM = (3, 10)
 _ITEM_BYTES = {"float64": 8, "int64": 8, "uint64": 8, "float32": 4, "int32": 4, "float16": 2, "int16": 2}
 
 
@@ -373,7 +376,12 @@ def sync_every_step(
 
 @rule("TR06", "no-device-prefetch")
 def no_device_prefetch(
-    backend: str, accelerators: tuple[str, ...], environment: Environment, transfer_share: float, steady: Steady
+    backend: str,
+    accelerators: tuple[str, ...],
+    environment: Environment,
+    versions: Mapping[str, str],
+    transfer_share: float,
+    steady: Steady,
 ) -> Outcome:
     """A distributed step on JAX waits for the copy of its batch to the devices.
 
@@ -383,7 +391,8 @@ def no_device_prefetch(
     Why it is slow: without a distribution Keras starts the copy of the next batch while the step computes; with one it
     hands over a batch when it is asked for it.
 
-    What to change: copy one batch ahead in a generator of your own; JAX copies while it computes.
+    What to change: copy one batch ahead in a generator of your own; JAX copies while it computes. Keras before 3.10 has
+    no layout that JAX takes, and needs a newer version for that.
 
     When this is wrong: another batch must fit into the memory of the devices. Where loading takes longer than copying,
     there is little to hide.
@@ -407,7 +416,9 @@ def no_device_prefetch(
         phase="transfer",
         evidence={"copies": f"{words.seconds(copied_s)} a step", "of training": words.share(transfer_share)},
         remedy="Start the copy of the next batch before it is needed.",
-        code="- model.fit(batches, ...)\n"
+        code="+ pip install -U keras   # 3.10 or newer\n"
+        * (release_of(versions["keras"]) < _BACKEND_LAYOUT_FROM)
+        + "- model.fit(batches, ...)\n"
         "+ def ahead(batches):\n"
         "+     layout = keras.distribution.distribution().get_data_layout\n"
         "+     waiting = None\n"

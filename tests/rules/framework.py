@@ -182,6 +182,7 @@ FIRES = [
     fires(compiling.jit_compile_hurts, FW05, "convolutions"),
     fires(compiling.jit_compile_hurts, FW05, "dense", layers=(DENSE,)),
     fires(eager.layer_disables_jit, FW06),
+    fires(eager.layer_disables_jit, FW06, "of a PyDataset", data=Data("PyDatasetAdapter")),
     fires(eager.layer_disables_jit, FW06, "of arrays", data=Data("ArrayDataAdapter"), layers=(ROTATION, ROTATION)),
     fires(eager.dispatch_bound, FW07),
     fires(refits.fit_in_a_loop, FW08),

@@ -229,6 +229,7 @@ IP21 = {
     "layer_s": {"augment/random_rotation": (0.01, 0.0), "dense": (0.01, 0.01)},
     "step_s": 0.04,
     "accelerators": (),
+    "data": Data("TFDatasetAdapter"),
 }
 IP22 = {
     "layers": (Layer("vectorize", "TextVectorization", 0, 0, path="vectorize"),),
@@ -236,6 +237,7 @@ IP22 = {
     "step_s": 0.04,
     "accelerators": ("GPU",),
     "idle_cores": 2.0,
+    "data": Data("TFDatasetAdapter"),
 }
 IP23 = {
     "stages": (SLICES, BATCH),
@@ -243,9 +245,13 @@ IP23 = {
     "step_s": 0.04,
     "batch_bytes": 512 * 64,
 }
+ARRAYS = Data("ArrayDataAdapter", batch_size=32)
+WEIGHTED = Data("ArrayDataAdapter", batch_size=32, options={"sample_weight": "True"})
+SHUFFLED = Stage("ParallelMap", operations=("RandomShuffle",))
 IP25 = {
     "accelerators": ("GPU",),
     "stages": (PATHS, JPEGS, BATCH32),
+    "data": Data("TFDatasetAdapter"),
     "input_share": 0.7,
     "wait_s": 0.03,
     "step_s": 0.04,
@@ -404,8 +410,15 @@ FIRES = [
     fires(python_code.h5_random_access, IP26),
     fires(preprocessing.augmentation_in_model, IP21, "on a CPU"),
     fires(preprocessing.augmentation_in_model, IP21, "on a GPU", accelerators=("GPU",)),
+    fires(preprocessing.augmentation_in_model, IP21, "on a GPU, of arrays", accelerators=("GPU",), data=ARRAYS),
     fires(preprocessing.text_lookup_in_model, IP22),
+    fires(preprocessing.text_lookup_in_model, IP22, "of weighted arrays", data=WEIGHTED),
+    fires(preprocessing.text_lookup_in_model, IP22, "of a PyDataset", data=Data("PyDatasetAdapter", "Photos")),
+    fires(preprocessing.text_lookup_in_model, IP22, "of a generator", data=Data("GeneratorDataAdapter")),
+    fires(preprocessing.text_lookup_in_model, IP22, "of a loader", data=Data("TorchDataLoaderAdapter")),
     fires(preprocessing.too_few_cores, IP25),
+    fires(preprocessing.too_few_cores, IP25, "of a PyDataset", stages=(), data=Data("PyDatasetAdapter")),
+    fires(preprocessing.too_few_cores, IP25, "of arrays, which Keras shuffles", stages=(SHUFFLED,), data=ARRAYS),
     fires(preprocessing.too_few_cores, IP25, "augments", stages=(PATHS, JPEGS, AUGMENT, BATCH32)),
 ]
 

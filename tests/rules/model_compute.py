@@ -129,6 +129,7 @@ MC16 = {
 }
 MC17 = {
     **COMPUTES,
+    "backend": "tensorflow",
     "layers": (EMBEDDING, WORDS),
     "layer_s": taking("words"),
     "trainable_parameters": 6_064_000,
@@ -252,6 +253,7 @@ FIRES = [
     fires(precision.attention_no_flash, MC15),
     fires(precision.channels_first, MC16),
     fires(architecture.huge_softmax, MC17),
+    fires(architecture.huge_softmax, MC17, "a backend without a loss of samples", backend="jax"),
     fires(architecture.heavy_metrics, MC18),
     fires(traced.python_loop, MC12, "takes time"),
     fires(traced.python_loop, MC12, "compiles long", timed_layers={}, compilation_s=6.0),

@@ -62,6 +62,7 @@ TR06 = {
     "backend": "jax",
     "accelerators": ("GPU", "GPU"),
     "environment": Environment(distribution="DataParallel", replicas=2),
+    "versions": {"keras": "3.10.0"},
     "transfer_share": 0.06,
     "steady": STEADY,
 }
@@ -78,6 +79,7 @@ FIRES = [
         python_s={"debug_callback": 0.001},
     ),
     fires(transfer.no_device_prefetch, TR06),
+    fires(transfer.no_device_prefetch, TR06, "Keras before 3.10", versions={"keras": "3.9.2"}),
     fires(transfer.float64_inputs, TR01, "every epoch", input_share=0.0, startup_s=0.0),
     fires(transfer.float64_inputs, TR01, "every batch", **TR01_BATCHES),
     fires(transfer.float64_inputs, TR01, "starts slowly", backend="tensorflow", startup_s=1.0, wall_s=10.0),

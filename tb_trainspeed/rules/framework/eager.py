@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from tb_trainspeed.profile import Data, Layer, Model
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
+from tb_trainspeed.rules.input_pipeline.shared import applied
 from tb_trainspeed.rules.model_compute.shared import USES_CUDNN_FROM, masked, uses_cudnn
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
@@ -161,15 +162,9 @@ def layer_disables_jit(
     taken = " and ".join(f"`{layer.name}`" for layer in culprits)
     kinds = ", ".join(f"keras.layers.{layer.kind}(...)" for layer in culprits)
     code = (
-        f"- keras.Sequential([{kinds}, ...])\n"
-        f"+ augment = keras.layers.Pipeline([{kinds}])\n"
-        "+ dataset = dataset.map(lambda x, y: (augment(x, training=True), y), tf.data.AUTOTUNE)"
+        f"- keras.Sequential([{kinds}, ...])\n+ augment = keras.layers.Pipeline([{kinds}])\n"
+        f"{applied('augment(x, training=True)', data)}"
     )
-    if data.adapter == "ArrayDataAdapter":
-        head, _, mapped = code.rpartition("\n")
-        arrays = f"tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch({batch_size})"
-        fitted = "- model.fit(x, y, ...)\n+ model.fit(dataset, ...)"
-        code = f"+ import tensorflow as tf\n{head}\n+ dataset = {arrays}\n{mapped}\n{fitted}"
     return Found(
         title="A layer keeps the whole step from being compiled",
         message=f"{names} cannot be compiled, so JAX runs every operation of the step by itself: "
