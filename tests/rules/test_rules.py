@@ -32,6 +32,7 @@ from tb_trainspeed.rules.hardware import host
 from tb_trainspeed.rules.input_pipeline import decoding, python_code, side_by_side, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
 from tb_trainspeed.rules.model_compute import batch, frozen, precision
+from tb_trainspeed.rules.optimizer import embedding, update
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, rule
 from tests.rules import (
     callbacks,
@@ -231,6 +232,23 @@ def test_a_step_of_ones_own_scales_its_loss_under_float16_only(rule, facts):
     assert "scale_loss" not in found("mixed_float16", False).code
     if rule is not precision.low_precision_on_wrong_hardware:  # which recommends no other
         assert "scale_loss" not in found("mixed_bfloat16", True).code
+
+
+def test_a_schedule_counts_the_steps_that_are_accumulated():
+    plain, scheduled = (
+        update.needless_accumulation(**{**optimizer.OP07, "model": model})
+        for model in (optimizer.ACCUMULATES, optimizer.SCHEDULED)
+    )
+    assert (plain.changes_results, scheduled.changes_results) == ("rounding", "training")
+    assert "Divide the steps of `CosineDecay` by 4" in scheduled.remedy
+    assert "schedule" not in plain.remedy
+
+
+def test_the_other_weights_keep_their_optimizer_as_it_is():
+    for versions in ({"keras": "3.15.0"}, {"keras": "3.14.1"}):
+        found = embedding.adam_on_embedding(**{**optimizer.OP01, "versions": versions})
+        assert "- model.compile(optimizer=keras.optimizers.Adam(...), ...)" in found.code
+        assert "keras.optimizers.Adam()" not in found.code
 
 
 def test_the_length_of_a_sequence_is_not_that_of_a_part_of_the_layer_before():
