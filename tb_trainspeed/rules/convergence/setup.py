@@ -41,11 +41,12 @@ def unnormalised_inputs(layers: tuple[Layer, ...], data: Data, steady: Steady) -
     It is a hint; the prediction is half the epochs. How large numbers are is looked up in a few images.
     """
     described = data.batch or ""
-    largest = 255.0 if described.startswith("uint8") else float(data.options.get("largest_pixel", "0"))
-    if image_shape(described) is None or not described.startswith(("uint8", "float", "bfloat")):
-        return NotApplicable("no images")
+    pixel = "255" if described.startswith("uint8") else data.options.get("largest_pixel")
+    if image_shape(described) is None or pixel is None:
+        return NotApplicable("no images that are known to have no negative numbers")
+    largest = float(pixel)
     if largest <= _SCALED_TO:
-        return Passed("the images are scaled")
+        return Passed(f"the images go up to {largest:g}")
     if scales := [layer.name for layer in layers if layer.kind in ("Rescaling", "Normalization")]:
         return Passed(f"`{scales[0]}` scales them")
     first = next((layer for layer in layers if not layer.kind.startswith(_KEEPS_SCALE)), None)
