@@ -34,6 +34,7 @@ def rows_facts(x: Iterable[Any], y: Iterable[Any]) -> dict[str, Any]:
         "padding_share": next((share for rows in inputs if (share := padding_share(rows)) is not None), None),
         "one_hot_classes": next((size for rows in targets if (size := one_hot_classes(rows))), None),
         "holds_bytes": next((held for rows in inputs if (held := holds_bytes(rows)) is not None), None),
+        "options": next(({"largest_pixel": text} for rows in inputs if (text := largest_pixel(rows))), {}),
     }
 
 
@@ -71,6 +72,17 @@ def holds_bytes(rows: Any) -> bool | None:
     few = rows[:4].astype("float32")
     scaled = few * 255 if few.max(initial=0) <= 1 else few
     return bool(scaled.min(initial=0) >= 0 and scaled.max(initial=0) <= 255 and np.allclose(scaled, np.rint(scaled)))
+
+
+def largest_pixel(rows: Any) -> str:
+    """The largest number of images in floating point, none of whose numbers is negative; empty where there are none.
+
+    Images with the mean taken off, as pretrained networks want them, are negative in places.
+    """
+    if rows.ndim != 4 or rows.dtype.kind != "f" or not rows.size:
+        return ""
+    few = rows[:4]
+    return f"{float(few.max()):g}" if few.min() >= 0 else ""
 
 
 def files_facts(samples: Iterable[Any]) -> Files | None:

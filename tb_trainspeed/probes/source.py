@@ -338,7 +338,7 @@ def input_facts(data: Data, loop: FitLoop) -> Data:
     if arrays is not None:
         facts |= rows_of(arrays)
         facts |= {"inputs": shapes_of(arrays), "inputs_bytes": size_of(arrays)[1]}
-        facts["options"] = _options_of_arrays(loop.arguments)
+        facts["options"] |= _options_of_arrays(loop.arguments)
     if any(loops.passes_again(generator.gi_code) for generator in generators_of(adapter)):
         facts["options"] = {"generator": "passes"}
     owner = getattr(adapter, "py_dataset", None)

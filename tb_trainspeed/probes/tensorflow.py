@@ -388,9 +388,9 @@ def settings() -> dict[str, str]:
 
 
 def distribution(model: Any) -> tuple[str | None, int | None]:
-    """The class of the strategy of `tf.distribute`, if there is one, and its number of replicas."""
+    """The class of the strategy of `tf.distribute`, as users call it, and its number of replicas."""
     strategy = model.distribute_strategy
-    kind = type(strategy).__name__
+    kind = type(strategy).__name__.replace("CollectiveAllReduce", "MultiWorkerMirrored")
     return None if kind.startswith("_Default") else kind, int(strategy.num_replicas_in_sync)
 
 

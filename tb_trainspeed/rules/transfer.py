@@ -2,11 +2,12 @@
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from tb_trainspeed.profile import CodeLine, Data, Environment
+from tb_trainspeed.profile import CodeLine, Data, Environment, Model
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import Steady
+from tb_trainspeed.rules.facts import Steady, release_of
 from tb_trainspeed.rules.input_pipeline.shared import faster_source, waits
 from tb_trainspeed.rules.model_compute.shared import cost, less
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
@@ -18,6 +19,11 @@ _ONCE_FROM = _SPEAK_FROM = 0.1
 _CONVERTING = ((0.8, 1.6e9), (0.97, 0.8e9), (1.0, 0.5e9))
 _BIG_ARRAYS_BYTES = 1e9
 _CLASSES_FROM = 1000
+# Metrics of one-hot targets that have one for whole numbers. `"accuracy"` is recorded as what Keras made of it.
+_OF_ONE_HOT = {
+    "CategoricalAccuracy": '   # unless you wrote "accuracy"', "CategoricalCrossentropy": "",
+    "TopKCategoricalAccuracy": "",
+}  # fmt: skip
 # XProf calls a fit moderately input-bound from 5 %: enough where the fix is the same computation.
 _SAFE_FIX_FROM = 0.05
 # What a PCIe 3 or 4 link of 16 lanes carries, less what is lost on the way.
@@ -26,6 +32,8 @@ _TRANSFER_FROM = 2e9
 # A part of a step that one looks for in vain among its layers.
 _PRINTING_FROM = 0.1
 _PRINTS = ("PrintV2", "StringFormat", "debug_callback", "debug_print")
+# The version of Keras whose layouts have `backend_layout`: read in the wheels of 3.8 to 3.15.
+_BACKEND_LAYOUT_FROM = (3, 10)
 _ITEM_BYTES = {"float64": 8, "int64": 8, "uint64": 8, "float32": 4, "int32": 4, "float16": 2, "int16": 2}
 
 
@@ -154,7 +162,7 @@ def _converted(
 
 @rule("TR02", "one-hot-huge-classes")
 def one_hot_huge_classes(
-    data: Data, loss: str, input_share: float, wait_s: float, batch_bytes: int, batch_size: int
+    data: Data, model: Model, loss: str, input_share: float, wait_s: float, batch_bytes: int, batch_size: int
 ) -> Outcome:
     """Targets are one-hot over thousands of classes.
 
@@ -162,7 +170,8 @@ def one_hot_huge_classes(
 
     Why it is slow: the targets of a batch may be larger than its inputs.
 
-    What to change: whole numbers as targets, and `SparseCategoricalCrossentropy` as loss: the same result.
+    What to change: whole numbers as targets, `SparseCategoricalCrossentropy` as loss, and of metrics
+    `SparseCategoricalAccuracy` and `SparseTopKCategoricalAccuracy`: the same result. `"accuracy"` finds out by itself.
 
     When this is wrong: targets are smoothed or mixed, so that they are no longer one-hot; the rule looks at a few.
 
@@ -178,6 +187,15 @@ def one_hot_huge_classes(
         return Passed(f"{classes} classes")
     if input_share < _SAFE_FIX_FROM:
         return Passed(f"the step waits for its batch {words.share(input_share)} of the time")
+    metrics = [name for name in _OF_ONE_HOT if name in model.metrics]
+    also = " Its metrics are of one-hot targets as well, and change with it." if metrics else ""
+    code = [
+        "+ y = y.argmax(-1)",
+        "- model.compile(..., loss=keras.losses.CategoricalCrossentropy(...))",
+        "+ model.compile(..., loss=keras.losses.SparseCategoricalCrossentropy(...))",
+    ]
+    for name in metrics:
+        code += [f"- keras.metrics.{name}(...){_OF_ONE_HOT[name]}", f"+ keras.metrics.Sparse{name}(...)"]
     share = min(0.99, _bytes_of_sample(data.batch or data.inputs or "", classes) * batch_size / batch_bytes)
     return Found(
         title="Targets are one-hot over thousands of classes",
@@ -190,9 +208,8 @@ def one_hot_huge_classes(
             "of a batch": words.share(share),
         },
         remedy="Hand over whole numbers, and use the sparse loss, with the same `from_logits`: it is the same loss. "
-        "With `label_smoothing` there is none.",
-        code="+ y = y.argmax(-1)\n- model.compile(..., loss=keras.losses.CategoricalCrossentropy(...))\n"
-        "+ model.compile(..., loss=keras.losses.SparseCategoricalCrossentropy(...))",
+        f"With `label_smoothing` there is none.{also}",
+        code="\n".join(code),
         change=faster_source(Range(max(0.95, 1 - share * 0.7), 1 - share * 0.7, 1 - share)),
         confidence="likely",
         changes_results="rounding",
@@ -373,7 +390,12 @@ def sync_every_step(
 
 @rule("TR06", "no-device-prefetch")
 def no_device_prefetch(
-    backend: str, accelerators: tuple[str, ...], environment: Environment, transfer_share: float, steady: Steady
+    backend: str,
+    accelerators: tuple[str, ...],
+    environment: Environment,
+    versions: Mapping[str, str],
+    transfer_share: float,
+    steady: Steady,
 ) -> Outcome:
     """A distributed step on JAX waits for the copy of its batch to the devices.
 
@@ -383,7 +405,8 @@ def no_device_prefetch(
     Why it is slow: without a distribution Keras starts the copy of the next batch while the step computes; with one it
     hands over a batch when it is asked for it.
 
-    What to change: copy one batch ahead in a generator of your own; JAX copies while it computes.
+    What to change: copy one batch ahead in a generator of your own; JAX copies while it computes. Keras before 3.10 has
+    no layout that JAX takes, and needs a newer version for that.
 
     When this is wrong: another batch must fit into the memory of the devices. Where loading takes longer than copying,
     there is little to hide.
@@ -407,7 +430,9 @@ def no_device_prefetch(
         phase="transfer",
         evidence={"copies": f"{words.seconds(copied_s)} a step", "of training": words.share(transfer_share)},
         remedy="Start the copy of the next batch before it is needed.",
-        code="- model.fit(batches, ...)\n"
+        code="+ pip install -U keras   # 3.10 or newer\n"
+        * (release_of(versions["keras"]) < _BACKEND_LAYOUT_FROM)
+        + "- model.fit(batches, ...)\n"
         "+ def ahead(batches):\n"
         "+     layout = keras.distribution.distribution().get_data_layout\n"
         "+     waiting = None\n"

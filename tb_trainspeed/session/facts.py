@@ -137,8 +137,8 @@ class FitFacts:
         if self._batch[1]:
             batch_size, batch_bytes, text = self._batch
             data = dataclasses.replace(data, batch_size=batch_size, batch_bytes=batch_bytes, batch=text)
-            rows = {name: value for name, value in self._rows.items() if getattr(data, name) is None}
-            data = dataclasses.replace(data, **rows)
+            rows = {name: value for name, value in self._rows.items() if getattr(data, name, None) is None}
+            data = dataclasses.replace(data, **rows, options={**self._rows.get("options", {}), **data.options})
         if self.source and self.source.error:
             self._guard.note("source", self.source.error)
         elif self.source and self.source.called:
@@ -149,7 +149,7 @@ class FitFacts:
                 batch_size=data.batch_size or made.batch_size,
                 batch_bytes=data.batch_bytes or made.batch_bytes,
                 inputs=made.batch,
-                **made.rows,
+                **{**made.rows, "options": {**data.options, **made.rows.get("options", {})}},
             )
         if self.receiver and self.receiver.error:
             self._guard.note("source", self.receiver.error)

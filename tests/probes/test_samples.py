@@ -40,6 +40,18 @@ def test_images_that_would_fit_into_bytes():
     assert samples.holds_bytes(whole.astype("uint8")) is None
 
 
+def test_how_large_images_are_that_nothing_centred():
+    whole = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype("float32")
+    whole[0, 0, 0, 0] = 254.5
+    assert samples.largest_pixel(np.clip(whole, 0, 254.5)) == "254.5"
+    assert samples.largest_pixel(whole - 1) == ""
+    assert samples.largest_pixel(whole.astype("uint8")) == ""
+    assert samples.largest_pixel(whole[..., 0]) == ""
+    assert samples.rows_facts([np.ones((4, 2), "float32"), whole[:, :1, :1] * 0 + 3], [])["options"] == {
+        "largest_pixel": "3"
+    }
+
+
 def test_rows_are_read_on_the_host_only():
     class OnDevice:
         shape, device = (4, 2), "cuda:0"

@@ -82,6 +82,12 @@ def test_a_strategy_is_seen(make_model):
     assert probe.distribution(model) == ("OneDeviceStrategy", 1)
 
 
+def test_a_strategy_has_the_name_by_which_it_is_made():
+    strategy = tf.distribute.MultiWorkerMirroredStrategy
+    model = types.SimpleNamespace(distribute_strategy=type(strategy.__name__, (), {"num_replicas_in_sync": 2})())
+    assert probe.distribution(model) == ("MultiWorkerMirroredStrategy", 2)
+
+
 @pytest.mark.parametrize(
     ("cluster", "kind", "number", "worker"),
     [

@@ -8,6 +8,8 @@ from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, silent
 
 DENSE = Layer("dense", "Dense", 100, 100)
+FLIP = Layer("flip", "RandomFlip", 0, 0)
+OWN = Layer("own", "Centered", 0, 0)
 RESCALING = Layer("rescaling", "Rescaling", 0, 0)
 NORMALIZATION = Layer("normalization", "LayerNormalization", 10, 10)
 SOFTMAX = Layer("output", "Dense", 100, 100, dtype="float16", options={"activation": "softmax"})
@@ -18,6 +20,7 @@ OVERFIT = Curve("val_loss", 20, 2.0, 1.5, 1.6, 1.0, 5, 2.0, 0)
 STOPS = CallbackFacts("EarlyStopping", "Callback")
 SHUFFLE = Stage("Shuffle", buffer=64, elements=10_000)
 
+FLOATS = Data(batch="float32(64, 28, 28, 1), int64(64,)", options={"largest_pixel": "255"})
 CV01 = {"layers": (DENSE,), "data": Data(batch="uint8(64, 28, 28, 1), int64(64,)"), "steady": STEADY}
 CV02 = {"optimizer": "Adam", "learning_rate": 1e-5, "curves": (SLOW,), "steady": STEADY}
 CV03 = {"curves": (LOST,), "callbacks": (), "steady": STEADY}
@@ -36,6 +39,13 @@ CV09 = {"layers": (DENSE,) * 12, "steady": STEADY}
 
 FIRES = [
     fires(setup.unnormalised_inputs, CV01),
+    fires(setup.unnormalised_inputs, CV01, "floats", data=FLOATS, layers=(FLIP, DENSE)),
+    fires(
+        setup.unnormalised_inputs,
+        CV01,
+        "of twelve bits",
+        data=dataclasses.replace(FLOATS, options={"largest_pixel": "4095"}),
+    ),
     fires(course.lr_too_low, CV02),
     fires(course.loss_not_finite, CV03),
     fires(setup.short_shuffle, CV04),
@@ -49,7 +59,31 @@ FIRES = [
 
 SILENT = [
     silent(setup.unnormalised_inputs, CV01, Passed, "rescaled", layers=(RESCALING, DENSE)),
-    silent(setup.unnormalised_inputs, CV01, NotApplicable, "floats", data=Data(batch="float32(64, 28, 28, 1)")),
+    silent(
+        setup.unnormalised_inputs,
+        CV01,
+        NotApplicable,
+        "floats of any sign",
+        data=dataclasses.replace(FLOATS, options={}),
+    ),
+    silent(
+        setup.unnormalised_inputs,
+        CV01,
+        Passed,
+        "floats around 1",
+        data=dataclasses.replace(FLOATS, options={"largest_pixel": "2"}),
+    ),
+    silent(setup.unnormalised_inputs, CV01, Passed, "floats, rescaled", data=FLOATS, layers=(FLIP, RESCALING, DENSE)),
+    silent(setup.unnormalised_inputs, CV01, Passed, "trap: a layer of one's own", data=FLOATS, layers=(OWN, DENSE)),
+    silent(
+        setup.unnormalised_inputs,
+        CV01,
+        Passed,
+        "trap: what was trained on such",
+        data=FLOATS,
+        layers=(dataclasses.replace(DENSE, trainable_parameters=0), DENSE),
+    ),
+    silent(setup.unnormalised_inputs, CV01, NotApplicable, "no layers", data=FLOATS, layers=()),
     silent(setup.unnormalised_inputs, CV01, NotApplicable, "no images", data=Data(batch="uint8(64, 10)")),
     silent(course.lr_too_low, CV02, Passed, "default", learning_rate=0.001),
     silent(course.lr_too_low, CV02, Passed, "falls", curves=(FALLING,)),

@@ -188,6 +188,7 @@ FIRES = [
     fires(compiling.jit_compile_hurts, FW05, "convolutions"),
     fires(compiling.jit_compile_hurts, FW05, "dense", layers=(DENSE,)),
     fires(eager.layer_disables_jit, FW06),
+    fires(eager.layer_disables_jit, FW06, "of a PyDataset", data=Data("PyDatasetAdapter")),
     fires(eager.layer_disables_jit, FW06, "of arrays", data=Data("ArrayDataAdapter"), layers=(ROTATION, ROTATION)),
     fires(eager.dispatch_bound, FW07),
     fires(eager.dispatch_bound, FW07, "JAX", backend="jax"),
@@ -238,6 +239,8 @@ FIRES = [
         eager.slow_version, FW15, "a GRU",
         versions={"keras": "3.13.0"}, layers=(dataclasses.replace(UNROLLED, kind="GRU"),),
     ),
+    fires(eager.slow_version, FW15, "torch, whose call of cuDNN failed", versions={"keras": "3.14.1"}),
+    fires(eager.slow_version, FW15, "JAX", backend="jax", versions={"keras": "3.13.2"}),
 ]  # fmt: skip
 
 SILENT = [
@@ -338,7 +341,21 @@ SILENT = [
     silent(eager.torch_small_operations, FW14, Passed, "compiled", jit_compile=True),
     silent(eager.torch_small_operations, FW14, Passed, "trap: a loader takes the cores", held_up_share=0.3),
     silent(eager.torch_small_operations, FW14, NotApplicable, "its own step", custom_train_step=True),
-    silent(eager.slow_version, FW15, Passed, "a newer one", versions={"keras": "3.10.0"}),
+    silent(eager.slow_version, FW15, Passed, "a newer one", versions={"keras": "3.15.0"}),
+    silent(
+        eager.slow_version, FW15, Passed, "a GRU of a newer one",
+        versions={"keras": "3.14.0"}, layers=(dataclasses.replace(UNROLLED, kind="GRU"),),
+    ),
+    silent(eager.slow_version, FW15, Passed, "a newer one on JAX", backend="jax", versions={"keras": "3.14.0"}),
+    silent(
+        eager.slow_version, FW15, NotApplicable, "trap: a GRU on JAX, for which there is none",
+        backend="jax", layers=(dataclasses.replace(UNROLLED, kind="GRU"),),
+    ),
+    silent(
+        eager.slow_version, FW15, Passed, "trap: masked",
+        layers=(Layer("tokens", "Embedding", 64, 64, options={"mask_zero": "True"}), UNROLLED),
+    ),
+    silent(eager.slow_version, FW15, NotApplicable, "TPU", backend="jax", accelerators=("TPU",)),
     silent(eager.slow_version, FW15, NotApplicable, "CPU", accelerators=()),
     silent(eager.slow_version, FW15, NotApplicable, "not recurrent", layers=(DENSE,)),
 ]  # fmt: skip

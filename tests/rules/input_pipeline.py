@@ -231,7 +231,7 @@ IP21 = {
     "layer_s": {"augment/random_rotation": (0.01, 0.0), "dense": (0.01, 0.01)},
     "step_s": 0.04,
     "accelerators": (),
-    "adapter": "TFDatasetAdapter",
+    "data": Data("TFDatasetAdapter"),
     "input_share": 0.05,
     "idle_cores": 6.0,
     "cores": 8.0,
@@ -242,6 +242,7 @@ IP22 = {
     "step_s": 0.04,
     "accelerators": ("GPU",),
     "idle_cores": 2.0,
+    "data": Data("TFDatasetAdapter"),
 }
 IP23 = {
     "stages": (SLICES, BATCH),
@@ -249,9 +250,13 @@ IP23 = {
     "step_s": 0.04,
     "batch_bytes": 512 * 64,
 }
+ARRAYS = Data("ArrayDataAdapter", batch_size=32)
+WEIGHTED = Data("ArrayDataAdapter", batch_size=32, options={"sample_weight": "True"})
+SHUFFLED = Stage("ParallelMap", operations=("RandomShuffle",))
 IP25 = {
     "accelerators": ("GPU",),
     "stages": (PATHS, JPEGS, BATCH32),
+    "data": Data("TFDatasetAdapter"),
     "input_share": 0.7,
     "wait_s": 0.03,
     "step_s": 0.04,
@@ -429,19 +434,19 @@ FIRES = [
     fires(python_code.h5_random_access, IP26),
     fires(preprocessing.augmentation_in_model, IP21, "on a CPU"),
     fires(preprocessing.augmentation_in_model, IP21, "on a GPU", accelerators=("GPU",)),
-    fires(
-        preprocessing.augmentation_in_model,
-        IP21,
-        "on a GPU, of arrays",
-        accelerators=("GPU",),
-        adapter="ArrayDataAdapter",
-    ),
     fires(few_workers.too_few_workers, IP28, "DataLoader"),
     fires(few_workers.too_few_workers, IP28, "threads", adapter="PyDatasetAdapter", data_kind="Photos"),
     fires(few_workers.too_few_workers, IP28, "draws at random", data=DRAWS),
     fires(few_workers.too_few_workers, IP28, "parallel calls", stages=(PATHS, LIMITED, BATCH32)),
+    fires(preprocessing.augmentation_in_model, IP21, "on a GPU, of arrays", accelerators=("GPU",), data=ARRAYS),
     fires(preprocessing.text_lookup_in_model, IP22),
+    fires(preprocessing.text_lookup_in_model, IP22, "of weighted arrays", data=WEIGHTED),
+    fires(preprocessing.text_lookup_in_model, IP22, "of a PyDataset", data=Data("PyDatasetAdapter", "Photos")),
+    fires(preprocessing.text_lookup_in_model, IP22, "of a generator", data=Data("GeneratorDataAdapter")),
+    fires(preprocessing.text_lookup_in_model, IP22, "of a loader", data=Data("TorchDataLoaderAdapter")),
     fires(preprocessing.too_few_cores, IP25),
+    fires(preprocessing.too_few_cores, IP25, "of a PyDataset", stages=(), data=Data("PyDatasetAdapter")),
+    fires(preprocessing.too_few_cores, IP25, "of arrays, which Keras shuffles", stages=(SHUFFLED,), data=ARRAYS),
     fires(preprocessing.too_few_cores, IP25, "augments", stages=(PATHS, JPEGS, AUGMENT, BATCH32)),
 ]
 

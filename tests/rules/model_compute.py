@@ -33,6 +33,8 @@ def taking(name, forward=0.02, backward=0.04):
 EMBEDDING = layer("Embedding", "tokens", "(None, 300, 64)", 64_000, input_dim="1000")
 LSTM = layer("LSTM", "lstm", "(None, 64)", 33_000, units="64", recurrent_dropout="0.2")
 PLAIN_LSTM = dataclasses.replace(LSTM, options={"units": "64"})
+MASKING = layer("Embedding", "tokens", "(None, 300, 64)", 64_000, input_dim="1000", mask_zero="True")
+SEQUENCES = layer("LSTM", "first", "(None, 300, 64)", 33_000, units="64", return_sequences="True")
 GRU = layer("GRU", "gru", "(None, 64)", 25_000, units="64", reset_after="False")
 DROPOUT = layer("Dropout", "drop", "(None, 1024)", rate="0.5")
 WIDE = layer("Dense", "wide", "(None, 1003)", 2_000_000, units="1003")
@@ -67,6 +69,7 @@ MC01 = {
     "layer_s": taking("lstm"),
     "accelerators": ("GPU",),
     "backend": "tensorflow",
+    "versions": {"keras": "3.15.1"},
 }
 MC02 = {**COMPUTES, "layers": (EMBEDDING, PLAIN_LSTM, OUTPUT), "layer_s": taking("lstm")}
 MC03 = {**COMPUTES, "data": Data(padding_share=0.7, batch_size=32), "layers": (EMBEDDING, PLAIN_LSTM)}
@@ -75,6 +78,7 @@ MC04 = {
     "environment": Environment(backend="tensorflow", devices=(V100,)),
     "model": Model(dtype_policy="float32", parameters=2_000_000, layers=(WIDE,)),
     "mixed_policy": "mixed_float16",
+    "custom_train_step": False,
     "dispatch_s": 0.01,
 }
 MC05 = {
@@ -82,6 +86,7 @@ MC05 = {
     "environment": ON_CPU,
     "model": Model(dtype_policy="mixed_bfloat16"),
     "mixed_policy": "mixed_bfloat16",
+    "custom_train_step": False,
     "accelerators": (),
 }
 MC21 = {
@@ -145,6 +150,7 @@ MC16 = {
 }
 MC17 = {
     **COMPUTES,
+    "backend": "tensorflow",
     "layers": (EMBEDDING, WORDS),
     "layer_s": taking("words"),
     "trainable_parameters": 6_064_000,
@@ -185,11 +191,30 @@ FIRES = [
     fires(recurrent.rnn_not_cudnn, MC01),
     fires(recurrent.rnn_not_cudnn, MC01, "recurrent dropout on a CPU", accelerators=()),
     fires(recurrent.rnn_not_cudnn, MC01, "GRU", layers=(EMBEDDING, GRU), layer_s=taking("gru")),
+    fires(recurrent.rnn_not_cudnn, MC01, "an LSTM on JAX", backend="jax"),
+    fires(
+        recurrent.rnn_not_cudnn,
+        MC01,
+        "a GRU on torch",
+        backend="torch",
+        versions={"keras": "3.14.1"},
+        layers=(EMBEDDING, GRU),
+        layer_s=taking("gru"),
+    ),
+    fires(recurrent.rnn_not_cudnn, MC01, "a mask on JAX", backend="jax", layers=(MASKING, DROPOUT, PLAIN_LSTM)),
+    fires(
+        recurrent.rnn_not_cudnn,
+        MC01,
+        "a mask on torch, behind another layer",
+        backend="torch",
+        layers=(dataclasses.replace(MASKING, kind="Masking"), SEQUENCES, PLAIN_LSTM),
+    ),
     fires(recurrent.rnn_serial, MC02),
     fires(batch.padding_waste, MC03, "arrays"),
     fires(batch.padding_waste, MC03, "a loader", data=Data("TorchDataLoaderAdapter", padding_share=0.7, batch_size=32)),
     fires(batch.padding_waste, MC03, "a dataset", data=Data("TFDatasetAdapter", padding_share=0.7, batch_size=32)),
     fires(precision.float32_on_tensor_cores, MC04),
+    fires(precision.float32_on_tensor_cores, MC04, "a step of the user's own", custom_train_step=True),
     fires(
         precision.float32_on_tensor_cores,
         MC04,
@@ -227,6 +252,15 @@ FIRES = [
         mixed_policy="mixed_float16",
         environment=Environment(devices=(V100,)),
     ),
+    fires(
+        precision.low_precision_on_wrong_hardware,
+        MC05,
+        "bfloat16 before Ampere, in a step of the user's own",
+        accelerators=("GPU",),
+        mixed_policy="mixed_float16",
+        custom_train_step=True,
+        environment=Environment(devices=(V100,)),
+    ),
     fires(precision.misaligned_dims, MC06),
     fires(architecture.flatten_dense, MC07),
     fires(architecture.input_resolution, MC08),
@@ -240,6 +274,7 @@ FIRES = [
     fires(precision.attention_no_flash, MC15),
     fires(precision.channels_first, MC16),
     fires(architecture.huge_softmax, MC17),
+    fires(architecture.huge_softmax, MC17, "a backend without a loss of samples", backend="jax"),
     fires(architecture.heavy_metrics, MC18),
     fires(traced.python_loop, MC12, "takes time"),
     fires(traced.python_loop, MC12, "compiles long", timed_layers={}, compilation_s=6.0),
@@ -335,6 +370,49 @@ SILENT = [
     silent(batch.tiny_batch, MC00, Passed, "computes", overhead_s=0.00059),
     silent(recurrent.rnn_not_cudnn, MC01, Passed, "defaults", layers=(EMBEDDING, PLAIN_LSTM)),
     silent(recurrent.rnn_not_cudnn, MC01, Passed, "trap: cuDNN on a CPU", layers=(GRU,), accelerators=()),
+    silent(
+        recurrent.rnn_not_cudnn,
+        MC01,
+        NotApplicable,
+        "trap: a GRU on JAX",
+        backend="jax",
+        layers=(GRU,),
+        layer_s=taking("gru"),
+    ),
+    silent(
+        recurrent.rnn_not_cudnn,
+        MC01,
+        NotApplicable,
+        "trap: JAX before 3.14",
+        backend="jax",
+        versions={"keras": "3.13.2"},
+    ),
+    silent(
+        recurrent.rnn_not_cudnn,
+        MC01,
+        NotApplicable,
+        "trap: torch before 3.15",
+        backend="torch",
+        versions={"keras": "3.14.1"},
+    ),
+    silent(recurrent.rnn_not_cudnn, MC01, Passed, "a mask on TensorFlow", layers=(MASKING, PLAIN_LSTM)),
+    silent(
+        recurrent.rnn_not_cudnn,
+        MC01,
+        Passed,
+        "a mask that ends before",
+        backend="jax",
+        layers=(MASKING, CONV, PLAIN_LSTM),
+    ),
+    silent(
+        recurrent.rnn_not_cudnn,
+        MC01,
+        Passed,
+        "a mask that ends in a layer before",
+        backend="jax",
+        layers=(MASKING, dataclasses.replace(SEQUENCES, options={}), PLAIN_LSTM),
+        layer_s=taking("lstm") | taking("first", 0.0, 0.0),
+    ),
     silent(recurrent.rnn_not_cudnn, MC01, Passed, "cheap", layer_s=taking("lstm", 0.005, 0.01)),
     silent(recurrent.rnn_not_cudnn, MC01, Passed, "bound by something else", **IDLE),
     silent(recurrent.rnn_serial, MC02, Passed, "cheap", layer_s=taking("lstm", 0.01, 0.04)),

@@ -69,6 +69,9 @@ OP07 = {
     "batch_size": 8,
     "computing_s": 0.02,
 }
+SCHEDULED = dataclasses.replace(
+    ACCUMULATES, optimizer_options={**ACCUMULATES.optimizer_options, "learning_rate_schedule": "CosineDecay"}
+)
 REGULARIZED = dataclasses.replace(TABLE, options={**TABLE.options, "embeddings_regularizer": "L2"})
 
 FIRES = [
@@ -95,6 +98,7 @@ FIRES = [
         model=Model(optimizer="Adam", optimizer_options={"global_clipnorm": "1.0"}),
     ),
     fires(update.needless_accumulation, OP07),
+    fires(update.needless_accumulation, OP07, "under a schedule", model=SCHEDULED),
 ]
 
 SILENT = [

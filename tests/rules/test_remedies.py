@@ -20,6 +20,7 @@ _MODULES = {"keras": "keras", "np": "numpy", "os": "os", "tf": "tensorflow", "ja
 _ELSE = {
     "head.compile": ("sgd", "mse"),
     "Conv2D": (8, 3), "LSTM": (8,), "GRU": (8,), "Dense": (8,), "Embedding": (9, 8), "Rows": (), "Adam": (), "SGD": (),
+    "RandomRotation": (0.1,),
 }  # fmt: skip
 # They change the process for good, or have to come first in it.
 _FOR_GOOD = ("config.", "mixed_precision.", "environ", "distribution.", "distribute.")

@@ -25,12 +25,14 @@ from tb_trainspeed.profile import (
 )
 from tb_trainspeed.rules import Check, catalogue, check, index, page, silence
 from tb_trainspeed.rules.callbacks import validation
+from tb_trainspeed.rules.distribution import devices
 from tb_trainspeed.rules.facts import FACTS
 from tb_trainspeed.rules.framework import compiling, debugging, eager
 from tb_trainspeed.rules.hardware import host
 from tb_trainspeed.rules.input_pipeline import decoding, python_code, side_by_side, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
 from tb_trainspeed.rules.model_compute import batch, frozen, precision
+from tb_trainspeed.rules.optimizer import embedding, update
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, Range, rule
 from tests.rules import (
     callbacks,
@@ -183,6 +185,70 @@ def test_a_frozen_backbone_that_drops_out_is_only_a_hint():
 def test_a_batch_of_the_usual_size_is_only_a_hint():
     of = {size: batch.tiny_batch(**{**model_compute.MC00, "batch_size": size}) for size in (16, 17)}
     assert (of[16].confidence, of[17].confidence) == ("certain", "hint")
+
+
+def test_a_strategy_takes_what_xla_gave_and_torch_needs_more_than_one():
+    compiled, plain, torch = (
+        devices.idle_accelerators(**{**distribution.DS09, "backend": backend, "jit_compile": jit_compile})
+        for backend, jit_compile in (("tensorflow", True), ("tensorflow", False), ("torch", False))
+    )
+    assert compiled.change.factors["device_s"].low == pytest.approx(plain.change.factors["device_s"].low / 0.67)
+    assert "jit_compile" in compiled.remedy
+    assert "jit_compile" not in plain.remedy
+    assert torch.confidence == "hint"
+    assert torch.change.factors["device_s"].low == 4
+    assert "torchrun" not in torch.code
+
+
+def test_a_tpu_gains_the_padding_of_odd_batches_and_the_start_of_steps():
+    odd = devices.tpu_misuse(**{**distribution.DS06, "backend": "jax", "batch_size": 800})
+    assert odd.code == "- batch_size=800\n+ batch_size=1024"
+    gains = odd.change.factors
+    assert gains["steps"].expected * gains["device_s"].expected == pytest.approx(100 / 104)
+    assert "dispatch_s" not in gains
+    alone = devices.tpu_misuse(**distribution.DS06)
+    assert (set(alone.change.factors), alone.changes_results) == ({"dispatch_s"}, "no")
+
+
+V100 = {"accelerators": ("GPU",), "environment": Environment(devices=(model_compute.V100,))}
+
+
+@pytest.mark.parametrize(
+    ("rule", "facts"),
+    [
+        (precision.float32_on_tensor_cores, model_compute.MC04),
+        (precision.low_precision_on_wrong_hardware, {**model_compute.MC05, **V100}),
+        (devices.model_fills_memory, distribution.DS10),
+    ],
+)
+def test_a_step_of_ones_own_scales_its_loss_under_float16_only(rule, facts):
+    def found(policy, own):
+        return rule(**{**facts, "mixed_policy": policy, "custom_train_step": own})
+
+    scales = found("mixed_float16", True)
+    assert "self.optimizer.scale_loss(loss)" in scales.code
+    assert "train_step" in scales.remedy
+    assert (scales.confidence, scales.changes_results) == ("hint", "training")
+    assert "scale_loss" not in found("mixed_float16", False).code
+    if rule is not precision.low_precision_on_wrong_hardware:  # which recommends no other
+        assert "scale_loss" not in found("mixed_bfloat16", True).code
+
+
+def test_a_schedule_counts_the_steps_that_are_accumulated():
+    plain, scheduled = (
+        update.needless_accumulation(**{**optimizer.OP07, "model": model})
+        for model in (optimizer.ACCUMULATES, optimizer.SCHEDULED)
+    )
+    assert (plain.changes_results, scheduled.changes_results) == ("rounding", "training")
+    assert "Divide the steps of `CosineDecay` by 4" in scheduled.remedy
+    assert "schedule" not in plain.remedy
+
+
+def test_the_other_weights_keep_their_optimizer_as_it_is():
+    for versions in ({"keras": "3.15.0"}, {"keras": "3.14.1"}):
+        found = embedding.adam_on_embedding(**{**optimizer.OP01, "versions": versions})
+        assert "- model.compile(optimizer=keras.optimizers.Adam(...), ...)" in found.code
+        assert "keras.optimizers.Adam()" not in found.code
 
 
 def test_the_length_of_a_sequence_is_not_that_of_a_part_of_the_layer_before():

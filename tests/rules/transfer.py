@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tb_trainspeed.profile import Data, Environment
+from tb_trainspeed.profile import Data, Environment, Model
 from tb_trainspeed.rules import transfer
 from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, line, silent
@@ -22,6 +22,7 @@ TR01 = {
 TR01_BATCHES = {"adapter": "PyDatasetAdapter", "inputs": "float64(64, 32), int64(64,)"}
 TR02 = {
     "data": Data(one_hot_classes=5000),
+    "model": Model(metrics=("AUC",)),
     "loss": "categorical_crossentropy",
     "input_share": 0.3,
     "wait_s": 0.001,
@@ -62,6 +63,7 @@ TR06 = {
     "backend": "jax",
     "accelerators": ("GPU", "GPU"),
     "environment": Environment(distribution="DataParallel", replicas=2),
+    "versions": {"keras": "3.10.0"},
     "transfer_share": 0.06,
     "steady": STEADY,
 }
@@ -78,10 +80,17 @@ FIRES = [
         python_s={"debug_callback": 0.001},
     ),
     fires(transfer.no_device_prefetch, TR06),
+    fires(transfer.no_device_prefetch, TR06, "Keras before 3.10", versions={"keras": "3.9.2"}),
     fires(transfer.float64_inputs, TR01, "every epoch", input_share=0.0, startup_s=0.0),
     fires(transfer.float64_inputs, TR01, "every batch", **TR01_BATCHES),
     fires(transfer.float64_inputs, TR01, "starts slowly", backend="tensorflow", startup_s=1.0, wall_s=10.0),
     fires(transfer.one_hot_huge_classes, TR02),
+    fires(
+        transfer.one_hot_huge_classes,
+        TR02,
+        "metrics of one-hot targets",
+        model=Model(metrics=("CategoricalAccuracy", "TopKCategoricalAccuracy")),
+    ),
     fires(transfer.float32_images, TR03),
     fires(transfer.float32_images, TR03, "copies measured", steady=copies(0.05)),
     fires(transfer.arrays_copied, TR04),

@@ -1,11 +1,14 @@
 """Accelerators: too few in use, or used against their grain."""
 
+import math
 from collections.abc import Mapping
 
 from tb_trainspeed.profile import Model
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
+from tb_trainspeed.rules.framework.eager import in_one_call
 from tb_trainspeed.rules.input_pipeline.shared import waits
+from tb_trainspeed.rules.model_compute.shared import SCALES_LOSS, scaled_loss
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 _HOST_FROM = 0.3
@@ -17,6 +20,8 @@ _SCALING = Range(0.6, 0.85, 0.95)
 # https://cloud.google.com/tpu/docs/performance-guide: a core computes on tiles of 8 x 128.
 _TPU_SUBLANES, _TPU_LANES, _TPU_STEPS = 8, 128, 50
 _FULL_MEMORY, _TINY_BATCH, _LARGE_MODEL, _LARGER = 0.9, 8, 100_000_000, 4
+# What XLA leaves of computing.
+_XLA = Range(1.0, 0.85, 0.67)
 
 
 @rule("DS05", "gpu-thread-contention")
@@ -74,32 +79,47 @@ def tpu_misuse(
     Why it is slow: a core computes on tiles of 8 by 128, so that odd batches are padded; and the way from the host to
     the TPU is long.
 
-    What to change: a batch of 128 a core, or another multiple of eight, and `steps_per_execution=50`.
+    What to change: a batch of 128 a core, or a larger multiple of eight, and `steps_per_execution=50`.
 
     When this is wrong: the step takes so long that starting it does not matter. Where cores share the model as well,
     the batch is left alone.
 
     Sources: https://cloud.google.com/tpu/docs/performance-guide. Not verified on hardware: reports speak of 2 to 20
-    times; the prediction says 1 to 4.
+    times. The prediction takes the padding out of what a sample takes, or nothing at worst, and divides the host's part
+    of a step by the steps in a call.
     """
     if "TPU" not in accelerators:
         return NotApplicable("there is no TPU")
     each = batch_size / max(1, replicas)
-    odd = each % _TPU_SUBLANES != 0 and mesh_devices <= replicas
+    padded = math.ceil(each / _TPU_SUBLANES) * _TPU_SUBLANES
+    wanted = max(_TPU_LANES, padded)
+    larger = wanted / each
+    odd = each != padded and mesh_devices <= replicas and steady.steps_per_epoch >= larger
     alone = backend == "tensorflow" and steps_per_execution == 1 and steady.steps_per_epoch >= _TPU_STEPS
     if not odd and not alone:
         return Passed(f"{words.number(each)} samples a core, {steps_per_execution} steps a call")
-    lines = [f"- batch_size={batch_size}", f"+ batch_size={_TPU_LANES * max(1, replicas)}"] if odd else []
+    lines = [f"- batch_size={batch_size}", f"+ batch_size={wanted * max(1, replicas)}"] if odd else []
     lines += ["- model.compile(...)", f"+ model.compile(..., steps_per_execution={_TPU_STEPS})"] if alone else []
+    factors = {"dispatch_s": in_one_call(_TPU_STEPS)} if alone else {}
+    if odd:
+        factors |= {
+            "steps": exactly(1 / larger),
+            "device_s": Range(larger, wanted / padded, wanted / padded),
+            "supply_s": exactly(larger),
+            "cpu_s": exactly(larger),
+            "source_cpu_s": exactly(larger),
+        }
     return Found(
         title="A TPU gets too little to do at a time",
         message=f"{words.number(each)} samples a core and {steps_per_execution} steps a call; a step takes "
         f"{words.seconds(compute_s)}.",
         phase="compute",
         evidence={"samples a core": words.number(each), "steps a call": str(steps_per_execution)},
-        remedy="Give it batches that fill its tiles, and several steps in one call.",
+        remedy="Give it "
+        + " and ".join(["batches that fill its tiles"] * odd + ["several steps in one call"] * alone)
+        + ".",
         code="\n".join(lines),
-        change=Change(factors={"device_s": Range(1.0, 0.5, 0.25)}),
+        change=Change(factors=factors),
         confidence="likely",
         changes_results="training" if odd else "no",
     )
@@ -136,7 +156,7 @@ def distribution_disables_xla(
         evidence={"strategy": distribution, "compute a step": words.seconds(compute_s)},
         remedy="Try it on JAX, which compiles the step of all devices.",
         code="+ export KERAS_BACKEND=jax\n+ keras.distribution.set_distribution(keras.distribution.DataParallel())",
-        change=Change(factors={"device_s": Range(1.0, 0.85, 0.67)}),
+        change=Change(factors={"device_s": _XLA}),
         confidence="hint",
         changes_results="rounding",
     )
@@ -148,6 +168,7 @@ def idle_accelerators(
     distribution: str,
     replicas: int,
     accelerators: tuple[str, ...],
+    jit_compile: bool,
     batch_size: int,
     compute_s: float,
     step_s: float,
@@ -161,13 +182,18 @@ def idle_accelerators(
     Why it is slow: the others idle.
 
     What to change: data parallelism: each device trains on a part of the batch. On JAX
-    `keras.distribution.DataParallel()` before the model is made, on TensorFlow `tf.distribute.MirroredStrategy`.
+    `keras.distribution.DataParallel()` before the model is made, on TensorFlow `tf.distribute.MirroredStrategy`, under
+    which XLA is off (DS07) and `jit_compile=True` fails. On torch `fit` divides nothing among devices, and `torchrun`
+    starts as many trainings, each for itself: train on JAX, or write the loop with `DistributedDataParallel`.
 
     When this is wrong: the other devices are for other jobs. Where the step does not compute most of the time, or for a
-    few milliseconds only, more devices gain nothing; the rule stays silent there.
+    few milliseconds only, more devices gain nothing; the rule stays silent there. Code of your own in torch does not
+    run on JAX.
 
-    Sources: https://keras.io/guides/distribution/. Not verified on hardware: the prediction gives each device a whole
-    batch, at 60 to 95 % of what it does alone, which changes training.
+    Sources: https://keras.io/guides/distribution/, https://keras.io/guides/distributed_training_with_torch/. Not
+    verified on hardware: the prediction gives each device a whole batch, at 60 to 95 % of what it does alone, which
+    changes training; on TensorFlow it takes what XLA gave a step, up to 1.5 times, away. For torch it is a hint, which
+    gains nothing at worst: how fast the model is on another backend, or in a loop of your own, is not known.
     """
     count = len(accelerators)
     if count < 2:
@@ -180,29 +206,38 @@ def idle_accelerators(
         return Passed(f"a step computes {words.seconds(compute_s)} of {words.seconds(step_s)}: one device is enough")
     if steady.steps_per_epoch < count:
         return NotApplicable("the data are one batch")
-    if backend == "jax":
-        code = "+ keras.distribution.set_distribution(keras.distribution.DataParallel())"
+    remedy = "Train on all of them, with a batch as much larger."
+    code = "+ keras.distribution.set_distribution(keras.distribution.DataParallel())"
+    each = Range(1 / _SCALING.low, 1 / _SCALING.expected, 1 / _SCALING.high)
+    if backend == "torch":
+        remedy = (
+            "Keras divides no training among devices on torch: train on JAX, or write the loop yourself, with "
+            "`torch.nn.parallel.DistributedDataParallel`."
+        )
+        code = f"- export KERAS_BACKEND=torch\n+ export KERAS_BACKEND=jax\n{code}"
+        each = Range(count, each.expected, each.high)
     elif backend == "tensorflow":
         code = "+ with tf.distribute.MirroredStrategy().scope():\n+     model = make_model()"
-    else:
-        code = f"- python train.py\n+ torchrun --nproc_per_node={count} train.py  # with DistributedDataParallel"
+        if jit_compile:
+            remedy += " XLA is off there: take `jit_compile=True` out of `compile`, if you set it."
+            each = Range(each.low / _XLA.high, each.expected / _XLA.expected, each.high / _XLA.low)
     return Found(
         title=f"{count} accelerators are there, one is used",
         message=f"The step computes {words.seconds(compute_s)} of {words.seconds(step_s)}, on one of {count} devices.",
         phase="compute",
         evidence={"accelerators": str(count), "replicas": str(replicas), "compute a step": words.seconds(compute_s)},
-        remedy="Train on all of them, with a batch as much larger.",
+        remedy=remedy,
         code=f"{code}\n- batch_size={batch_size}\n+ batch_size={batch_size * count}",
         change=Change(
             factors={
                 "steps": exactly(1 / count),
-                "device_s": Range(1 / _SCALING.low, 1 / _SCALING.expected, 1 / _SCALING.high),
+                "device_s": each,
                 "supply_s": exactly(count),
                 "cpu_s": exactly(count),
                 "source_cpu_s": exactly(count),
             }
         ),
-        confidence="likely",
+        confidence="hint" if backend == "torch" else "likely",
         changes_results="training",
     )
 
@@ -215,6 +250,7 @@ def model_fills_memory(
     mesh_devices: int,
     model: Model,
     mixed_policy: str,
+    custom_train_step: bool,
     batch_size: int,
     trainable_parameters: int,
     device_memory_share: float,
@@ -233,7 +269,8 @@ def model_fills_memory(
     from Keras 3.9 on). With several devices, divide the model: `keras.distribution.ModelParallel` on JAX. Which weights
     to divide, and along which axis, the `LayoutMap` says.
 
-    When this is wrong: a sample is so large, as a 3-D image or a long text, that one keeps the device busy.
+    When this is wrong: a sample is so large, as a 3-D image or a long text, that one keeps the device busy. With
+    `mixed_float16` a `train_step` of your own has to scale its loss: it is a hint there.
 
     Sources: https://keras.io/guides/distribution/, https://arxiv.org/abs/1910.02054 (16 bytes a weight with Adam). Not
     verified on hardware: the prediction gives a batch four times as large, for which a step takes 1.2 to 4 times as
@@ -249,6 +286,7 @@ def model_fills_memory(
         return Passed(f"{words.share(device_memory_share)} of the memory was in use")
     if steady.steps_per_epoch < _LARGER:
         return NotApplicable("the data are one batch")
+    scales = ""
     if backend == "jax" and len(accelerators) > 1 and mesh_devices <= replicas:
         remedy = "Divide the model among the devices, and take a larger batch."
         code = (
@@ -261,8 +299,9 @@ def model_fills_memory(
         remedy = "Keep less in memory, as an optimizer without averages of every weight does, and take a larger batch."
         code = "- model.compile(...)\n+ model.compile(..., optimizer=keras.optimizers.Adafactor())"
     else:
-        remedy = "Keep less in memory, and take a larger batch."
-        code = f'+ keras.mixed_precision.set_global_policy("{mixed_policy}")  # before the model is made'
+        scales = scaled_loss(mixed_policy, custom_train_step)
+        remedy = "Keep less in memory, and take a larger batch." + SCALES_LOSS * bool(scales)
+        code = f'+ keras.mixed_precision.set_global_policy("{mixed_policy}")  # before the model is made{scales}'
     return Found(
         title="The model fills the memory, so the batch is tiny",
         message=f"{words.number(trainable_parameters)} weights leave room for {batch_size} samples: "
@@ -285,7 +324,7 @@ def model_fills_memory(
                 "source_cpu_s": exactly(_LARGER),
             }
         ),
-        confidence="likely",
+        confidence="hint" if scales else "likely",
         changes_results="training",
     )
 

@@ -8,6 +8,10 @@ from tb_trainspeed.rules.rule import Change, ChangesResults, Found, NotApplicabl
 
 # A replica's share of the batch below which a step of it is mostly overhead: what Keras takes for a whole batch.
 _REPLICA_BATCH = 32
+# Devices that are busier gain next to nothing from more samples; so much of their memory is left free.
+_BUSY_FROM, _ROOM_FROM = 0.8, 0.2
+# Strategies whose replicas may be on several machines.
+_MACHINES = ("MultiWorker", "ParameterServer", "torch.distributed")
 _COLLECTIVES_FROM = 0.3
 # One accelerator busier than another by this share of the time, over the whole fit. One that is hardly busy draws a
 # desktop.
@@ -34,13 +38,16 @@ def multi_device_slower(
     replicas: int,
     mesh_devices: int,
     accelerators: tuple[str, ...],
+    load: tuple[float | None, float | None],
     batch_size: int,
     compute_s: float,
     steady: Steady,
 ) -> Outcome:
     """Several devices share a batch that is too small for them.
 
-    What it means: the batch is divided among the replicas, and each gets fewer than 32 samples.
+    What it means: each replica gets fewer than 32 samples of a batch, and has time and memory for more: its device is
+    busy less than 80 % of the time, and 20 % of the memory would be free with as many times the samples as there are
+    replicas. On torch the batch of a process is its own, on the other backends it is divided among the replicas.
 
     Why it is slow: a step of a few samples takes about as long as one of many, and the replicas wait for each other in
     every step. The same batch on one device may well be faster.
@@ -48,8 +55,9 @@ def multi_device_slower(
     What to change: give each replica a batch of its own, and raise the learning rate with it. For a small model take
     one device. Logical CPUs share the same cores: take no strategy.
 
-    When this is wrong: a sample is so large that a few of them keep a device busy, as 3-D images do. The rule is silent
-    where devices share the model as well, which does not fit into one of them.
+    When this is wrong: a sample is so large that a few of them keep a device busy, as 3-D images do: where it is not
+    measured how busy and how full the devices are, it is a hint. The rule is silent where devices share the model as
+    well, which does not fit into one of them, and where CPUs may be those of several machines.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/35095 (286 s on two GPUs, 197 s on one),
     https://github.com/tensorflow/tensorflow/issues/33809. Measured on two cores with two logical CPUs: 1.7 to 2.7 times
@@ -61,14 +69,22 @@ def multi_device_slower(
         return NotApplicable("there is one replica")
     if mesh_devices > replicas:
         return Passed("devices share the model as well")
-    each = batch_size / replicas
+    each = batch_size if backend == "torch" else batch_size / replicas
     if each >= _REPLICA_BATCH:
         return Passed(f"{words.number(each)} samples a replica")
     if accelerators and steady.steps_per_epoch < replicas:
         return NotApplicable("the data are one batch")
+    if not accelerators and any(name in distribution for name in _MACHINES):
+        return NotApplicable("whether the replicas share the cores of one machine is not known")
+    busy, full = load if accelerators else (0.0, 0.0)
+    if busy is not None and busy >= _BUSY_FROM:
+        return Passed(f"the devices are busy {words.share(busy)} of the time")
+    if full is not None and full * replicas > 1 - _ROOM_FROM:
+        return Passed(f"{words.share(full)} of the memory is in use: {replicas} times the samples may not fit")
     changes_results: ChangesResults = "training" if accelerators else "rounding"
     if accelerators:
-        remedy = "Give each replica the whole batch, and raise the learning rate with it; or take one device."
+        samples = f"{replicas} times the samples"
+        remedy = f"Give each replica {samples}, and raise the learning rate with it; or take one device."
         code = f"- batch_size={batch_size}\n+ batch_size={batch_size * replicas}"
         change = Change(
             factors={
@@ -84,14 +100,23 @@ def multi_device_slower(
         code, change = _NO_STRATEGY[backend], Change(factors=_ONE_REPLICA)
     return Found(
         title="Several devices share a batch that is too small for them",
-        message=f"`{distribution}` divides a batch of {batch_size} among {replicas} replicas, "
-        f"{words.number(each)} samples each, and takes {words.seconds(compute_s)} a step.",
+        message=f"`{distribution}` goes over {replicas} replicas, each with {words.number(each)} samples of a batch; a "
+        f"step takes {words.seconds(compute_s)}.",
         phase="compute",
-        evidence={"replicas": str(replicas), "samples a replica": words.number(each)},
+        evidence={
+            "replicas": str(replicas),
+            "samples a replica": words.number(each),
+            **(
+                {"the devices are busy": f"{words.share(busy)} of the time"}
+                if accelerators and busy is not None
+                else {}
+            ),
+            **({"memory in use": words.share(full)} if accelerators and full is not None else {}),
+        },
         remedy=remedy,
         code=code,
         change=change,
-        confidence="likely",
+        confidence="hint" if None in (busy, full) else "likely",
         changes_results=changes_results,
     )
 

@@ -244,6 +244,12 @@ def device_memory_share(profile: Profile) -> float | None:
 
 
 @fact
+def load(profile: Profile) -> tuple[float | None, float | None]:
+    """`utilization` and `device_memory_share` for who can speak without them: `None` where one is not known."""
+    return utilization(profile), device_memory_share(profile)
+
+
+@fact
 def memory_available_bytes(profile: Profile) -> int | None:
     return profile.environment.memory_available_bytes
 

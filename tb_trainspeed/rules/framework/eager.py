@@ -5,7 +5,9 @@ from collections.abc import Mapping
 
 from tb_trainspeed.profile import Data, Layer, Model
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import Steady, release_of
+from tb_trainspeed.rules.facts import Steady
+from tb_trainspeed.rules.input_pipeline.shared import applied
+from tb_trainspeed.rules.model_compute.shared import USES_CUDNN_FROM, masked, uses_cudnn
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
 # What a compiled step still dispatches, seconds. Steps of two layers of 16 units took 0.45 ms on TensorFlow and 0.09 ms
@@ -24,8 +26,6 @@ _COMPILED_FLOPS = {"tensorflow": _FLOPS, "jax": Range(8e9, 25e9, 150e9)}
 # there is a gain even so. Chosen, not measured.
 _DISPATCH_FROM = 0.4
 _STEPS_PER_EXECUTION = 16
-# Versions of Keras: before, these loop over time on torch. From the wheels on PyPI.
-_USES_CUDNN_FROM = {"LSTM": (3, 10), "GRU": (3, 14)}
 # On torch, arithmetic that takes less than this share of the step, at the expected speed above, is not what it waits
 # for.
 _ARITHMETIC_BELOW = 0.1
@@ -46,6 +46,11 @@ def _compiled(backend: str, dispatch_s: float, flops: float, accelerator_flops: 
     left = Range(*(min(dispatch_s, dispatched + computed) for dispatched, computed in ends))
     # What other threads compute for operations one by one says nothing of a compiled step.
     return Change(factors={"device_s": _COMPILED_REST[backend]}, sets={"dispatch_s": left, "cpu_s": left})
+
+
+def in_one_call(steps: int) -> Range:
+    """What is left of the host's part of a step where one call makes so many."""
+    return Range(min(1.0, 0.25 + 1 / steps), min(1.0, 0.1 + 1 / steps), 1 / steps)
 
 
 @rule("FW01", "eager", silences=("FW07", "MC00"))
@@ -161,15 +166,9 @@ def layer_disables_jit(
     taken = " and ".join(f"`{layer.name}`" for layer in culprits)
     kinds = ", ".join(f"keras.layers.{layer.kind}(...)" for layer in culprits)
     code = (
-        f"- keras.Sequential([{kinds}, ...])\n"
-        f"+ augment = keras.layers.Pipeline([{kinds}])\n"
-        "+ dataset = dataset.map(lambda x, y: (augment(x, training=True), y), tf.data.AUTOTUNE)"
+        f"- keras.Sequential([{kinds}, ...])\n+ augment = keras.layers.Pipeline([{kinds}])\n"
+        f"{applied('augment(x, training=True)', data)}"
     )
-    if data.adapter == "ArrayDataAdapter":
-        head, _, mapped = code.rpartition("\n")
-        arrays = f"tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch({batch_size})"
-        fitted = "- model.fit(x, y, ...)\n+ model.fit(dataset, ...)"
-        code = f"+ import tensorflow as tf\n{head}\n+ dataset = {arrays}\n{mapped}\n{fitted}"
     return Found(
         title="A layer keeps the whole step from being compiled",
         message=f"{names} cannot be compiled, so JAX runs every operation of the step by itself: "
@@ -227,9 +226,9 @@ def dispatch_bound(
     if steady.steps_per_epoch < 2:
         return NotApplicable("an epoch has one step")
     count, told_s = int(min(_STEPS_PER_EXECUTION, steady.steps_per_epoch)), min(dispatch_s, compute_s)
+    told = dataclasses.astuple(in_one_call(count))
     # On two cores calls of 16 steps on JAX left 0.19 of 0.22 ms in the call, and 0.02 of 0.11 ms between two.
     stays = 1 - min(1.0, gap_s / dispatch_s) if backend == "jax" else 0.0
-    left = Range(*(stays + (1 - stays) * min(1.0, more + 1 / count) for more in (0.25, 0.1, 0.0)))
     return Found(
         title="The steps are so small that starting them costs much",
         message=f"Of the {words.seconds(compute_s)} of a step, {words.seconds(told_s)} are Keras and the backend "
@@ -242,7 +241,7 @@ def dispatch_bound(
         },
         remedy=f"Make {count} steps in one call. Callbacks then see every {count}th batch.",
         code=f"- model.compile(...)\n+ model.compile(..., steps_per_execution={count})",
-        change=Change(factors={"dispatch_s": left}),
+        change=Change(factors={"dispatch_s": Range(*(stays + (1 - stays) * left for left in told))}),
         confidence="likely",
         bars={"dispatch": dispatch_s, "the rest of computing": max(0.0, compute_s - dispatch_s)},
     )
@@ -323,27 +322,34 @@ def slow_version(
 
     What it means: the installed version has a known slowness that this model runs into.
 
-    Why it is slow: on torch `LSTM` did not use cuDNN before Keras 3.10, nor `GRU` before 3.14: they looped over time in
-    Python.
+    Why it is slow: on torch `LSTM` did not use cuDNN before Keras 3.15, nor `GRU` before 3.14, and on JAX `LSTM` before
+    3.14: they looped over time, on torch in Python.
 
     What to change: install a newer version.
 
-    When this is wrong: on a CPU, and where the layer has options that cuDNN does not know anyway.
+    When this is wrong: on a CPU, and where the layer has options that cuDNN does not know anyway. A mask rules cuDNN
+    out in every version; where one is seen, the rule is silent.
 
-    Sources: https://github.com/keras-team/keras/issues/20902, https://github.com/keras-team/keras/issues/22275. Not
-    verified on hardware: reports speak of up to 10 times; the prediction says 1 to 10.
+    Sources: https://github.com/keras-team/keras/issues/20902, https://github.com/keras-team/keras/issues/22275,
+    https://github.com/keras-team/keras/issues/22274, https://github.com/keras-team/keras/pull/22874 (from 3.10 on
+    `LSTM` called cuDNN in a way that failed), https://github.com/keras-team/keras/pull/22399; the versions are read in
+    the wheels. Not verified on hardware: reports speak of up to 10 times; the prediction says 1 to 10.
     """
-    kinds = [layer.kind for layer in layers if layer.kind in _USES_CUDNN_FROM]
-    if backend != "torch" or not kinds:
+    found = [layer for layer in layers if (backend, layer.kind) in USES_CUDNN_FROM]
+    if backend == "tensorflow" or not found:
         return NotApplicable("nothing in this model that a version was slow for")
-    if not accelerators:
-        return NotApplicable("there is no cuDNN on a CPU")
-    kinds = [kind for kind in kinds if release_of(versions["keras"]) < _USES_CUDNN_FROM[kind]]
-    if not kinds:
+    if "GPU" not in accelerators:
+        return NotApplicable("cuDNN is for GPUs")
+    found = [layer for layer in found if not uses_cudnn(layer, backend, versions)]
+    if not found:
         return Passed(f"Keras {versions['keras']} is not known to be slow for it")
+    by_mask = tuple(masked(layers, backend))
+    found = [layer for layer in found if layer not in by_mask]
+    if not found:
+        return Passed("a mask rules cuDNN out")
     return Found(
-        title="This version of Keras is slow for recurrent layers on torch",
-        message=f"Keras {versions['keras']} computes `{kinds[0]}` on torch in a loop over time.",
+        title=f"This version of Keras is slow for recurrent layers on {backend}",
+        message=f"Keras {versions['keras']} computes `{found[0].kind}` on {backend} in a loop over time.",
         phase="compute",
         evidence={"keras": versions["keras"], "compute a step": words.seconds(compute_s)},
         remedy="Install a newer Keras.",

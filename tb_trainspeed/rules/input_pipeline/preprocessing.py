@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from tb_trainspeed.profile import Layer, Stage
+from tb_trainspeed.profile import Data, Layer, Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import seconds_of
-from tb_trainspeed.rules.input_pipeline.shared import RANDOM, SPEAK_FROM, does, waits
+from tb_trainspeed.rules.input_pipeline.shared import RANDOM, SPEAK_FROM, applied, does, waits
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, exactly, rule
 
 # Of Keras 3.8 to 3.15, by their names: a `RandomFourierFeatures` of one's own is no augmentation.
@@ -21,6 +21,11 @@ _TEXT = ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "Hashe
 _SHARE_FROM = 0.1
 # What a core of the host takes for augmentation, in times of what an accelerator does. An assumption.
 _ON_HOST = Range(20.0, 10.0, 5.0)
+# What is done once for each sample, by what the data are; arrays hold it already.
+_KEEPS = {
+    "TFDatasetAdapter": "+ dataset = dataset.cache()   # after what is decoded, before what is random",
+    "ArrayDataAdapter": "+ # a machine with more cores for the accelerator",
+}
 
 
 @rule("IP21", "augmentation-in-model")
@@ -29,7 +34,7 @@ def augmentation_in_model(
     layer_s: dict[str, tuple[float, float]],
     step_s: float,
     accelerators: tuple[str, ...],
-    adapter: str,
+    data: Data,
     input_share: float,
     idle_cores: float,
     cores: float,
@@ -74,11 +79,8 @@ def augmentation_in_model(
             Range(own_s * 0.5, own_s * 0.9, own_s),
         )
         on_host = {"supply_s": Range(*(-times * own_s / idle_cores for times in dataclasses.astuple(_ON_HOST)))}
-        code = "- model = keras.Sequential([augmentation, backbone])\n" + (
-            "+ dataset = dataset.map(\n"
-            "+     lambda x, y: (augmentation(x, training=True), y), num_parallel_calls=tf.data.AUTOTUNE\n+ )"
-            if adapter == "TFDatasetAdapter"
-            else "+ model = backbone  # and augment where batches are made, with a library that computes on the host"
+        code = (
+            f"- model = keras.Sequential([augmentation, backbone])\n{applied('augmentation(x, training=True)', data)}"
         )
     else:
         remedy, left = (
@@ -106,6 +108,7 @@ def text_lookup_in_model(
     step_s: float,
     accelerators: tuple[str, ...],
     idle_cores: float,
+    data: Data,
 ) -> Outcome:
     """Strings are looked up inside the model.
 
@@ -138,7 +141,7 @@ def text_lookup_in_model(
         phase="compute",
         evidence={"looking up a step": words.seconds(own_s), "of the step": words.share(share)},
         remedy="Look them up in the data pipeline, which works ahead.",
-        code=f"+ dataset = dataset.map(lambda x, y: ({name}(x), y), num_parallel_calls=tf.data.AUTOTUNE)",
+        code=applied(f"{name}(x)", data),
         change=Change(removes={"device_s": Range(own_s * 0.2, own_s * 0.8, own_s)}),
         confidence="likely" if accelerators else "hint",
     )
@@ -148,6 +151,7 @@ def text_lookup_in_model(
 def too_few_cores(
     accelerators: tuple[str, ...],
     stages: tuple[Stage, ...],
+    data: Data,
     input_share: float,
     wait_s: float,
     step_s: float,
@@ -174,8 +178,10 @@ def too_few_cores(
         return Passed(too_little)
     if busy_cores < 0.9 * cores:
         return Passed(f"{busy_cores:.1f} of {cores:g} cores are busy")
-    augments = any(does(stage, RANDOM) for stage in stages)
-    code = "+ dataset = dataset.cache()   # after what is decoded, before what is random"
+    augments = data.adapter == "TFDatasetAdapter" and any(does(stage, RANDOM) for stage in stages)
+    code = _KEEPS.get(
+        data.adapter, "+ import functools\n+\n+ @functools.cache   # if all of them fit into memory\n  def load(path):"
+    )
     if augments:
         code = (
             "- images = augmentation(images)                       # in the data pipeline\n"

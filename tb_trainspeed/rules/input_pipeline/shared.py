@@ -97,6 +97,35 @@ def fit_of_batches(options: Mapping[str, str], data: str = "dataset") -> str:
     return f"{data}, validation_data=({parts})" if "validation_split" in options else data
 
 
+def applied(call: str, data: Data) -> str:
+    """Code that applies a layer to the inputs of every batch, wherever the user makes them.
+
+    Args:
+        call: the layer and how it is called, such as `vectorize(x)`.
+        data: that it is applied to.
+    """
+    parts = ", ".join(_arrays_of(data.options))
+    mapped = f"lambda {parts}: ({call}, {parts.partition(', ')[2]}), num_parallel_calls=tf.data.AUTOTUNE"
+    if data.adapter == "ArrayDataAdapter":
+        fitted = f"- model.fit({parts}, ...)\n+ model.fit({fit_of_batches(data.options)}, ...)"
+        return f"{batches_of_arrays(data.batch_size, data.options)}\n+ dataset = dataset.map({mapped})\n{fitted}"
+    if data.adapter == "PyDatasetAdapter":
+        return (
+            f"  class {data.kind or 'Batches'}(keras.utils.PyDataset):\n      def __getitem__(self, index):\n"
+            f"-         return x, y\n+         return {call}, y"
+        )
+    if data.adapter == "GeneratorDataAdapter":
+        return f"  def generator():\n-     yield x, y\n+     yield {call}, y"
+    if data.adapter == "TorchDataLoaderAdapter":
+        return (
+            "+ def prepared(samples):\n+     x, y = torch.utils.data.default_collate(samples)\n"
+            '+     with keras.device("cpu"):   # worker processes can use no GPU; make the layer there, too\n'
+            f"+         return torch.tensor(keras.ops.convert_to_numpy({call})), y\n+\n"
+            "- DataLoader(...)\n+ DataLoader(..., collate_fn=prepared)"
+        )
+    return f"+ dataset = dataset.map({mapped})"
+
+
 def order_of_draws(data: Data) -> tuple[str, ChangesResults]:
     """What is to be said where several make batches that one made, and what that does to results."""
     if not data.options.get("random"):

@@ -13,6 +13,8 @@ _GIANT_SHARE_FROM = 0.5
 _SPEAK_FROM, _DOMINATES_FROM = 0.15, 0.5
 _SIDE_FROM = 112
 _CLASSES_FROM = 50_000
+# A vocabulary of word pieces: BERT's has 30,522.
+_FEW_CLASSES = 30_000
 #: Metrics that count for many thresholds.
 _HEAVY = ("AUC", "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity")
 _POOLED = {3: "GlobalAveragePooling2D", 4: "GlobalAveragePooling3D", 2: "GlobalAveragePooling1D"}
@@ -189,6 +191,7 @@ def _is_depthwise(layer: Layer) -> bool:
 
 @rule("MC17", "huge-softmax", silences=("OP03",))
 def huge_softmax(
+    backend: str,
     layers: tuple[Layer, ...],
     layer_s: dict[str, tuple[float, float]],
     trainable_parameters: int,
@@ -202,8 +205,8 @@ def huge_softmax(
 
     Why it is slow: every class is scored for every sample, and every weight is updated, though one class is right.
 
-    What to change: fewer classes (a smaller vocabulary of word pieces); a loss over a sample of classes
-    (`tf.nn.sampled_softmax_loss`); two levels of classes.
+    What to change: fewer classes (a smaller vocabulary of word pieces); a loss over a sample of classes, which
+    TensorFlow has (`tf.nn.sampled_softmax_loss`); two levels of classes.
 
     When this is wrong: all scores are needed in training. It changes training.
 
@@ -222,17 +225,25 @@ def huge_softmax(
     own_s = seconds_of([last], layer_s) + optimizer_s * last.trainable_parameters / max(1, trainable_parameters)
     if own_s < _DOMINATES_FROM * computing_s:
         return Passed(f"`{last.name}` takes {words.share(own_s / computing_s)} of what a step computes")
+    if backend == "tensorflow":
+        remedy = "Score a sample of the classes, or use fewer."
+        code = (
+            "- loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)\n"
+            "+ loss = tf.nn.sampled_softmax_loss(\n"
+            f"+     weights, biases, labels, inputs, num_sampled=1024, num_classes={classes}\n"
+            "+ )   # in `train_step`"
+        )
+    else:
+        remedy = "Use fewer classes, such as word pieces for words, or write a loss over a sample of them."
+        code = f"- keras.layers.Dense({classes}, ...)\n+ keras.layers.Dense({_FEW_CLASSES}, ...)   # word pieces"
     return Found(
         title="Scoring all classes takes most of the step",
         message=f"`{last.name}` scores {words.number(classes)} classes: with its update {cost(own_s, computing_s)} of "
         "computing.",
         phase="compute",
         evidence={"classes": words.number(classes), "computing": cost(own_s, computing_s)},
-        remedy="Score a sample of the classes, or use fewer.",
-        code="- loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)\n"
-        "+ loss = tf.nn.sampled_softmax_loss(\n"
-        f"+     weights, biases, labels, inputs, num_sampled=1024, num_classes={classes}\n"
-        "+ )   # in `train_step`",
+        remedy=remedy,
+        code=code,
         change=less(own_s, 0.3, 0.7, 0.9),
         confidence="likely",
         changes_results="training",

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from tb_trainspeed.profile import Device, Environment, Layer, Model
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import AMPERE, capability_of, seconds_of, sizes
-from tb_trainspeed.rules.model_compute.shared import CONVOLUTIONS, computes_little, cost, less, names
+from tb_trainspeed.rules.model_compute.shared import (
+    CONVOLUTIONS,
+    SCALES_LOSS,
+    computes_little,
+    cost,
+    less,
+    names,
+    scaled_loss,
+)
 from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
 
 _PARAMETERS_FROM = 1_000_000
@@ -73,6 +81,7 @@ def float32_on_tensor_cores(
     environment: Environment,
     model: Model,
     mixed_policy: str,
+    custom_train_step: bool,
     dispatch_s: float,
     computing_share: float,
     computing_s: float,
@@ -88,7 +97,8 @@ def float32_on_tensor_cores(
     (`"mixed_float16"` on GPUs before Ampere), and the last softmax with `dtype="float32"`.
 
     When this is wrong: the model is small, its sizes are no multiples of 8, or training gets unstable. The step may be
-    bound by something else than matrix products.
+    bound by something else than matrix products. With `mixed_float16` a `train_step` of your own has to scale its loss,
+    or training stalls, silently: it is a hint there.
 
     Sources: https://keras.io/api/mixed_precision, https://github.com/tensorflow/tensorflow/issues/34406 (no gain for a
     small model). Not verified on hardware: the prediction is 1 to 3 times faster computing.
@@ -109,6 +119,7 @@ def float32_on_tensor_cores(
     # On torch it is not told from the rest.
     if environment.backend != "torch" and dispatch_s > _DISPATCHES_FROM * computing_s:
         return Passed("much of a step is dispatch")
+    scales = scaled_loss(mixed_policy, custom_train_step)
     return Found(
         title="The GPU could compute in 16 bits",
         message=f"{gpu.name} has tensor cores, and {words.number(model.parameters or 0)} parameters are used in "
@@ -119,11 +130,11 @@ def float32_on_tensor_cores(
             "GPU": f"{gpu.name}, compute capability {gpu.capability}",
             "computing": f"{words.share(computing_share)} of training",
         },
-        remedy="Use mixed precision, and keep the last activation in float32.",
-        code=f'+ keras.mixed_precision.set_global_policy("{mixed_policy}")   # before the model is built',
+        remedy="Use mixed precision, and keep the last activation in float32." + SCALES_LOSS * bool(scales),
+        code=f'+ keras.mixed_precision.set_global_policy("{mixed_policy}")   # before the model is built{scales}',
         change=Change(factors={"device_s": Range(1.0, 0.6, 0.35)}),
-        confidence="likely",
-        changes_results="rounding",
+        confidence="hint" if scales else "likely",
+        changes_results="training" if scales else "rounding",
     )
 
 
@@ -257,6 +268,7 @@ def low_precision_on_wrong_hardware(
     environment: Environment,
     model: Model,
     mixed_policy: str,
+    custom_train_step: bool,
     accelerators: tuple[str, ...],
     computing_share: float,
     computing_s: float,
@@ -272,7 +284,8 @@ def low_precision_on_wrong_hardware(
     What to change: `float32`; `mixed_float16` where there are tensor cores for that.
 
     When this is wrong: memory is short, and 16 bits halve it. Without convolutions TensorFlow and torch convert with
-    little loss; the rule is silent there.
+    little loss; the rule is silent there. With `mixed_float16` a `train_step` of your own has to scale its loss: it is
+    a hint there.
 
     Sources: https://github.com/tensorflow/tensorflow/issues/44191, https://github.com/tensorflow/tensorflow/issues/48127.
     Measured on two cores: float16 1.5 times, bfloat16 1.2 to 2.2 times slower than float32 on JAX; convolutions 2 to 9
@@ -300,18 +313,20 @@ def low_precision_on_wrong_hardware(
     if too_little := computes_little(computing_share):
         return Passed(too_little)
     other = gpu is not None and _has_tensor_cores(gpu)
+    scales = scaled_loss("mixed_float16" if other else "float32", custom_train_step)
     return Found(
         title="16 bits are slow on this hardware",
         message=f"The policy is `{policy}`, and {where} has no units for that; a step computes for "
         f"{words.seconds(computing_s)}.",
         phase="compute",
         evidence={"policy": policy, "hardware": where, "computing": f"{words.share(computing_share)} of training"},
-        remedy="Compute in float16." if other else "Compute in float32.",
+        remedy=("Compute in float16." if other else "Compute in float32.") + SCALES_LOSS * bool(scales),
         code=f'- keras.mixed_precision.set_global_policy("{policy}")'
-        + '\n+ keras.mixed_precision.set_global_policy("mixed_float16")' * other,
+        + '\n+ keras.mixed_precision.set_global_policy("mixed_float16")' * other
+        + scales,
         change=Change(factors={"device_s": left}),
-        confidence="likely",
-        changes_results="rounding",
+        confidence="hint" if scales else "likely",
+        changes_results="training" if scales else "rounding",
     )
 
 

@@ -1,18 +1,24 @@
 """Recurrent layers, which compute one time step after the other, and dropout."""
 
 import itertools
+from collections.abc import Mapping
 
 from tb_trainspeed.profile import Layer, LayerTime
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import seconds_of, sizes
-from tb_trainspeed.rules.model_compute.shared import computes_little, cost, less, names, option
-from tb_trainspeed.rules.rule import Found, NotApplicable, Outcome, Passed, rule
+from tb_trainspeed.rules.model_compute.shared import computes_little, cost, less, masked, names, option, uses_cudnn
+from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, rule
 
 _SPEAK_FROM, _DOMINATES_FROM = 0.2, 0.6
 _LONG = 200
 _RECURRENT = ("LSTM", "GRU", "SimpleRNN")
 #: What keeps `LSTM` and `GRU` from cuDNN: `use_cudnn` in keras/src/layers/rnn/{lstm,gru}.py and the backends' rnn.py.
 _BLOCKS = ("activation", "recurrent_activation", "unroll", "use_bias", "reset_after", "use_cudnn")
+
+
+# What cuDNN saves of a layer at least, probably, at best. The PR that brought it to JAX speaks of 5 times
+# (https://github.com/keras-team/keras/pull/22399).
+_SAVED_BY_CUDNN = {"tensorflow": (0.5, 0.85, 0.96), "jax": (0.0, 0.6, 0.8), "torch": (0.5, 0.85, 0.96)}
 
 
 def _blocked(layer: Layer) -> str:
@@ -28,26 +34,30 @@ def rnn_not_cudnn(
     layer_s: dict[str, tuple[float, float]],
     accelerators: tuple[str, ...],
     backend: str,
+    versions: Mapping[str, str],
     computing_share: float,
     computing_s: float,
 ) -> Outcome:
-    """An option of a recurrent layer keeps it from the fast path.
+    """An option, or a mask, keeps a recurrent layer from the fast path.
 
-    What it means: `LSTM` and `GRU` with their defaults run as one call of cuDNN on a GPU. `recurrent_dropout`, another
-    activation, `unroll`, `use_bias=False` or `reset_after=False` rule that out. On a CPU, `recurrent_dropout` makes a
-    layer of TensorFlow dearer too.
+    What it means: `LSTM` and `GRU` with their defaults run as one call of cuDNN on a GPU; on JAX only `LSTM`, from
+    Keras 3.14 on, on torch `LSTM` from 3.15 on and `GRU` from 3.14 on. `recurrent_dropout`, another activation,
+    `unroll`, `use_bias=False` or `reset_after=False` rule that out, and on JAX and torch every mask, as of
+    `Embedding(..., mask_zero=True)`. On a CPU, `recurrent_dropout` makes a layer of TensorFlow dearer too.
 
     Why it is slow: without cuDNN every time step is a handful of small operations, each started by itself.
 
-    What to change: the default. For dropout, `dropout` instead of `recurrent_dropout`.
+    What to change: the default. For dropout, `dropout` instead of `recurrent_dropout`. Instead of a mask, rows that
+    begin with their padding: the last state is still that of the last token.
 
     When this is wrong: the option is what makes the model good: compare the validation loss. With cuDNN, TensorFlow
-    does not compile the rest of the model with XLA.
+    does not compile the rest of the model with XLA. A mask is seen by the order of the layers only, and is a hint.
 
     Sources: https://keras.io/api/layers/recurrent_layers/lstm, https://github.com/tensorflow/tensorflow/issues/38236
-    (25 times), https://github.com/keras-team/keras/issues/8135 (7.8 times). The time of the layers is measured by deep
-    samples. Measured on two cores: 2 times faster without `recurrent_dropout`, on another machine 1.2 and 1.4 times.
-    Not verified on hardware for GPUs.
+    (25 times), https://github.com/keras-team/keras/issues/8135 (7.8 times),
+    https://github.com/keras-team/keras/pull/22399 (5 times on JAX); Keras, `backend/jax/rnn.py` and
+    `backend/torch/rnn.py`. The time of the layers is measured by deep samples. Measured on two cores: 2 times faster
+    without `recurrent_dropout`, on another machine 1.2 and 1.4 times. Not verified on hardware for GPUs.
     """
     found = [layer for layer in layers if layer.kind in ("LSTM", "GRU")]
     if not found:
@@ -55,14 +65,21 @@ def rnn_not_cudnn(
     on_gpu = "GPU" in accelerators
     if not on_gpu and backend != "tensorflow":
         return NotApplicable("cuDNN is for GPUs")
+    found = [layer for layer in found if uses_cudnn(layer, backend, versions)]
+    if not found:
+        return NotApplicable(f"Keras {versions['keras']} has no cuDNN for them on {backend}")
     blocked = [layer for layer in found if _blocked(layer) and (on_gpu or option(layer, "recurrent_dropout"))]
-    if not blocked:
+    by_mask = [layer for layer in masked(layers, backend) if layer in found]
+    if not blocked and not by_mask:
         return Passed("the recurrent layers have the options of the fast path")
     if too_little := computes_little(computing_share):
         return Passed(too_little)
-    own_s = seconds_of(blocked, layer_s)
+    slow = blocked or by_mask
+    own_s = seconds_of(slow, layer_s)
     if own_s < _SPEAK_FROM * computing_s:
         return Passed(f"they take {words.share(own_s / computing_s)} of what a step computes")
+    if not blocked:
+        return _masked(by_mask, layers, cost(own_s, computing_s), less(own_s, 0.0, *_SAVED_BY_CUDNN[backend][1:]))
     layer, why = blocked[0], _blocked(blocked[0])
     value = layer.options[why]
     drops = why == "recurrent_dropout"
@@ -75,8 +92,29 @@ def rnn_not_cudnn(
         remedy="Drop the inputs instead of the state." if drops else "Use the default.",
         code=f"- keras.layers.{layer.kind}({layer.options.get('units', '...')}, {why}={value})\n"
         f"+ keras.layers.{layer.kind}({layer.options.get('units', '...')}{f', dropout={value}' if drops else ''})",
-        change=less(own_s, 0.5, 0.85, 0.96) if on_gpu else less(own_s, 0.15, 0.4, 0.6),
+        change=less(own_s, *_SAVED_BY_CUDNN[backend]) if on_gpu else less(own_s, 0.15, 0.4, 0.6),
         confidence="likely",
+        changes_results="training",
+    )
+
+
+def _masked(slow: list[Layer], layers: tuple[Layer, ...], spent: str, change: Change) -> Found:
+    """What is to be said of layers that get a mask."""
+    source = next(layer for layer in layers if layer.kind == "Masking" or "mask_zero" in layer.options)
+    if source.kind == "Masking":
+        code = "- keras.layers.Masking(...)"
+    else:
+        size = f"{source.options.get('input_dim', '...')}, {source.options.get('output_dim', '...')}"
+        code = f"- keras.layers.Embedding({size}, mask_zero=True)\n+ keras.layers.Embedding({size})"
+    return Found(
+        title="A mask keeps recurrent layers from the fast path",
+        message=f"The mask of `{source.name}` rules cuDNN out for {names(slow)}; they take {spent} of computing.",
+        phase="compute",
+        evidence={"layers": names(slow), "mask": f"of {source.name}", "computing": spent},
+        remedy="Do without the mask: put the padding at the beginning of the rows, or batches of rows of one length.",
+        code=f'{code}\n+ x = keras.utils.pad_sequences(rows, padding="pre")',
+        change=change,
+        confidence="hint",
         changes_results="training",
     )
 

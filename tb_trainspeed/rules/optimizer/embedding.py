@@ -144,10 +144,9 @@ def adam_on_embedding(
         return Passed(too_little)
     own_s = share * optimizer_s
     several = release_of(versions["keras"]) >= _SEVERAL_OPTIMIZERS_FROM
-    rate = f"learning_rate={given_rate}" if (given_rate := model.optimizer_options.get("learning_rate", "")) else ""
     code = (
         f"+ table = keras.optimizers.SGD(learning_rate={batch_size / 25:.2g})   # to be tried\n"
-        f"+ others = keras.optimizers.{optimizer}({rate})\n"
+        f"+ others = keras.optimizers.{optimizer}(...)   # with the arguments that it has now\n"
         "+ optimizer = keras.optimizers.MultiOptimizer(\n"
         f'+     lambda variable: table if "{table.name}" in variable.path else others\n'
         "+ )\n"
@@ -170,8 +169,8 @@ def adam_on_embedding(
         + ("" if several else " Keras before 3.15 has one optimizer for all of a model.")
         + f" It needs a learning rate of its own, far above that of {optimizer}: a row's gradient is divided by all "
         "samples of a batch, of which few look it up. Compare the validation loss.",
-        code=f'- model.compile(optimizer="{optimizer.lower()}", ...)\n{code}+ model.compile(optimizer=optimizer, ...)'
-        + (f"\n{_looking_up(table)}" if backend == "tensorflow" else ""),
+        code=f"- model.compile(optimizer=keras.optimizers.{optimizer}(...), ...)\n{code}"
+        "+ model.compile(optimizer=optimizer, ...)" + (f"\n{_looking_up(table)}" if backend == "tensorflow" else ""),
         change=less(own_s, 0.75, _WITHOUT_AVERAGES[backend], 0.98)
         if backend in _WITHOUT_AVERAGES
         else _rows_only(table, own_s, computing_s, told_dispatch_s, timed_layers),

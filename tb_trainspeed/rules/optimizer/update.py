@@ -166,7 +166,7 @@ def muon_cost(
         },
         remedy="Use AdamW for a model of this size, or a larger batch. Compare the time to the same validation loss.",
         code="- model.compile(optimizer=keras.optimizers.Muon(...), ...)\n"
-        "+ model.compile(optimizer=keras.optimizers.AdamW(), ...)",
+        "+ model.compile(optimizer=keras.optimizers.AdamW(learning_rate=0.001, ...), ...)   # a rate to be tried",
         change=Change(removes={"device_s": removed}),
         confidence="likely",
         changes_results="training",
@@ -224,12 +224,14 @@ def needless_accumulation(
     Why it is slow: several small steps cost more than a large one: each is dispatched, and small arrays do not keep an
     accelerator busy. The sum of the gradients is kept and updated in each of them.
 
-    What to change: a batch that much larger, without accumulation: the same update.
+    What to change: a batch that much larger, without accumulation: the same update. A schedule of the learning rate
+    counts the small steps as well, so its steps have to be divided by as many.
 
     When this is wrong: the peak of memory was measured with another program on the device. Batch normalization sees
     larger batches then, which changes training.
 
-    Sources: Keras, Optimizer. Not verified on hardware: the prediction lets a step grow by 60 to 100 % of the factor.
+    Sources: Keras, Optimizer (`iterations`, `_get_current_learning_rate`). Not verified on hardware: the prediction
+    lets a step grow by 60 to 100 % of the factor.
     """
     count = int(given(model, "gradient_accumulation_steps"))
     if count < 2:
@@ -241,6 +243,10 @@ def needless_accumulation(
             f"{words.share(device_memory_share)} of the memory is in use: a batch {count} times as large may not fit"
         )
     normalizes = any(layer.kind == "BatchNormalization" for layer in model.layers)
+    schedule = model.optimizer_options.get("learning_rate_schedule", "")
+    remedy = f"Train on {batch_size * count} samples a step, without accumulation."
+    if schedule:
+        remedy += f" Divide the steps of `{schedule}` by {count}: it counted each of the {count} as one."
     growth = Range(float(count), 0.85 * count, 0.6 * count)
     return Found(
         title="Gradients are accumulated although a large batch would fit",
@@ -252,7 +258,7 @@ def needless_accumulation(
             "samples a batch": str(batch_size),
             "memory in use": words.share(device_memory_share),
         },
-        remedy=f"Train on {batch_size * count} samples a step, without accumulation.",
+        remedy=remedy,
         code=f"- optimizer = keras.optimizers.{model.optimizer}(..., gradient_accumulation_steps={count})\n"
         f"+ optimizer = keras.optimizers.{model.optimizer}(...)\n"
         f"- batch_size={batch_size}\n+ batch_size={batch_size * count}",
@@ -266,7 +272,7 @@ def needless_accumulation(
             }
         ),
         confidence="hint",
-        changes_results="training" if normalizes else "rounding",
+        changes_results="training" if normalizes or schedule else "rounding",
     )
 
 
