@@ -14,10 +14,10 @@ test("a fit can be compared with every other one, of its own run too", () => {
 });
 
 test("a run stands for its newest fit that is not on screen", () => {
-  expect(counterpart(RUNS, B1, { run: "a" }, 1e6)).toEqual(A2);
-  expect(counterpart(RUNS, A2, { run: "a" }, 1e6)).toEqual(A1);
-  expect(counterpart(RUNS, A2, { run: "a", fit: "1" }, 1e6)).toEqual(A1);
-  expect(counterpart(RUNS, B1, { run: "b" }, 1e6)).toBeNull();
+  expect(counterpart(RUNS, B1, { run: "a" })).toEqual(A2);
+  expect(counterpart(RUNS, A2, { run: "a" })).toEqual(A1);
+  expect(counterpart(RUNS, A2, { run: "a", fit: "1" })).toEqual(A1);
+  expect(counterpart(RUNS, B1, { run: "b" })).toBeNull();
 });
 
 test("the older fit is the first one, however they were chosen", () => {

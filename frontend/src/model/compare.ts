@@ -28,11 +28,11 @@ export function candidates(runs: readonly RunRow[], selection: Selection): RunRo
 }
 
 /** The fit of `wanted.run` to compare with: the wanted one, else the latest that is not on screen itself. */
-export function counterpart(runs: readonly RunRow[], selection: Selection, wanted: Partial<Selection>, now_s: number): Selection | null {
+export function counterpart(runs: readonly RunRow[], selection: Selection, wanted: Partial<Selection>): Selection | null {
   const { run, fit } = wanted;
   if (run === undefined) return null;
   if (fit !== undefined && !same(selection, { run, fit })) return { run, fit };
-  return latest(candidates(runs, selection), now_s, run);
+  return latest(candidates(runs, selection), run);
 }
 
 /** The older fit first: a comparison says what became of it. */

@@ -18,7 +18,7 @@ export function savedReport(): Report | null {
 /** Answers like a server that has this one fit. */
 export function savedApi(report: Report): Api {
   const { run, fit_id, fit_index, status, started_at_s, updated_at_s, steps, wall_s, backend, workers } = report;
-  const fit: FitRow = { fit: fit_id, index: fit_index, status, started_at_s, updated_at_s, steps, wall_s, backend, workers: workers?.workers.length ?? 1, due_s: 0 };
+  const fit: FitRow = { fit: fit_id, index: fit_index, status, started_at_s, updated_at_s, steps, wall_s, backend, workers: workers?.workers.length ?? 1, due_s: 0, silent: false };
   const reply = <T>(value: T): Promise<Reply<T>> => Promise.resolve({ text: "", value, clock_offset_s: 0 });
   return {
     runs: () => reply({ version: report.versions.tb_trainspeed ?? "", runs: [{ run, fits: [fit] }], problems: [] }),

@@ -77,20 +77,15 @@ export function createSession(api: Api, now_ms: () => number = Date.now): Sessio
     for (const listener of listeners) listener(state);
   }
 
-  /** The server's time. */
-  function now_s(): number {
-    return now_ms() / 1000 + state.clock_offset_s;
-  }
-
   /** The selection stays while it exists, however many runs are newer; a choice waits until its run turns up. */
   function select({ runs }: Runs): void {
     // What is on screen may be away for a moment, as when TensorBoard starts again and lists its runs one by one.
     if (wanted === null && state.selection && fitRow(runs, state.selection) === null) wanted = state.selection;
     const { run, fit } = wanted ?? {};
-    const ofRun = latest(runs, now_s(), run);
+    const ofRun = latest(runs, run);
     const found = wanted !== null && (run !== undefined && fit !== undefined ? fitRow(runs, { run, fit }) : ofRun) !== null;
     const elsewhere = wanted !== null && state.selection?.run !== run && ofRun !== null;
-    const selection = resolve(runs, found || elsewhere ? wanted : state.selection, now_s());
+    const selection = resolve(runs, found || elsewhere ? wanted : state.selection);
     if (found) wanted = null;
     set({ selection: same(selection, state.selection) ? state.selection : selection, missing: wanted?.run ?? null });
   }
@@ -120,7 +115,7 @@ export function createSession(api: Api, now_ms: () => number = Date.now): Sessio
   function pause(): number {
     const fits = state.runs?.runs.flatMap(({ fits }) => fits) ?? [];
     // An empty tab waits for its first run just as eagerly.
-    const busy = fits.length === 0 || fits.some((fit) => isRunning(fit, now_s()));
+    const busy = fits.length === 0 || fits.some(isRunning);
     return busy ? BUSY_MS : IDLE_MS;
   }
 

@@ -19,6 +19,8 @@ export interface FitRow {
   workers: number;
   /** How far apart records of this fit come, by now. */
   due_s: number;
+  /** It is said to run, and has written nothing for so long that its process may be gone. */
+  silent: boolean;
 }
 
 export interface RunRow {

@@ -3,7 +3,6 @@ import { useEffect, useErrorBoundary, useMemo, useState } from "preact/hooks";
 import { fitRow, laterThan, same, type Selection } from "../model/selection";
 import type { Session, State } from "../model/session";
 import type { Mode } from "../model/ledger";
-import { ended, wasKilled } from "../model/liveness";
 import { failuresOf } from "../model/missing";
 import type { Report, Rule } from "../model/wire";
 import type { Comparison } from "../model/wireFits";
@@ -52,13 +51,10 @@ export function App({ session, actions, theme, saved = false }: Props) {
     setState(session.state());
     return session.subscribe(setState);
   }, [session]);
-  const now_s = Date.now() / 1000 + state.clock_offset_s;
-  const killed = !saved && state.report !== null && wasKilled(state.report, fitRow(state.runs?.runs ?? [], state.shown), now_s);
-  const report = useMemo(() => (killed && state.report ? ended(state.report) : state.report), [state.report, killed]);
-  return <main>{page({ ...state, report }, now_s, actions, theme, saved)}</main>;
+  return <main>{page(state, actions, theme, saved)}</main>;
 }
 
-function page(state: State, now_s: number, actions: Actions, theme: string, saved: boolean) {
+function page(state: State, actions: Actions, theme: string, saved: boolean) {
   const { runs, selection, report, shown, trouble, reportTrouble } = state;
   if (!runs) return trouble ? <Unavailable trouble={trouble} retry={actions.retry} /> : <Loading what="runs" />;
   if (!selection) {
@@ -80,7 +76,7 @@ function page(state: State, now_s: number, actions: Actions, theme: string, save
         fit={fitRow(runs.runs, selection)}
         report={report}
         current={current}
-        later={laterThan(runs.runs, selection, now_s)}
+        later={laterThan(runs.runs, selection)}
         clock_offset_s={state.clock_offset_s}
         connected={trouble === null}
         choose={actions.choose}

@@ -74,7 +74,7 @@ export function Arrow() {
 
 /** When the latest fit of a run began, and what became of it. */
 function factsOf(row: RunRow, now_s: number): string {
-  const fit = latestFit(row, now_s);
+  const fit = latestFit(row);
   if (!fit) return "";
   const { tone, label } = livenessOf(fit, now_s);
   const status = tone === "live" ? "running" : fit.status === "running" ? label : `${label} after ${duration(fit.wall_s)}`;
@@ -86,7 +86,7 @@ function RunList({ runs: latest, selected, clock_offset_s, choose, close }: Prop
   const [runs] = useState(latest);
   const [now_s] = useState(Date.now() / 1000 + clock_offset_s);
   const [query, setQuery] = useState("");
-  const found = useMemo(() => matching(runs, query, now_s), [runs, query, now_s]);
+  const found = useMemo(() => matching(runs, query), [runs, query]);
   const shown = found.slice(0, MOST_SHOWN);
   const [active, setActive] = useState(() => Math.max(0, shown.findIndex(({ run }) => run === selected)));
   const input = useRef<HTMLInputElement>(null);

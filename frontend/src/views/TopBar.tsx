@@ -52,7 +52,7 @@ export function TopBar({ runs, selection, fit, report, current, later, clock_off
 function Against({ runs, selection, clock_offset_s, against, compareWith }: Pick<Props, "runs" | "clock_offset_s" | "against" | "compareWith"> & { selection: Selection }) {
   const others = candidates(runs, selection);
   if (others.length === 0 && !against) return null;
-  const choose = (wanted: Partial<Selection>) => { compareWith(counterpart(runs, selection, wanted, Date.now() / 1000 + clock_offset_s)); };
+  const choose = (wanted: Partial<Selection>) => { compareWith(counterpart(runs, selection, wanted)); };
   const fits = others.find(({ run }) => run === against?.run)?.fits ?? [];
   return (
     <>
