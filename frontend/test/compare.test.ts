@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { barsOf, candidates, counterpart, fitName, inTime, reach, rowsOf, stampOf, unitOf } from "../src/model/compare";
+import { barsOf, candidates, counterpart, fitName, inTime, reach, rowsOf, stampOf } from "../src/model/compare";
 import { goldenComparison } from "./golden";
 import { fit, run } from "./rows";
 
@@ -51,12 +51,6 @@ test("rows of an epoch have an interval only where the epochs are equally long",
   expect(wait?.interval?.[0]).toBeCloseTo((comparison.phases[0]?.interval_s?.[0] ?? 0) * steps);
   const other = { ...comparison, b: { ...comparison.b, steps_per_epoch: steps * 2 } };
   expect(rowsOf(other, "epoch")[0]?.interval).toBeNull();
-});
-
-test("rows are of what the headline is about, where batches were made larger too", () => {
-  const comparison = goldenComparison();
-  const of = (per: "epoch" | "sample" | "step", steps: number) => unitOf({ ...comparison, per, b: { ...comparison.b, steps_per_epoch: steps } });
-  expect([of("epoch", 100), of("epoch", 100.5), of("epoch", 13), of("sample", 100), of("step", 50)]).toEqual(["step", "step", "epoch", "sample", "step"]);
 });
 
 test("rows of a thousand samples add up to the speed-up of the headline", () => {

@@ -52,7 +52,7 @@ test("without times layers are told by their parameters, and why", async () => {
   await draw(<Model report={{ ...golden(), layers: [layer("small", null), layer("large", null, 1000)], not_measured: { "the parts of a step": "a profiler of yours was on" } }} />);
   expect(root.querySelector(".model tbody td")?.textContent).toBe("large");
   expect(root.textContent).toContain("by parameters; times of layers were not measured: a profiler of yours was on");
-  await draw(<Model report={{ ...golden(), status: "running", layers: [layer("small", null), layer("large", null)], not_measured: { resources: "max_overhead=0 switches their samples off" } }} />);
+  await draw(<Model report={{ ...golden(), status: "running", layers: [layer("small", null), layer("large", null)], not_measured: { "the parts of a step": "max_overhead=0 switches deep samples off" } }} />);
   expect(root.textContent).toContain("times of layers were not measured: max_overhead=0 switches deep samples off");
 });
 

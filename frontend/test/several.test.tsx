@@ -45,7 +45,7 @@ test("a comparison asks once, the older fit first, and says it all", async () =>
 
 test("the table of phases is of what the headline is about, and says so of another unit", async () => {
   const comparison = goldenComparison();
-  const larger: Comparison = { ...comparison, per: "epoch", b: { ...comparison.b, steps_per_epoch: 13 } };
+  const larger: Comparison = { ...comparison, per: "epoch", phases_per: "epoch", b: { ...comparison.b, steps_per_epoch: 13 } };
   const pressed = () => root.querySelector(".switch [aria-pressed=true]")?.textContent;
   const units = () => [...root.querySelectorAll<HTMLElement>(".switch button")];
   await draw(<Compare ask={() => Promise.resolve(larger)} runs={RUNS} selection={FIXED} against={BASELINE} close={vi.fn()} />);

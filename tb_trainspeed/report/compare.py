@@ -105,6 +105,8 @@ class Comparison:
         speedup: measured, old time over new time of steady training.
         interval: its 95 % interval, `None` where the records hold too little of a spread.
         phases: the ledger phase by phase.
+        phases_per: what the phases are to be read for, to agree with `speedup`: a `step`, an `epoch` where the steps of
+            the two fits differ in their work, or a `sample`.
         changed: facts that differ: name -> value in the first and in the second fit.
         predictions: the findings of the first fit.
         together: predicted against measured, for the findings that were fixed; `None` where none is, or where
@@ -120,6 +122,7 @@ class Comparison:
     speedup: float | None
     interval: tuple[float, float] | None
     phases: tuple[PhaseRow, ...]
+    phases_per: str
     changed: Mapping[str, tuple[str, str]]
     predictions: tuple[Prediction, ...]
     together: Together | None
@@ -184,10 +187,11 @@ def compare(a: Report, b: Report) -> Comparison:
         missing["predictions"], together = why, None
     rows = tuple(_rows(a.profile, b.profile, *steady))
     changed = {**_changed(a.profile, b.profile), **_others(a.profile, b.profile)}
-    explanation = " ".join(filter(None, (_explanation(rows, per, units, *sides), _left_out(a, b, steady))))
+    phases_per = _phases_per(per, *sides)
+    explanation = " ".join(filter(None, (_explanation(rows, phases_per, units, *sides), _left_out(a, b, steady))))
     return Comparison(
-        _headline(gain, interval, per, missing), explanation, *sides, per, gain, interval, rows, changed, predictions,
-        together, missing,
+        _headline(gain, interval, per, missing), explanation, *sides, per, gain, interval, rows, phases_per, changed,
+        predictions, together, missing,
     )  # fmt: skip
 
 
@@ -358,12 +362,17 @@ def _is_chance(interval: tuple[float, float] | None) -> bool:
     return interval is not None and interval[0] <= 0 <= interval[1]
 
 
+def _phases_per(per: str, a: Side, b: Side) -> str:
+    same = abs((a.steps_per_epoch or 1.0) / (b.steps_per_epoch or 1.0) - 1) <= _SAME_WORK
+    return "step" if per == "epoch" and same else per
+
+
 def _explanation(rows: Sequence[PhaseRow], per: str, amounts: tuple[float, float], a: Side, b: Side) -> str:
     """The phases that make up most of the difference, in words, for the same amount of work as the verdict."""
     steps = a.steps_per_epoch or 1.0, b.steps_per_epoch or 1.0
     if per == "sample":
         unit, parts = "per 1,000 samples", (amounts[0] / 1000, amounts[1] / 1000)
-    elif per == "epoch" and abs(steps[0] / steps[1] - 1) > _SAME_WORK:
+    elif per == "epoch":
         unit, parts = "an epoch", (1.0, 1.0)
     else:
         unit, parts = "a step", steps

@@ -9,8 +9,6 @@ from tb_trainspeed.report.report import Finding, Part, Report
 from tb_trainspeed.report.tables import called
 from tb_trainspeed.rules import words
 
-# Epochs with this much more or fewer steps have other steps, as `compare` takes it.
-_SAME_STEPS = 0.01
 _EFFECT = {"no": "results unchanged", "rounding": "only rounding changes", "training": "changes training"}
 
 
@@ -119,13 +117,12 @@ def _comparison(comparison: Comparison, a: str, b: str) -> Iterable[str]:
 
 def phase_rows(comparison: Comparison) -> tuple[str, Sequence[tuple[str, ...]]]:
     """The phases of a comparison in words, and what they are times of: what the headline is about."""
-    a, b = comparison.a, comparison.b
-    same = abs((a.steps_per_epoch or 1.0) / (b.steps_per_epoch or 1.0) - 1) <= _SAME_STEPS
-    if comparison.per == "step" or (comparison.per == "epoch" and same):
+    a, b, per = comparison.a, comparison.b, comparison.phases_per
+    if per == "step":
         return "a step", [
             (called(row.phase), *_cells(row.step_s, row.difference_s, row.interval_s)) for row in comparison.phases
         ]
-    unit, amounts = ("an epoch", (1.0, 1.0)) if comparison.per == "epoch" else ("1,000 samples", _thousands(a, b))
+    unit, amounts = ("an epoch", (1.0, 1.0)) if per == "epoch" else ("1,000 samples", _thousands(a, b))
     rows = []
     for row in comparison.phases:
         first, second = (s and s / amount for s, amount in zip(row.epoch_s, amounts, strict=True))

@@ -156,6 +156,7 @@ class FitSession:
 
     def _sample_steps(self) -> None:
         if not self._budget:
+            self._guard.not_measured[_PARTS] = "max_overhead=0 switches deep samples off"
             return
         try:
             tool = self._backend.deep_tool(self.model)

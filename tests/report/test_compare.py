@@ -37,7 +37,7 @@ SLOW, FAST = fit(jitter=0.05), fit(fit_id="later", step_s=0.02, wait_s=0.005, ji
 
 def test_the_speed_up_is_of_a_steady_epoch_and_its_interval_holds_it():
     comparison = compared(SLOW, FAST)
-    assert comparison.per == "epoch"
+    assert (comparison.per, comparison.phases_per) == ("epoch", "step")
     assert comparison.speedup == pytest.approx(2.0)
     low, high = comparison.interval
     assert 1.8 < low < 2.0 < high < 2.2
@@ -92,7 +92,7 @@ def test_a_fit_that_has_hardly_begun(other):
 
 def test_epochs_of_different_size_are_compared_by_the_sample():
     comparison = compared(SLOW, fit(fit_id="later", steps=50, batch=128, step_s=0.08, wait_s=0.02, jitter=0.05))
-    assert comparison.per == "sample"
+    assert (comparison.per, comparison.phases_per) == ("sample", "sample")
     assert comparison.speedup == pytest.approx(2.0)  # twice the time a step for four times the samples
     assert comparison.verdict.endswith("by the sample.")
     assert comparison.changed["batch size"] == ("32", "128")
@@ -106,7 +106,7 @@ def test_epochs_of_different_size_are_compared_by_the_sample():
 
 def test_epochs_of_fewer_and_larger_batches_are_explained_by_the_epoch():
     comparison = compared(SLOW, fit(fit_id="later", steps=50, batch=64, step_s=0.05, wait_s=0.03, jitter=0.05))
-    assert comparison.per == "epoch"
+    assert (comparison.per, comparison.phases_per) == ("epoch", "epoch")
     assert comparison.verdict == "The second fit is 1.6× faster."
     assert comparison.explanation == "Input wait went from 3 s to 1.5 s an epoch."
     assert table_of(comparison)["an epoch"] == ["first", "second", "difference", "95 % interval"]
@@ -115,7 +115,7 @@ def test_epochs_of_fewer_and_larger_batches_are_explained_by_the_epoch():
 
 def test_unknown_batches_are_compared_by_the_step():
     comparison = compared(fit(batch=None), fit(fit_id="later", batch=None, steps=50))
-    assert comparison.per == "step"
+    assert (comparison.per, comparison.phases_per) == ("step", "step")
     assert comparison.speedup == pytest.approx(1.0)
     assert table_of(comparison)["a step"]
 

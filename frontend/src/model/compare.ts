@@ -7,19 +7,6 @@ import type { Comparison, Side } from "./wireFits";
 /** What a comparison shows its times for; samples are a thousand of them. */
 export type Unit = "step" | "epoch" | "sample";
 
-/** Epochs with this much more or fewer steps have other steps (as in report/compare.py). */
-const SAME_STEPS = 0.01;
-
-function sameSteps({ a, b }: Comparison): boolean {
-  return Math.abs((a.steps_per_epoch ?? 1) / (b.steps_per_epoch ?? 1) - 1) <= SAME_STEPS;
-}
-
-/** What the headline is about; of equal epochs, a step is too, unless the batches were made larger or smaller. */
-export function unitOf(comparison: Comparison): Unit {
-  if (comparison.per !== "epoch") return comparison.per;
-  return sameSteps(comparison) ? "step" : "epoch";
-}
-
 /** The runs that the selection can be compared with: all that have a fit besides it. */
 export function candidates(runs: readonly RunRow[], selection: Selection): RunRow[] {
   return runs

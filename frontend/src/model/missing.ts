@@ -14,9 +14,7 @@ const UNSAVED = ["a record", "the last record"];
 
 /** Why there are no deep samples, if that is so: none yet is no reason. */
 export function withoutParts(reasons: Reasons): string {
-  // Without a budget nothing is said of parts, which nobody asked for.
-  const off = reasons.resources?.startsWith("max_overhead=0") ? "max_overhead=0 switches deep samples off" : "";
-  return reasons[PARTS] ?? off;
+  return reasons[PARTS] ?? "";
 }
 
 function reasonOf(phase: string, reasons: Reasons): string {

@@ -51,6 +51,8 @@ export interface Comparison {
   a: Side;
   b: Side;
   per: "epoch" | "sample" | "step";
+  /** What the phases are to be read for, to agree with the headline. */
+  phases_per: "epoch" | "sample" | "step";
   speedup: number | null;
   interval: Pair<number> | null;
   phases: { phase: string; epoch_s: Pair<Seconds>; step_s: Pair<Seconds>; difference_s: Seconds; interval_s: Pair<number> | null }[];

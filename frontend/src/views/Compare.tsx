@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../model/api";
-import { barsOf, fitName, inTime, reach, rowsOf, stampOf, unitOf, type Bar, type PhaseRow, type Unit } from "../model/compare";
+import { barsOf, fitName, inTime, reach, rowsOf, stampOf, type Bar, type PhaseRow, type Unit } from "../model/compare";
 import { count, duration, moment, plural, rate, times, timesRange } from "../model/format";
 import { phaseColour, phaseLabel } from "../model/phases";
 import type { Selection } from "../model/selection";
@@ -61,7 +61,7 @@ export function Compare({ ask, runs, selection, against, close }: Props) {
 
 function Result({ comparison, names, back }: { comparison: Comparison; names: [string, string]; back: preact.JSX.Element }) {
   const [chosen, choose] = useState<Unit | null>(null);
-  const unit = chosen ?? unitOf(comparison);
+  const unit = chosen ?? comparison.phases_per;
   const rows = rowsOf(comparison, unit);
   return (
     <div class="compare">
@@ -133,7 +133,7 @@ function Phases({ comparison, rows, names, unit }: { comparison: Comparison; row
           <tbody>{rows.map((row) => <Row key={row.phase} row={row} width={reach(rows)} />)}</tbody>
         </table>
       </div>
-      {unit !== unitOf(comparison) && <p class="dim note">{aside(comparison, unit)}</p>}
+      {unit !== comparison.phases_per && <p class="dim note">{aside(comparison, unit)}</p>}
     </>
   );
 }
