@@ -43,7 +43,7 @@ MAY_USE = {
     "probes.code": {"keras"},  # its trees
     "probes.facts": {"keras"},  # its configuration
     "probes.jax": {"jax", "keras"},
-    "probes.torch": {"torch"},
+    "probes.torch": {"keras", "torch"},  # which knows the device
     "probes.torch_parts": {"torch"},
     "probes.ready_fetch": {"tensorflow"},
     "probes.tensorflow": {"keras", "tensorflow"},
