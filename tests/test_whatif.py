@@ -271,12 +271,12 @@ def test_the_last_steps_of_epochs_tell_what_computing_takes_alone():
     assert whatif.baseline(lone).alone_s == 0
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_short_ones_tell_nothing_beside_a_pipeline_that_is_yet_to_end(backend):
+@pytest.mark.parametrize(("backend", "share"), [("tensorflow", 1.0), ("jax", 0.8)])
+def test_short_ones_tell_nothing_beside_a_pipeline_that_is_yet_to_end(backend, share):
     environment = Environment(backend=backend, cores=4.0)
     short, long = (dataclasses.replace(_with_last(STARVED, last), environment=environment) for last in (0.003, 0.005))
     assert whatif.baseline(short).alone_s == 0
-    assert whatif.baseline(long).alone_s == pytest.approx(0.005)
+    assert whatif.baseline(long).alone_s == pytest.approx(share * 0.005)
 
 
 def test_what_the_host_does_between_calls_is_not_in_the_last_one():
@@ -333,6 +333,36 @@ def test_fewer_epochs_save_whole_epochs_and_make_none_faster():
     fewer = Change(removes={"epochs": exactly(1.0)})
     assert whatif.saves_once_s(STARVED, [fewer]) == pytest.approx(model.epoch_s(1.0))
     assert whatif.predict(model, [fewer]).after.epoch_s == pytest.approx(model.epoch_s(1.0))
+
+
+@pytest.mark.parametrize(
+    ("backend", "data", "waits"),
+    [
+        ("tensorflow", Data("PyDatasetAdapter", source=STARVED.data.source), 0.75),
+        ("tensorflow", Data("PyDatasetAdapter", workers=2, source=STARVED.data.source), 0.0),
+        ("tensorflow", Data("GeneratorDataAdapter", source=STARVED.data.source), 0.0),
+        ("torch", Data("TFDatasetAdapter", stages=(Stage("Map"),)), 0.4),
+        ("torch", Data("PyDatasetAdapter", source=STARVED.data.source), 0.0),
+    ],
+)
+def test_an_epoch_that_goes_over_its_data_anew_waits_for_the_first_batch(backend, data, waits):
+    profile = dataclasses.replace(STARVED, environment=Environment(backend, cores=4.0), data=data)
+    model = whatif.baseline(profile)
+    assert model.first_batches_s == pytest.approx(waits * model.supply_s)
+
+
+def test_what_is_done_between_epochs_is_hidden_by_a_device_that_is_behind():
+    model = dataclasses.replace(whatif.baseline(ON_JAX), device_s=0.01, dispatch_s=0.001, late_s=0.0)
+    workers = Change(sets={"supply_s": exactly(0.009)}, removes={"restart_s": exactly(-0.5)})
+    behind = whatif.apply(model, [workers], "expected")
+    busy_s = behind.dispatch_s + behind.device_s
+    hidden_s = model.steps * (busy_s - 0.009)
+    assert 0 < hidden_s < 0.5
+    assert behind.restart_s == pytest.approx(model.restart_s + 0.5 - hidden_s)
+    at_once = whatif.apply(dataclasses.replace(model, runs_behind=0.0), [workers], "expected")
+    assert at_once.restart_s == pytest.approx(model.restart_s + 0.5)
+    starved = Change(sets={"supply_s": exactly(0.05)}, removes={"restart_s": exactly(-0.5)})
+    assert whatif.apply(model, [starved], "expected").restart_s == pytest.approx(model.restart_s + 0.5)
 
 
 def test_on_jax_the_first_batches_of_an_epoch_come_as_fast_as_the_others_do():

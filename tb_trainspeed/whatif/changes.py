@@ -113,6 +113,9 @@ def _follow(before: StepModel, values: dict[str, Any], changes: tuple[Change, ..
     busy_s = values["dispatch_s"] + values["device_s"]
     if before.hands_over_late and values["supply_s"] < busy_s:
         values["late_s"] += getattr(_LATE, end) * busy_s
+    if before.runs_behind and values["restart_s"] > before.restart_s:  # what was added the device may not wait for
+        behind_s = before.steps * max(0.0, busy_s - max(values["supply_s"], values["dispatch_s"]))
+        values["restart_s"] = max(before.restart_s, values["restart_s"] - behind_s)
     if before.supply_s and not tells(changes, "restart_s"):
         refills_s = before.first_batches_s or values["restart_s"] * getattr(
             _REFILLS_FROM_PYTHON if before.from_python else _REFILLS, end

@@ -35,9 +35,9 @@ _CALL_S, _OPERATION_S = 5e-6, 2e-6
 # Share of a step for which a generator holds Python's lock, from which on it is slow whether it waits or not: set below
 # the one fit, on torch, in which that was seen (0.27).
 _HELD_FROM = 0.25
-# An element of a generator costs 0.08 to 0.4 ms to hand over (measured, on two machines of two cores); from a few times
-# that on, it is its own work.
-_GENERATED_ELEMENT_S, _HAND_OVER_S = 1e-3, Range(60e-6, 400e-6, 600e-6)
+# An element of a generator costs 0.08 to 0.5 ms to hand over (measured, on three machines of two cores, where nothing
+# else of it was seen in elements that took less than that); from a few times that on, it is its own work.
+_GENERATED_ELEMENT_S, _HAND_OVER_S = 1e-3, Range(60e-6, 500e-6, 700e-6)
 # What cutting a row out and putting it into its batch costs, which stays where only the function is called on batches.
 # Measured on five machines of two cores: 2 to 4 microseconds.
 _CUT_S, _LEAST_CUT_S = 3e-6, 2e-6
