@@ -10,6 +10,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks.zoo import (
+    afterwards,
     callbacks,
     controls,
     convergence,
@@ -29,6 +30,7 @@ __all__ = [
     "CASES",
     "Case",
     "Fit",
+    "afterwards",
     "callbacks",
     "controls",
     "convergence",

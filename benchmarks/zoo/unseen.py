@@ -1,4 +1,4 @@
-"""Trainings that no rule and no constant was ever set from: what the answers are worth elsewhere.
+"""Trainings that no rule was set from, and late constants of the input pipeline only: what answers are worth elsewhere.
 
 Their steps take 3 to 60 ms, which is more usual than what the other cases do to be quick.
 """

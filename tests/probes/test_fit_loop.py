@@ -123,7 +123,7 @@ def test_the_epochs_are_over_before_the_first_callback_ends_and_the_fit_is_after
     keras_list = keras.callbacks.CallbackList([ends])
     loop = fit_loop.FitLoop(weakref.ref(keras_list), (ends,), None, {})
     before = dict(vars(keras_list))
-    fit_loop.watch_end(loop, undo, order.append)
+    fit_loop.watch_end(loop.callback_list, undo, order.append)
     fit_loop.watch_logs(loop, recorder, undo)
     keras_list.on_train_begin()
     keras_list.on_train_end()
