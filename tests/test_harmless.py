@@ -158,7 +158,7 @@ if BACKEND == "torch":
 class Outcome:
     weights: list
     history: dict
-    wall_s: float
+    wall_s: tuple[float, float]  # to the end of the last callback, and to that of `fit`
     attributes: list
     profile: Profile | None
 
@@ -174,7 +174,7 @@ def run(case, arrays, make_model, folder, measured, left_on):
     options = {"epochs": EPOCHS, "verbose": 0, "callbacks": callbacks, **case.data(*arrays), **case.fitted}
     begin = time.perf_counter()
     history = model.fit(**options).history
-    wall_s = ends[0] - begin
+    wall_s = ends[0] - begin, time.perf_counter() - begin
     attributes = sorted(set().union(*(left_on(owner) for owner in (model, *callbacks))))
     profile = callbacks[0].report.profile if measured else None
     return Outcome(model.get_weights(), history, wall_s, attributes, profile)
@@ -214,7 +214,8 @@ def test_the_ledger_adds_up(pair):
 def test_the_wall_time_is_that_of_the_fit(pair):
     _, measured = pair
     assert measured.profile.start_seen == "fit"
-    assert measured.profile.ledger.wall_s == pytest.approx(measured.wall_s, rel=0.02, abs=0.03)
+    hooks_s, whole_s = measured.wall_s
+    assert 0.98 * hooks_s - 0.03 <= measured.profile.ledger.wall_s <= whole_s
 
 
 def test_every_step_is_counted(pair):
