@@ -17,22 +17,6 @@ from benchmarks.zoo.trainings import Folder, classifier, fit, image_files, mlp, 
 layers = keras.layers
 
 
-@case("windows_cut_one_by_one", "IP19", on=EVERYWHERE)
-def _windows(fixed: bool) -> Fit:
-    """Windows of a long series, cut and scaled each by itself."""
-    series, y = numbers(1, 64 * 40 + 200)[0][0], numbers(64 * 40, 1)[1]
-
-    def make(rows: Any) -> Any:
-        if fixed:
-            windows = np.lib.stride_tricks.sliding_window_view(series, 200)[rows]
-            return ((windows - windows.mean(1, keepdims=True)) / windows.std(1, keepdims=True))[..., None], y[rows]
-        cut = [series[row : row + 200] for row in rows]
-        return np.array([(window - window.mean()) / window.std() for window in cut])[..., None], y[rows]
-
-    blocks = [layers.Conv1D(24, 5, activation="relu"), layers.MaxPooling1D(2), layers.Conv1D(24, 5)]
-    return fit(classifier(layers.Input((200, 1)), *blocks, pooling=1), Batches(len(y), make, 64))
-
-
 @functools.cache
 def _shards() -> tuple[Folder, list[str]]:
     folder, x = Folder(), numbers(4000, 300)[0]
@@ -48,7 +32,7 @@ def _unpickled(path: str) -> Any:
         return np.array([list(row.values()) for row in pickle.load(file)], "float32")
 
 
-@case("shard_unpickled_for_every_batch", "IP18", on=EVERYWHERE)
+@case("shards_unpickled_again_and_again", "IP09", on=EVERYWHERE)
 def _pickles(fixed: bool) -> Fit:
     paths, y = _shards()[1], numbers(1000, 1)[1]
     once = np.concatenate([_unpickled(path) for path in paths])
@@ -124,17 +108,17 @@ def _parsed(fixed: bool) -> Fit:
 def _decoded(fixed: bool) -> Fit:
     import tensorflow as tf
 
-    paths, y = image_files(16 * 40, 200, "jpeg")
+    paths, y = image_files(16 * 40, 120, "jpeg")
 
     def load(path: Any, label: Any) -> Any:
         image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
-        return tf.image.resize(image, (40, 40)) / 255.0, label
+        return tf.image.resize(image, (64, 64)) / 255.0, label
 
     dataset = tf.data.Dataset.from_tensor_slices((paths, y)).map(load, tf.data.AUTOTUNE)
     if fixed:
         dataset = dataset.cache()
     blocks = [layers.Conv2D(12, 3, activation="relu"), layers.MaxPooling2D(), layers.Conv2D(24, 3, activation="relu")]
-    model = classifier(layers.Input((40, 40, 3)), *blocks, pooling=2)
+    model = classifier(layers.Input((64, 64, 3)), *blocks, pooling=2)
     return fit(model, dataset.batch(16).prefetch(tf.data.AUTOTUNE), epochs=5)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 #: What is called by these names returns something else every time.
 DIFFERENT_EVERY_TIME = {"next", "pop", "popleft", "get", "choice", "integers", "randint", "randrange"}
+# Of `pickle`, `marshal`, `zlib`, `msgpack`, `orjson`, and of files.
+_READS_IN_C = {"load", "loads", "read", "readlines", "decompress", "unpackb"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _PARSING = threading.Lock()
 _WAITS_S = 1.0
@@ -45,6 +47,34 @@ def is_given_the_same(file: str, line: int, callee: str) -> bool | None:
         return None
     varying = _varying(function)
     return not any(_names(_arguments(node)) & varying for node in named)
+
+
+@functools.lru_cache(maxsize=1024)
+def reads_by(file: str, line: int) -> tuple[str, str]:
+    """What a line reads by that is written in C, which no sample of the stack shows: (name, module).
+
+    Args:
+        file: of the user's own code.
+        line: from 1.
+
+    Returns:
+        Such as `("load", "pickle")`; a method of what has no module, such as `("read", "")`; empty names for others.
+    """
+    tree = parsed(file)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and holds(node, line)] if tree else []
+    for node in calls:
+        if called(node) in _READS_IN_C:
+            owner = getattr(getattr(node.func, "value", None), "id", "")
+            return called(node), _modules(file).get(owner, "")
+    return "", ""
+
+
+@functools.lru_cache(maxsize=64)
+def _modules(file: str) -> dict[str, str]:
+    """The modules that a file imports, by the names that it gives them."""
+    tree = parsed(file)
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import)] if tree else []
+    return {name.asname or name.name: name.name.partition(".")[0] for node in imports for name in node.names}
 
 
 def parsed(file: str) -> ast.Module | None:

@@ -144,12 +144,18 @@ class SourceClock:
         stacks = sum((tally.stacks.copy() for tally in sampled), collections.Counter[_Spot]())
         samples, held = sum(tally.samples for tally in sampled), sum(tally.held for tally in sampled)
         total = max(1, sum(stacks.values()))
+        named = [(_named(spot), count) for spot, count in stacks.most_common(_SPOTS)]
         spots = tuple(
-            HotSpot(_frame_of(spot), *spot[1:], count / total, _given_the_same(spot))
-            for spot, count in stacks.most_common(_SPOTS)
+            HotSpot(_frame_of(spot), *spot[1:], count / total, _given_the_same(spot)) for spot, count in named
         )
         gil_share = held / samples if samples else None
         return Source(self.name, times.calls, times.wall_ns * 1e-9, times.cpu_ns * 1e-9, spots, gil_share)
+
+
+def _named(spot: _Spot) -> _Spot:
+    """With what the line reads by, where that has no frame of its own."""
+    function, file, line, callee, _ = spot
+    return spot if callee else (function, file, line, *given.reads_by(file, line))
 
 
 def _frame_of(spot: _Spot) -> str:

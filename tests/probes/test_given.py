@@ -10,7 +10,7 @@ import traceback
 
 import pytest
 
-from tb_trainspeed.probes.given import is_given_the_same, tree_of
+from tb_trainspeed.probes.given import is_given_the_same, reads_by, tree_of
 
 CODE = """
 import json
@@ -132,3 +132,25 @@ def test_collections_of_garbage_go_on_after_source_was_parsed():
     with pytest.raises(SyntaxError):
         tree_of("f(")
     assert gc.isenabled()
+
+
+def test_what_is_written_in_c_is_named_by_the_line_that_calls_it(tmp_path):
+    file = tmp_path / "shards.py"
+    file.write_text(
+        textwrap.dedent(
+            """
+            import pickle as pk
+            import numpy as np
+
+            def shard(path):
+                with open(path, "rb") as opened:
+                    rows = [list(row) for row in pk.load(opened)]
+                    more = opened.read()
+                return np.roll(rows, 1), more
+            """
+        )
+    )
+    assert reads_by(str(file), 7) == ("load", "pickle")
+    assert reads_by(str(file), 8) == ("read", "")
+    assert reads_by(str(file), 9) == ("", "")
+    assert reads_by(str(tmp_path / "gone.py"), 7) == ("", "")

@@ -245,3 +245,15 @@ def test_a_dataset_that_is_timed_is_pickled_as_the_users_own():
     timed = source._TimedDataset(collections.Counter("aab"), SourceClock("Counter.__getitem__"))
     assert timed["a"] == 2
     assert pickle.loads(pickle.dumps(timed)) == {"a": 2, "b": 1}
+
+
+def test_a_line_that_reads_by_c_is_told_as_reading(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("import pickle\n\ndef load(path):\n    return pickle.load(open(path, 'rb'))\n")
+    clock = SourceClock("Mine.__getitem__")
+    clock.epoch_over()
+    tally = clock._now
+    tally.calls, tally.wall_ns, tally.samples = 20, 10**9, 40
+    tally.stacks[("load", str(file), 4, "", "")] = 40
+    (spot,) = clock.facts().hot_spots
+    assert (spot.callee, spot.library, spot.given_the_same) == ("load", "pickle", False)

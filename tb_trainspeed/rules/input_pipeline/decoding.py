@@ -27,7 +27,8 @@ from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Pass
 
 _READERS = frozenset(
     ("PIL", "cv2", "imageio", "skimage", "tifffile", "pydicom", "rasterio", "librosa", "soundfile", "h5py", "pandas",
-     "pyarrow", "zipfile", "tarfile", "gzip", "json", "csv", "pickle", "zarr", "netCDF4", "nibabel", "av", "decord")
+     "pyarrow", "zipfile", "tarfile", "gzip", "json", "csv", "pickle", "marshal", "msgpack",
+     "orjson", "zlib", "zarr", "netCDF4", "nibabel", "av", "decord")
 )  # fmt: skip
 _READING = frozenset(("open", "read", "load", "loadtxt", "genfromtxt", "imread", "imdecode", "fromfile", "read_bytes"))
 # What libraries that read images do to those that are read.
