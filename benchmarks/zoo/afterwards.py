@@ -104,24 +104,6 @@ def _parsed(fixed: bool) -> Fit:
     return fit(mlp(60, 300), dataset)
 
 
-@case("photos_decoded_every_epoch", "IP09", on=EVERYWHERE)
-def _decoded(fixed: bool) -> Fit:
-    import tensorflow as tf
-
-    paths, y = image_files(16 * 40, 120, "jpeg")
-
-    def load(path: Any, label: Any) -> Any:
-        image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
-        return tf.image.resize(image, (64, 64)) / 255.0, label
-
-    dataset = tf.data.Dataset.from_tensor_slices((paths, y)).map(load, tf.data.AUTOTUNE)
-    if fixed:
-        dataset = dataset.cache()
-    blocks = [layers.Conv2D(12, 3, activation="relu"), layers.MaxPooling2D(), layers.Conv2D(24, 3, activation="relu")]
-    model = classifier(layers.Input((64, 64, 3)), *blocks, pooling=2)
-    return fit(model, dataset.batch(16).prefetch(tf.data.AUTOTUNE), epochs=5)
-
-
 @case("thumbnails_opened_by_python", "IP09", on=EVERYWHERE)
 def _thumbnails(fixed: bool) -> Fit:
     paths, y = image_files(32 * 20, 120, "png")
