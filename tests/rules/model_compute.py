@@ -4,7 +4,7 @@ import dataclasses
 
 from tb_trainspeed.profile import Data, Device, Environment, Layer, Model, Stage
 from tb_trainspeed.rules.missing import Missing
-from tb_trainspeed.rules.model_compute import architecture, batch, frozen, precision, recurrent, traced
+from tb_trainspeed.rules.model_compute import architecture, batch, frozen, precision, recurrent, switches, traced
 from tb_trainspeed.rules.rule import NotApplicable, Passed
 from tests.rules.rows import STEADY, fires, line, silent
 
@@ -282,29 +282,29 @@ FIRES = [
     fires(traced.python_in_step, MC19),
     fires(traced.python_in_step, MC19, "JAX", backend="jax", step_code=(), python_s={"pure_callback": 0.0101}),
     fires(traced.needless_remat, MC20),
-    fires(precision.tf32_off, MC21),
+    fires(switches.tf32_off, MC21),
     fires(
-        precision.tf32_off,
+        switches.tf32_off,
         MC21,
         "TensorFlow",
         environment=a100("tensorflow", **{"tf.config.experimental.tensor_float_32_execution": "False"}),
         model=dataclasses.replace(MC21["model"], layers=(CONV,)),
     ),
-    fires(precision.tf32_off, MC21, "JAX", environment=a100("jax", jax_default_matmul_precision="highest")),
-    fires(precision.cudnn_not_tuned, MC22),
+    fires(switches.tf32_off, MC21, "JAX", environment=a100("jax", jax_default_matmul_precision="highest")),
+    fires(switches.cudnn_not_tuned, MC22),
 ]
 
 IDLE = {"computing_share": 0.49}
 SILENT = [
     silent(
-        precision.tf32_off,
+        switches.tf32_off,
         MC21,
         NotApplicable,
         "before Ampere",
         environment=dataclasses.replace(MC21["environment"], devices=(V100,)),
     ),
     silent(
-        precision.tf32_off,
+        switches.tf32_off,
         MC21,
         NotApplicable,
         "trap: AMD on torch",
@@ -313,59 +313,59 @@ SILENT = [
         ),
     ),
     silent(
-        precision.tf32_off,
+        switches.tf32_off,
         MC21,
         Passed,
         "on",
         environment=a100("torch", **{"torch.set_float32_matmul_precision": "high"}),
     ),
     silent(
-        precision.tf32_off, MC21, Passed, "as JAX comes", environment=a100("jax", jax_default_matmul_precision="None")
+        switches.tf32_off, MC21, Passed, "as JAX comes", environment=a100("jax", jax_default_matmul_precision="None")
     ),
     silent(
-        precision.tf32_off,
+        switches.tf32_off,
         MC21,
         Passed,
         "trap: convolutions on torch",
         model=dataclasses.replace(MC21["model"], layers=(CONV,) * 5 + (WIDE,)),
     ),
     silent(
-        precision.tf32_off,
+        switches.tf32_off,
         MC21,
         Passed,
         "16 bits",
         model=dataclasses.replace(MC21["model"], dtype_policy="mixed_float16"),
     ),
-    silent(precision.tf32_off, MC21, Passed, "small", model=dataclasses.replace(MC21["model"], parameters=999_999)),
+    silent(switches.tf32_off, MC21, Passed, "small", model=dataclasses.replace(MC21["model"], parameters=999_999)),
     silent(
-        precision.tf32_off,
+        switches.tf32_off,
         MC21,
         Passed,
         "dispatches",
         environment=a100("jax", jax_default_matmul_precision="highest"),
         dispatch_s=0.041,
     ),
-    silent(precision.tf32_off, MC21, Passed, "bound by something else", **IDLE),
-    silent(precision.cudnn_not_tuned, MC22, NotApplicable, "CPU", accelerators=()),
-    silent(precision.cudnn_not_tuned, MC22, NotApplicable, "JAX", backend="jax"),
-    silent(precision.cudnn_not_tuned, MC22, Passed, "tuned", settings={"torch.backends.cudnn.benchmark": "True"}),
+    silent(switches.tf32_off, MC21, Passed, "bound by something else", **IDLE),
+    silent(switches.cudnn_not_tuned, MC22, NotApplicable, "CPU", accelerators=()),
+    silent(switches.cudnn_not_tuned, MC22, NotApplicable, "JAX", backend="jax"),
+    silent(switches.cudnn_not_tuned, MC22, Passed, "tuned", settings={"torch.backends.cudnn.benchmark": "True"}),
     silent(
-        precision.cudnn_not_tuned,
+        switches.cudnn_not_tuned,
         MC22,
         Passed,
         "deterministic",
         settings={"torch.backends.cudnn.benchmark": "False", "torch.use_deterministic_algorithms": "True"},
     ),
-    silent(precision.cudnn_not_tuned, MC22, NotApplicable, "no convolutions", layers=(OUTPUT,)),
+    silent(switches.cudnn_not_tuned, MC22, NotApplicable, "no convolutions", layers=(OUTPUT,)),
     silent(
-        precision.cudnn_not_tuned,
+        switches.cudnn_not_tuned,
         MC22,
         Passed,
         "pictures of many sizes",
         layers=(dataclasses.replace(CONV, output_shape="(None, None, None, 32)"),),
     ),
-    silent(precision.cudnn_not_tuned, MC22, Passed, "cheap", layer_s=taking("conv", 0.005, 0.014)),
-    silent(precision.cudnn_not_tuned, MC22, Passed, "bound by something else", **IDLE),
+    silent(switches.cudnn_not_tuned, MC22, Passed, "cheap", layer_s=taking("conv", 0.005, 0.014)),
+    silent(switches.cudnn_not_tuned, MC22, Passed, "bound by something else", **IDLE),
     silent(batch.tiny_batch, MC00, Passed, "large enough", batch_size=33),
     silent(batch.tiny_batch, MC00, Passed, "computes", overhead_s=0.00059),
     silent(recurrent.rnn_not_cudnn, MC01, Passed, "defaults", layers=(EMBEDDING, PLAIN_LSTM)),

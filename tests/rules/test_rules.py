@@ -31,7 +31,7 @@ from tb_trainspeed.rules.framework import compiling, debugging, eager
 from tb_trainspeed.rules.hardware import host
 from tb_trainspeed.rules.input_pipeline import decoding, python_code, side_by_side, workers
 from tb_trainspeed.rules.missing import Missing, MissingFactError
-from tb_trainspeed.rules.model_compute import batch, frozen, precision
+from tb_trainspeed.rules.model_compute import batch, frozen, precision, switches
 from tb_trainspeed.rules.optimizer import embedding, update
 from tb_trainspeed.rules.rule import HEADINGS, Found, NotApplicable, Passed, Range, rule
 from tests.rules import (
@@ -292,7 +292,7 @@ def test_determinism_is_told_once_whatever_it_slows_down():
 
 
 def test_tf32_speeds_up_the_products_alone():
-    half = precision.tf32_off(**model_compute.MC21).change.factors["device_s"]
+    half = switches.tf32_off(**model_compute.MC21).change.factors["device_s"]
     assert half == Range(1.0, pytest.approx(0.85), pytest.approx(0.575))
 
 

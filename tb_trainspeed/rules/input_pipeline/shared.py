@@ -23,7 +23,7 @@ HAND_ON_S = Range(25e-6, 7e-6, 3e-6)
 MEMORY_BYTES_PER_S = Range(1.5e9, 6e9, 20e9)
 #: What a cache of tf.data leaves of the CPU time beside the steps, of which computing takes its part, and of the
 #: boundary between epochs, where the first batch is there at once. Measured on two cores, seven runs on TensorFlow and
-#: JAX: 0.24 to 0.39, and four of the latter: 0 to 0.1.
+#: JAX: 0.24 to 0.39, 1.0 in one whose steps hardly waited; and four of the latter: 0 to 0.1.
 TAKEN_FROM_CACHE = {"source_cpu_s": Range(0.45, 0.32, 0.05), "restart_s": Range(1.0, 0.2, 0.0)}
 # What Python code takes for a batch whose parts lie ready in memory, beside copying it. Measured on two cores: 10 to 20
 # microseconds for a slice, 50 to 90 for 32 to 64 parts of a cache.

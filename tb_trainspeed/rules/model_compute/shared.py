@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from tb_trainspeed.profile import Layer
+from tb_trainspeed.profile import Device, Environment, Layer
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import release_of
+from tb_trainspeed.rules.facts import capability_of, release_of
 from tb_trainspeed.rules.rule import Change, Range
 
 # Where less than half of training is computing, less computing is not the first thing to try.
@@ -28,6 +28,11 @@ SCALES_LOSS = (
     "loss by, unless it does so already."
 )
 RANDOM = ("Random", "AugMix", "CutMix", "MixUp", "RandAugment")
+#: Where rules on how numbers are stored and multiplied speak: of models with so many parameters, of layers that take
+#: such a share of computing; and from which share of it on dispatch is what a step waits for.
+PARAMETERS_FROM, SPEAK_FROM, DISPATCHES_FROM = 1_000_000, 0.2, 0.4
+ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")
+MATRIX = ("Dense", "EinsumDense", *CONVOLUTIONS, *ATTENTION)
 
 
 def computes_little(computing_share: float) -> str | None:
@@ -91,3 +96,8 @@ def masked(layers: tuple[Layer, ...], backend: str) -> Iterator[Layer]:
             mask = mask and ("return_sequences" in layer.options or "/forward_" in layer.path)
         elif layer.kind not in _PASSES_MASK:
             mask = False
+
+
+def gpu_of(environment: Environment) -> Device | None:
+    """A GPU that is used and whose compute capability is known."""
+    return next((device for device in environment.devices if device.kind == "GPU" and capability_of(device)), None)
