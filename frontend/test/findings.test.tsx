@@ -1,21 +1,10 @@
 // @vitest-environment happy-dom
-import { render, type ComponentChildren } from "preact";
 import { act } from "preact/test-utils";
-import { beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { WhatIf } from "../src/model/wire";
 import { Findings } from "../src/views/Findings";
+import { draw, root } from "./draw";
 import { golden } from "./golden";
-
-let root: HTMLElement;
-
-beforeEach(() => {
-  document.body.replaceChildren();
-  root = document.body.appendChild(document.createElement("div"));
-});
-
-async function draw(section: ComponentChildren) {
-  await act(() => { render(section, root); });
-}
 
 test("a fit too short to judge is not called fine", async () => {
   await draw(<Findings report={{ ...golden(), findings: [], status: "finished", epoch_s: null, steps: 1 }} />);

@@ -1,7 +1,6 @@
 // @vitest-environment happy-dom
-import { render, type ComponentChildren } from "preact";
 import { act } from "preact/test-utils";
-import { beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { LayerRow } from "../src/model/wire";
 import { Checks } from "../src/views/Checks";
 import { Compilation } from "../src/views/Compilation";
@@ -10,21 +9,11 @@ import { Hooks } from "../src/views/Hooks";
 import { Model } from "../src/views/Model";
 import { Pipeline } from "../src/views/Pipeline";
 import { Timeline } from "../src/views/Timeline";
+import { draw, root } from "./draw";
 import { golden } from "./golden";
 
 // The canvas is looked at in a browser.
 vi.mock("../src/views/chart", () => ({ createChart: () => ({ draw() {}, reset() {}, move() {}, leave() {}, destroy() {} }) }));
-
-let root: HTMLElement;
-
-beforeEach(() => {
-  document.body.replaceChildren();
-  root = document.body.appendChild(document.createElement("div"));
-});
-
-async function draw(section: ComponentChildren) {
-  await act(() => { render(section, root); });
-}
 
 function layer(path: string, forward_s: number | null, parameters = 10): LayerRow {
   const share = forward_s === null ? null : forward_s / 0.066;

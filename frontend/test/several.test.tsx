@@ -1,13 +1,14 @@
 // @vitest-environment happy-dom
-import { render, type ComponentChildren } from "preact";
+import { render } from "preact";
 import { act } from "preact/test-utils";
-import { beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { ApiError } from "../src/model/api";
 import type { Comparison } from "../src/model/wireFits";
 import { Compare } from "../src/views/Compare";
 import { ShareMenu } from "../src/views/ShareMenu";
 import { TopBar } from "../src/views/TopBar";
 import { Workers } from "../src/views/Workers";
+import { draw, root } from "./draw";
 import { golden, goldenComparison, goldenWorkers } from "./golden";
 import { fit, run } from "./rows";
 
@@ -15,17 +16,6 @@ const RUNS = [run("baseline", fit("1", 10)), run("fixed", fit("1", 500))];
 const BASELINE = { run: "baseline", fit: "1" };
 const FIXED = { run: "fixed", fit: "1" };
 const BAD = /NaN|undefined|null|\[object|-0\b/;
-
-let root: HTMLElement;
-
-beforeEach(() => {
-  document.body.replaceChildren();
-  root = document.body.appendChild(document.createElement("div"));
-});
-
-async function draw(section: ComponentChildren) {
-  await act(() => { render(section, root); });
-}
 
 const text = () => root.textContent;
 
