@@ -53,6 +53,16 @@ def test_what_a_comprehension_reads_gets_a_function_of_its_own():
     assert "function of its own" in found.remedy
 
 
+def test_what_a_comprehension_of_the_loading_function_does_is_kept_with_the_rest():
+    spots = [
+        HotSpot(f"load{comprehension}", "data.py", 7, "load", "pickle", 0.3, False)
+        for comprehension in ("", ".<locals>.<listcomp>", ".<locals>.<genexpr>.<locals>.<genexpr>")
+    ]
+    for one in (spots, spots[:1]):
+        change = decoding.redecode_each_epoch(**{**IP09, "hot_spots": tuple(one)}).change
+        assert change.factors["supply_s"].expected == pytest.approx(1 - 0.3 * len(one))
+
+
 @pytest.mark.parametrize(("done", "code"), [("", "ratio=8)"), ("/2", "ratio=2)\n+"), ("/8", "resize((64, 64))")])
 def test_a_jpeg_is_decoded_at_less_than_it_is(done, code):
     decoding = dataclasses.replace(JPEGS, operations=(f"DecodeJpeg{done}", "ResizeBilinear"))

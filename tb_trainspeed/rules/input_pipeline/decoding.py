@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from tb_trainspeed.profile import Data, HotSpot, Source, Stage
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
-from tb_trainspeed.rules.input_pipeline.python_code import ADAPTERS, opens_again
+from tb_trainspeed.rules.input_pipeline.python_code import ADAPTERS, opens_again, written_in
 from tb_trainspeed.rules.input_pipeline.shared import (
     DECODING,
     HEAVY,
@@ -155,19 +155,26 @@ def _outer(function: str) -> str:
     return function.partition(".<locals>")[0]
 
 
+def _makes_batches(function: str) -> bool:
+    """Whether it is what is given the number of a batch or a sample, and so can be kept in no place of its own."""
+    return function.endswith("__getitem__")
+
+
 def _loading(spots: Sequence[HotSpot], open_nothing: Sequence[str]) -> tuple[str, list[HotSpot]]:
-    """Returns the function of the user's in which files are read or decoded, and all samples within it.
+    """Returns the function of the user's in which files are read or decoded, and all samples within it, as what a
+    comprehension in it does is kept with the rest.
 
     `open_nothing`: functions that do not, by their source.
     """
     functions: dict[str, list[HotSpot]] = {}
     for spot in spots:
-        functions.setdefault(spot.function, []).append(spot)
+        within = written_in(spot.function)
+        functions.setdefault(spot.function if _makes_batches(within) else within, []).append(spot)
     best: tuple[str, list[HotSpot]] = ("", [])
     for name, own in functions.items():
         total = sum(spot.share for spot in own)
         reading = sum(spot.share for spot in own if _reads(spot) and not opens_again(spot))  # else it is IP18
-        if name.endswith("__getitem__") or _outer(name) in open_nothing:
+        if _makes_batches(name) or _outer(name) in open_nothing:
             continue
         if reading > total / 2 and total > sum(spot.share for spot in best[1]):
             best = name, own

@@ -51,7 +51,7 @@ def _place(spot: HotSpot) -> tuple[str, str, int]:
     return spot.file, spot.function, spot.line
 
 
-def _around(function: str) -> str:
+def written_in(function: str) -> str:
     """The function that a comprehension, or a loop, is written in."""
     while function.endswith(_ROW_BY_ROW):
         function = function.rpartition(".<locals>.")[0]
@@ -177,7 +177,7 @@ def python_row_assembly(
     share = _share(spots)
     if share < _SHARE_FROM:
         return Passed(f"going row by row is {words.share(share)} of the time of a batch")
-    callers = {_around(spot.function) for spot in spots}
+    callers = {written_in(spot.function) for spot in spots}
     around = [spot for spot in hot_spots if spot.function in callers and not spot.library and spot not in spots]
     together = min(1.0, share + _share(around))
     # What is left computes on whole arrays.
