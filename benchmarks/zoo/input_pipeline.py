@@ -31,7 +31,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return self.make(np.arange(index * self.batch, (index + 1) * self.batch))
 
 
-class _FromFiles(keras.utils.PyDataset):  # type: ignore[misc]
+class FromFiles(keras.utils.PyDataset):  # type: ignore[misc]
     """Waits for each batch as for a file on a network disk: waiting is the case, so here a sleep is real."""
 
     def __init__(self, x: Any, y: Any, **options: Any):
@@ -50,7 +50,7 @@ class _FromFiles(keras.utils.PyDataset):  # type: ignore[misc]
 @case("pydataset_waits_for_files", "IP01", quick=True, on=EVERYWHERE)
 def _pydataset(fixed: bool) -> Fit:
     options = {"workers": 16, "max_queue_size": 32} if fixed else {}
-    return fit(mlp(32), _FromFiles(*numbers(_BATCH * 60), **options))
+    return fit(mlp(32), FromFiles(*numbers(_BATCH * 60), **options))
 
 
 class _Unpacks(keras.utils.PyDataset):  # type: ignore[misc]
@@ -134,7 +134,7 @@ def _processes(fixed: bool) -> Fit:
 def _generator(fixed: bool) -> Fit:
     x, y = numbers(_BATCH * 60)
     if fixed:
-        return fit(mlp(32), _FromFiles(x, y, workers=16, max_queue_size=32))
+        return fit(mlp(32), FromFiles(x, y, workers=16, max_queue_size=32))
 
     def batches() -> Iterator[Any]:
         while True:
@@ -313,7 +313,7 @@ def _two_causes(fixed: bool) -> Fit:
     x, y = numbers(_BATCH * 30)
     options = {"workers": 16, "max_queue_size": 32} if fixed else {}
     validation = {"validation_data": numbers(32 * 1500), "validation_batch_size": 512 if fixed else 32}
-    return fit(mlp(32), _FromFiles(x, y, **options), epochs=6, **validation)
+    return fit(mlp(32), FromFiles(x, y, **options), epochs=6, **validation)
 
 
 class _Packed:

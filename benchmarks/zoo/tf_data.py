@@ -1,11 +1,14 @@
 """IP: the input pipeline, made of tf.data; every backend takes one."""
 
+import time
 from typing import Any
 
 import keras
 import numpy as np
+from PIL import Image
 
 from benchmarks.zoo.case import EVERYWHERE, Fit, case
+from benchmarks.zoo.input_pipeline import FromFiles
 from benchmarks.zoo.trainings import convnet, fit, image_files, mlp, numbers, pooled
 
 
@@ -60,6 +63,42 @@ def _generator(fixed: bool) -> Fit:
     whole = tf.data.Dataset.from_generator(batches, output_signature=many)
     single = tf.data.Dataset.from_generator(samples, output_signature=one).batch(128)
     return fit(mlp(16, 32), whole if fixed else single)
+
+
+@case("generator_of_photos", "IP29", on=EVERYWHERE)
+def _photos(fixed: bool) -> Fit:
+    """Decodes each, which a cache keeps."""
+    import tensorflow as tf
+
+    paths, y = image_files(32 * 30, 96, "png")
+
+    def samples() -> Any:
+        for path, label in zip(paths, y, strict=True):
+            image = Image.open(path).convert("L").resize((28, 28))
+            yield np.asarray(image, "float32")[..., None] / 255, label
+
+    one = (tf.TensorSpec((28, 28, 1), tf.float32), tf.TensorSpec((), tf.int64))
+    dataset = tf.data.Dataset.from_generator(samples, output_signature=one)
+    return fit(convnet(), (dataset.cache() if fixed else dataset).batch(32))
+
+
+@case("generator_from_afar", "IP29", on=EVERYWHERE)
+def _afar(fixed: bool) -> Fit:
+    """Waits for each batch as for a network disk, and goes on from epoch to epoch."""
+    import tensorflow as tf
+
+    x, y = numbers(64 * 60)
+    if fixed:
+        return fit(mlp(32), FromFiles(x, y, workers=16, max_queue_size=32))
+
+    def batches() -> Any:
+        for begin in range(0, len(x), 64):
+            time.sleep(0.03)
+            yield x[begin : begin + 64], y[begin : begin + 64]
+
+    many = (tf.TensorSpec((None, 32), tf.float32), tf.TensorSpec((None,), tf.int64))
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=many).repeat()
+    return fit(mlp(32), dataset, steps_per_epoch=60)
 
 
 @case("serial_random_map", "IP07")

@@ -193,6 +193,8 @@ def data_facts(loop: FitLoop) -> Data:
         options |= code.of_batches(getattr(type(owner), "__iter__" if iterated else "__getitem__", None), type(owner))
     for generator in source.generators_of(adapter):
         options |= code.of_batches(code.function_of(generator))
+    if state := source.tf_generator_of(adapter):
+        options |= code.of_batches(state._generator)
     if iterated:
         options["samples"] = "iterated"
     return dataclasses.replace(data, options=options)

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import gc
+import itertools
 import math
 import operator
 import os
@@ -35,6 +36,9 @@ _FIRST_SAMPLES, _SLOWER = 300, 5
 _LATE = 0.6
 _SPOTS = 12
 _ENOUGH_SAMPLES = 30
+# Of elements that take less, one in so many is timed.
+_SHORT_NS, _EVERY = 200_000, 8
+_MAX_STAGES = 64
 
 _Spot = tuple[str, str, int, str, str]
 
@@ -56,10 +60,14 @@ class SourceClock:
     """Counts calls of the code that makes batches, in however many threads; another thread reads.
 
     The first epoch, in which caches are filled and libraries imported, is set aside as soon as there is another.
+
+    Args:
+        name: of the code.
+        elements: whether it makes elements that tf.data goes on with, and no batches.
     """
 
-    def __init__(self, name: str):
-        self.name = name
+    def __init__(self, name: str, elements: bool = False):
+        self.name, self.elements = name, elements
         #: Thread -> (wall, cpu) when the call began that runs in it.
         self.running: dict[int, tuple[int, int]] = {}
         #: What failed here; from then on nothing is counted.
@@ -70,6 +78,7 @@ class SourceClock:
         self.rows: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._first, self._now = _Tally(), _Tally()
+        self._passed = 0
 
     @property
     def called(self) -> bool:
@@ -88,9 +97,16 @@ class SourceClock:
             batch = make()
         finally:
             self._safely(self._end)
-        if self.batch_bytes is None:
+        if self.batch_bytes is None and not self.elements:
             self._safely(lambda: self._see(batch))
         return batch
+
+    def one_of(self, iterator: Iterator[Any]) -> Any:
+        """The next element, with the clocks on, where it is so short only of every few: they take microseconds."""
+        self._passed += 1
+        if self._passed % _EVERY and self._now.calls and self._now.call_ns < _SHORT_NS:
+            return next(iterator)
+        return self.timed(lambda: next(iterator))
 
     def _begin(self) -> None:
         self.running[threading.get_ident()] = time.perf_counter_ns(), time.thread_time_ns()
@@ -315,6 +331,33 @@ def _timed_iterator(iterator: Iterator[Any], clock: SourceClock) -> Iterator[Any
         yield item
 
 
+class _TimedElements:
+    """Stands in for the iterator of a generator that a tf.data pipeline begins with."""
+
+    __slots__ = ("_clock", "_iterator")
+
+    def __init__(self, iterator: Iterator[Any], clock: SourceClock):
+        self._iterator, self._clock = iterator, clock
+
+    def __next__(self) -> Any:
+        return self._clock.one_of(self._iterator)
+
+
+def tf_generator_of(adapter: Any) -> Any:
+    """What TensorFlow keeps of the generator that the user's tf.data pipeline begins with, its `_generator` and
+    `get_iterator`; `None` where there is none, or more than one.
+    """
+    nodes: list[Any] = [getattr(adapter, "_dataset", None)]
+    found: list[Any] = []
+    for node in itertools.islice(nodes, _MAX_STAGES):  # which grows
+        made = getattr(getattr(node, "_map_func", None), "_func", None)
+        if getattr(made, "__module__", "").endswith(".from_generator_op"):
+            held = [each for function in _held(made) for each in _held(function)]
+            found += [each for each in held if hasattr(each, "get_iterator")][:1]
+        nodes += node._inputs() if hasattr(node, "_inputs") else []
+    return found[0] if len(found) == 1 else None
+
+
 def time_source(adapter: Any, undo: Undo) -> SourceClock | None:
     """Puts clocks around the Python code that makes batches, where the adapter has such code in this process."""
     kind = type(adapter).__name__
@@ -331,6 +374,12 @@ def time_source(adapter: Any, undo: Undo) -> SourceClock | None:
         loader = adapter._dataloader
         clock = SourceClock(f"{type(loader.dataset).__name__}.__getitem__")
         undo.replace(adapter, "_dataloader", _TimedLoader(loader, clock))
+        return clock
+    if state := tf_generator_of(adapter):
+        iterators = state.get_iterator
+        name = getattr(state._generator, "__name__", "<")
+        clock = SourceClock("generator" if name.startswith("<") else name, elements=True)
+        undo.replace(state, "get_iterator", lambda iterator_id: _TimedElements(iterators(iterator_id), clock))
         return clock
     return None
 
@@ -379,8 +428,11 @@ def generators_of(adapter: Any) -> list[Any]:
     """The user's generator that `fit` was given, if it was."""
     make = getattr(adapter, "generator", None)
     make = make.make if isinstance(make, _TimedGenerator) else make
-    held = [cell.cell_contents for cell in getattr(make, "__closure__", None) or ()]
-    return [one for one in held if isinstance(one, GeneratorType)]
+    return [one for one in _held(make) if isinstance(one, GeneratorType)]
+
+
+def _held(function: Any) -> list[Any]:
+    return [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
 
 
 def sample_source(clock: SourceClock, stop: threading.Event, interval_s: float = 0.02) -> None:

@@ -203,11 +203,13 @@ class Data:
     arrays that were given whole. Of the first rows: `padding_share` is the share of zeros at the ends of rows of
     integers, `one_hot_classes` how wide targets are that are one-hot, `holds_bytes` whether floating-point images hold
     whole numbers from 0 to 255, or such divided by 255. `receive_s` are the seconds of CPU time that this process needs
-    to receive one batch from the process that made it. `options` are those of a tf.data pipeline; of arrays `shuffle`,
-    `sample_weight` and `validation_split` where `fit` was given them, of floating-point images without negative numbers
-    the `largest_pixel`, of a generator whether it `passes` over the same again and again, of a dataset which functions
-    draw `random` numbers from one generator, which of them `opens_nothing`, and whether `samples` are `iterated` over;
-    and what the model and the data are `called_model`, `called_x` and `called_y` where `fit` is called.
+    to receive one batch from the process that made it. `generator` is the Python generator that a tf.data pipeline
+    begins with, without what tf.data adds; its calls make one element each, and those timed are a part. `options` are
+    those of a tf.data pipeline; of arrays `shuffle`, `sample_weight` and `validation_split` where `fit` was given them,
+    of floating-point images without negative numbers the `largest_pixel`, of a generator whether it `passes` over the
+    same again and again, of a dataset which functions draw `random` numbers from one generator, which of them
+    `opens_nothing`, and whether `samples` are `iterated` over; and what the model and the data are `called_model`,
+    `called_x` and `called_y` where `fit` is called.
     """
 
     adapter: str = ""
@@ -232,6 +234,7 @@ class Data:
     holds_bytes: bool | None = None
     files: Files | None = None
     receive_s: float | None = None
+    generator: Source | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -141,6 +141,8 @@ class FitFacts:
             data = dataclasses.replace(data, **rows, options={**self._rows.get("options", {}), **data.options})
         if self.source and self.source.error:
             self._guard.note("source", self.source.error)
+        elif self.source and self.source.called and self.source.elements:
+            data = dataclasses.replace(data, generator=self.source.facts())
         elif self.source and self.source.called:
             made = self.source
             data = dataclasses.replace(

@@ -264,7 +264,7 @@ class Files(_message.Message):
     def __init__(self, sampled: _Optional[int] = ..., file_system: _Optional[str] = ..., mean_bytes: _Optional[int] = ..., image_format: _Optional[str] = ..., image_height: _Optional[int] = ..., image_width: _Optional[int] = ...) -> None: ...
 
 class Data(_message.Message):
-    __slots__ = ("adapter", "kind", "batch_size", "batch_bytes", "batch", "batches_per_epoch", "workers", "use_multiprocessing", "max_queue_size", "source", "stages", "options", "steps_per_epoch", "persistent_workers", "pin_memory", "inputs", "inputs_bytes", "padding_share", "one_hot_classes", "holds_bytes", "files", "receive_s")
+    __slots__ = ("adapter", "kind", "batch_size", "batch_bytes", "batch", "batches_per_epoch", "workers", "use_multiprocessing", "max_queue_size", "source", "stages", "options", "steps_per_epoch", "persistent_workers", "pin_memory", "inputs", "inputs_bytes", "padding_share", "one_hot_classes", "holds_bytes", "files", "receive_s", "generator")
     class OptionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -294,6 +294,7 @@ class Data(_message.Message):
     HOLDS_BYTES_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
     RECEIVE_S_FIELD_NUMBER: _ClassVar[int]
+    GENERATOR_FIELD_NUMBER: _ClassVar[int]
     adapter: str
     kind: str
     batch_size: int
@@ -316,7 +317,8 @@ class Data(_message.Message):
     holds_bytes: bool
     files: Files
     receive_s: float
-    def __init__(self, adapter: _Optional[str] = ..., kind: _Optional[str] = ..., batch_size: _Optional[int] = ..., batch_bytes: _Optional[int] = ..., batch: _Optional[str] = ..., batches_per_epoch: _Optional[int] = ..., workers: _Optional[int] = ..., use_multiprocessing: bool = ..., max_queue_size: _Optional[int] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., options: _Optional[_Mapping[str, str]] = ..., steps_per_epoch: _Optional[int] = ..., persistent_workers: bool = ..., pin_memory: bool = ..., inputs: _Optional[str] = ..., inputs_bytes: _Optional[int] = ..., padding_share: _Optional[float] = ..., one_hot_classes: _Optional[int] = ..., holds_bytes: bool = ..., files: _Optional[_Union[Files, _Mapping]] = ..., receive_s: _Optional[float] = ...) -> None: ...
+    generator: Source
+    def __init__(self, adapter: _Optional[str] = ..., kind: _Optional[str] = ..., batch_size: _Optional[int] = ..., batch_bytes: _Optional[int] = ..., batch: _Optional[str] = ..., batches_per_epoch: _Optional[int] = ..., workers: _Optional[int] = ..., use_multiprocessing: bool = ..., max_queue_size: _Optional[int] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., options: _Optional[_Mapping[str, str]] = ..., steps_per_epoch: _Optional[int] = ..., persistent_workers: bool = ..., pin_memory: bool = ..., inputs: _Optional[str] = ..., inputs_bytes: _Optional[int] = ..., padding_share: _Optional[float] = ..., one_hot_classes: _Optional[int] = ..., holds_bytes: bool = ..., files: _Optional[_Union[Files, _Mapping]] = ..., receive_s: _Optional[float] = ..., generator: _Optional[_Union[Source, _Mapping]] = ...) -> None: ...
 
 class Validation(_message.Message):
     __slots__ = ("runs", "steps", "step_s", "batch_size", "frequency", "max_steps")

@@ -1,5 +1,7 @@
 """Facts of the data and of what makes its batches."""
 
+import dataclasses
+
 from tb_trainspeed.profile import Data, Files, HotSpot, Profile, Source, Stage
 from tb_trainspeed.rules.facts.registry import fact
 from tb_trainspeed.rules.facts.steady import steady_of
@@ -90,6 +92,16 @@ def source(profile: Profile) -> Source | None:
 def hot_spots(profile: Profile) -> tuple[HotSpot, ...] | None:
     """Where the code that makes batches spends its time. Calls of a few milliseconds are seldom seen at work."""
     return profile.data.source.hot_spots or None if profile.data.source else None
+
+
+@fact
+def generated(profile: Profile) -> Source | None:
+    """The generator that a tf.data pipeline begins with, by what it takes for a batch."""
+    made, stages = profile.data.generator, profile.data.stages
+    elements = next((one.elements_per_batch for one in stages if "GeneratorDataset" in one.operations), None)
+    if not made or not made.calls or not elements:
+        return None
+    return dataclasses.replace(made, wall_s=made.wall_s * elements, cpu_s=made.cpu_s * elements)
 
 
 @fact

@@ -9,6 +9,7 @@ from tb_trainspeed.rules.input_pipeline import (
     epoch,
     few_workers,
     files,
+    generators,
     mapping,
     options,
     preprocessing,
@@ -23,7 +24,18 @@ RULES = tuple(
     sorted(
         (
             rule
-            for module in (workers, few_workers, python_code, mapping, decoding, files, epoch, options, preprocessing)
+            for module in (
+                workers,
+                few_workers,
+                python_code,
+                generators,
+                mapping,
+                decoding,
+                files,
+                epoch,
+                options,
+                preprocessing,
+            )
             for rule in module.RULES
         ),
         key=lambda rule: rule.code,

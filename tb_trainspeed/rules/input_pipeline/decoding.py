@@ -9,21 +9,19 @@ from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.input_pipeline.python_code import ADAPTERS, opens_again, written_in
 from tb_trainspeed.rules.input_pipeline.shared import (
     DECODING,
-    HEAVY,
     PARSING,
     PYTHON,
     RANDOM,
-    TAKEN_FROM_CACHE,
     does,
     faster_source,
-    from_memory,
+    from_cache,
     maps,
     name_of,
     share_left,
     varies,
     waits,
 )
-from tb_trainspeed.rules.rule import Change, Found, NotApplicable, Outcome, Passed, Range, rule
+from tb_trainspeed.rules.rule import Found, NotApplicable, Outcome, Passed, rule
 
 _READERS = frozenset(
     ("PIL", "cv2", "imageio", "skimage", "tifffile", "pydicom", "rasterio", "librosa", "soundfile", "h5py", "pandas",
@@ -42,9 +40,6 @@ _SAID = (
     (("StringSplit",), ("text is split", "splits")),
     (PARSING, ("records are parsed", "parses")),
 )
-# How often a batch of tf.data is copied on its way, where that is not once: on JAX it becomes an array of NumPy, and
-# then one of JAX. Measured on two machines of two cores.
-_COPIES = {"jax": 3}
 
 
 @rule("IP09", "redecode-each-epoch", silences=("IP11",))
@@ -96,10 +91,10 @@ def redecode_each_epoch(
     if epochs_planned < 2:
         return NotApplicable("every file is needed once, for there is one epoch")
     if stages:
-        copies, drawn = _COPIES.get(backend, 1), (data.steps_per_epoch or 0) * epochs_planned
+        drawn = (data.steps_per_epoch or 0) * epochs_planned
         loader = data.options.get("loaded_by", "")
         return _uncached(
-            stages, (held_up_share, restart_s / steady.epoch_s), step_s, batch_bytes, copies, batches_per_epoch, drawn,
+            stages, (held_up_share, restart_s / steady.epoch_s), step_s, batch_bytes, backend, batches_per_epoch, drawn,
             memory_available_bytes, loader,
         )  # fmt: skip
     in_parts = data.steps_per_epoch is not None or adapter == "GeneratorDataAdapter"
@@ -186,7 +181,7 @@ def _uncached(
     shares: tuple[float, float],
     step_s: float,
     batch_bytes: int,
-    copies: int,
+    backend: str,
     batches_per_epoch: int,
     drawn: int,
     memory_available_bytes: int,
@@ -225,11 +220,6 @@ def _uncached(
     name = name_of(decoding, "decode")
     # Python code in the same function may draw as well: nobody can see that.
     mixed = does(decoding, RANDOM) or bool(PYTHON & set(decoding.operations))
-    stays = [stage for stage in after if maps(stage) and (does(stage, HEAVY) or does(stage, RANDOM))]
-    before_batch = sum(1 for stage in after if (stage.elements_per_batch or 1) > 1) + 1
-    rest = from_memory(elements, before_batch, copies * batch_bytes)
-    if mixed or stays:  # what augments stays, and is not known apart
-        rest = Range(step_s * 0.8, step_s * 0.4, rest.high)
     loaded_by = loader if decoding.function and "<" in decoding.function else ""
     remedy, code = _kept(name, shuffle, mixed, loaded_by, int(count))
     what, does_so = next(said for kinds, said in _SAID if does(decoding, kinds))
@@ -251,7 +241,7 @@ def _uncached(
         },
         remedy=remedy,
         code=code,
-        change=Change(sets={"supply_s": rest}, factors=TAKEN_FROM_CACHE, first_epoch=False),
+        change=from_cache(elements, after, step_s, batch_bytes, backend, mixed),
         confidence="likely",
         changes_results="training" if mixed else "no",  # the random numbers of another `map` are others
     )

@@ -32,12 +32,6 @@ _SMALL_ELEMENT_S = 200e-6
 # What calling a function on one element costs beside its work, and each of its operations, at least; measured on two
 # cores.
 _CALL_S, _OPERATION_S = 5e-6, 2e-6
-# Share of a step for which a generator holds Python's lock, from which on it is slow whether it waits or not: set below
-# the one fit, on torch, in which that was seen (0.27).
-_HELD_FROM = 0.25
-# An element of a generator costs 0.08 to 0.5 ms to hand over (measured, on three machines of two cores, where nothing
-# else of it was seen in elements that took less than that); from a few times that on, it is its own work.
-_GENERATED_ELEMENT_S, _HAND_OVER_S = 1e-3, Range(60e-6, 500e-6, 700e-6)
 # What cutting a row out and putting it into its batch costs, which stays where only the function is called on batches.
 # Measured on five machines of two cores: 2 to 4 microseconds.
 _CUT_S, _LEAST_CUT_S = 3e-6, 2e-6
@@ -46,75 +40,16 @@ _WHOLE = Range(0.12, 0.06, 0.03)
 _PARSED_ELEMENT_S = 2e-3
 
 
-def _left_of(element_s: float, overhead_s: Range) -> Range:
-    """What is left of an element's time without what it costs to hand it on by itself."""
+def left_of(element_s: float, overhead_s: Range) -> Range:
+    """Returns what is left of an element's time without what it costs to hand it on by itself."""
     ends = zip(*map(dataclasses.astuple, (overhead_s, _WHOLE)), strict=True)
     return Range(*(min(1.0, max(whole, 1 - overhead / element_s)) for overhead, whole in ends))
 
 
-def _batched_after(stages: Sequence[Stage], index: int) -> int | None:
-    """The batch size of the next stage that puts elements together, where it puts many together."""
+def batched_after(stages: Sequence[Stage], index: int) -> int | None:
+    """Returns the batch size of the next stage that puts elements together, where it puts many together."""
     size = next((stage.batch_size for stage in stages[index + 1 :] if batches(stage)), None)
     return size if size and size >= MANY_ELEMENTS else None
-
-
-@rule("IP05", "generator-per-sample", silences=("IP08",))
-def generator_per_sample(
-    stages: tuple[Stage, ...], epochs_planned: int, held_up_share: float, step_s: float
-) -> Outcome:
-    """A generator yields single samples, which are batched afterwards.
-
-    What it means: `tf.data.Dataset.from_generator` hands samples over one by one, and `batch` puts them together.
-
-    Why it is slow: for every sample TensorFlow calls Python, converts what the generator yields, and checks it: 0.1 to
-    0.3 ms, however small the sample is.
-
-    What to change: yield whole batches, and drop `batch`.
-
-    When this is wrong: making a sample takes far longer than handing it over; the rule is silent from 1 ms on. It is
-    silent, too, where `cache()` comes after the generator, which then runs in the first epoch only.
-
-    Sources: https://github.com/tensorflow/tensorflow/issues/59744. Measured on two cores: 4.6 to 9 times faster,
-    with 0 to 15 % of the CPU time of a batch left, where a sample took 0.08 to 0.4 ms. The prediction takes 0.06 to
-    0.6 ms of each sample away, and leaves 3 to 12 % of a batch at least.
-    """
-    if not stages:
-        return NotApplicable("no tf.data pipeline")
-    stages = recurring(stages, epochs_planned)
-    generated = [index for index, stage in enumerate(stages) if "GeneratorDataset" in stage.operations]
-    if not generated:
-        return Passed("no generator in what runs every epoch")
-    size = _batched_after(stages, generated[-1])
-    if size is None:
-        return Passed("the generator yields whole batches")
-    # Python hands over under its lock, which the thread that trains needs as well: a step is slower, not only its wait.
-    if size * _HAND_OVER_S.low < _HELD_FROM * step_s and (too_little := waits(held_up_share)):
-        return Passed(too_little)
-    element_s = step_s / size
-    if element_s > _GENERATED_ELEMENT_S:
-        return Passed(f"a sample takes {words.seconds(element_s)}, far more than handing it over")
-    signature = stages[generated[-1]].output or ""
-    shuffled = any("Shuffle" in stage.kind for stage in stages[generated[-1] :])
-    return Found(
-        title="A generator yields single samples",
-        message=f"`from_generator` hands {words.number(size)} samples over for every batch, {words.seconds(element_s)} "
-        f"each, most of it for calling Python and converting. That holds "
-        f"training up {words.share(held_up_share)} of the time.",
-        phase="input_wait",
-        evidence={
-            "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
-            "samples a batch": words.number(size),
-            "time a sample": words.seconds(element_s),
-            "a sample": signature,
-        },
-        remedy="Yield whole batches: the shapes of the signature get a leading `None`."
-        + " Shuffle what the generator goes through: a buffer after it holds whole batches then." * shuffled,
-        code=f"- yield x[i], y[i]\n+ yield x[i:i + {size}], y[i:i + {size}]      # for i in range(0, len(x), {size})\n"
-        f"- tf.data.Dataset.from_generator(samples, ...).batch({size})\n"
-        "+ tf.data.Dataset.from_generator(batches, ...)",
-        change=faster_source(_left_of(element_s, _HAND_OVER_S)),
-        changes_results="training" if shuffled else "no",
-    )
 
 
 @rule("IP06", "py-function-in-map", silences=("IP07", "IP08"))
@@ -329,7 +264,7 @@ def per_record_parse(stages: tuple[Stage, ...], held_up_share: float, step_s: fl
     for index, stage in enumerate(stages):
         if not (maps(stage) and does(stage, PARSING)) or any("Cache" in other.kind for other in stages[index:]):
             continue
-        size = _batched_after(stages, index)
+        size = batched_after(stages, index)
         if size is None:
             continue
         element_s = step_s / size
@@ -384,7 +319,7 @@ def slices_of_small_rows(stages: tuple[Stage, ...], held_up_share: float, step_s
         return NotApplicable("no tf.data pipeline")
     if stages[0].kind != "TensorSlice" or any(maps(stage) or _PICKS.search(stage.kind) for stage in stages):
         return Passed("rows are not only cut and put together")
-    size = _batched_after(stages, 0)
+    size = batched_after(stages, 0)
     if size is None or (stages[0].output_bytes or _SMALL_ELEMENT_BYTES) >= _SMALL_ELEMENT_BYTES:
         return Passed("rows are large, or batches small")
     if too_little := waits(held_up_share):
@@ -413,7 +348,6 @@ def slices_of_small_rows(stages: tuple[Stage, ...], held_up_share: float, step_s
 
 
 RULES = (
-    generator_per_sample,
     py_function_in_map,
     serial_stateful_map,
     map_before_batch,

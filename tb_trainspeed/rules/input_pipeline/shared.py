@@ -25,6 +25,9 @@ MEMORY_BYTES_PER_S = Range(1.5e9, 6e9, 20e9)
 #: boundary between epochs, where the first batch is there at once. Measured on two cores, seven runs on TensorFlow and
 #: JAX: 0.24 to 0.39, 1.0 in one whose steps hardly waited; and four of the latter: 0 to 0.1.
 TAKEN_FROM_CACHE = {"source_cpu_s": Range(0.45, 0.32, 0.05), "restart_s": Range(1.0, 0.2, 0.0)}
+# How often a batch of tf.data is copied on its way, where that is not once: on JAX it becomes an array of NumPy, and
+# then one of JAX. Measured on two machines of two cores.
+_COPIES = {"jax": 3}
 # What Python code takes for a batch whose parts lie ready in memory, beside copying it. Measured on two cores: 10 to 20
 # microseconds for a slice, 50 to 90 for 32 to 64 parts of a cache.
 _TAKE_S = Range(300e-6, 60e-6, 10e-6)
@@ -173,6 +176,32 @@ def maps(stage: Stage) -> bool:
 def batches(stage: Stage) -> bool:
     """Whether a stage puts elements together into batches."""
     return stage.kind.endswith("Batch") and stage.kind != "Unbatch"
+
+
+def is_generator(stage: Stage) -> bool:
+    """Whether a stage is a Python generator."""
+    return "GeneratorDataset" in stage.operations
+
+
+def from_cache(
+    elements: float, after: Sequence[Stage], step_s: float, batch_bytes: float, backend: str, mixed: bool = False
+) -> Change:
+    """What changes where elements come from a cache of tf.data and go through the stages after it.
+
+    Args:
+        elements: of them a batch.
+        after: the stages.
+        step_s: of a step as it is, seconds.
+        batch_bytes: size of a batch.
+        backend: of Keras.
+        mixed: whether what is cached leaves a part of the work, which is not known apart, to be mapped after it.
+    """
+    stays = mixed or any(maps(stage) and (does(stage, HEAVY) or does(stage, RANDOM)) for stage in after)
+    before_batch = sum(1 for stage in after if (stage.elements_per_batch or 1) > 1) + 1
+    rest = from_memory(elements, before_batch, _COPIES.get(backend, 1) * batch_bytes)
+    if stays:
+        rest = Range(step_s * 0.8, step_s * 0.4, rest.high)
+    return Change(sets={"supply_s": rest}, factors=TAKEN_FROM_CACHE, first_epoch=False)
 
 
 def image_shape(described: str | None) -> tuple[int, int] | None:

@@ -134,3 +134,23 @@ def side_by_side(
         "cores idle": f"{idle_cores:.1f} of {cores:g}",
     }
     return Workers(count, change, waiting, evidence)
+
+
+def code_of_pydataset(count: int, batches: int | str, makes: str) -> str:
+    """Code of a `PyDataset` with workers in the place of something else.
+
+    Args:
+        count: of workers.
+        batches: of an epoch.
+        makes: what of now makes a batch, as in "what ... ".
+    """
+    return (
+        "+ class Batches(keras.utils.PyDataset):\n"
+        "+     def __len__(self):\n"
+        f"+         return {batches}\n"
+        "+\n"
+        "+     def __getitem__(self, index):\n"
+        f"+         return ...  # what {makes}\n"
+        "+\n"
+        f"+ model.fit(Batches(workers={count}, max_queue_size={2 * count}), shuffle=False, ...)"
+    )

@@ -4,7 +4,7 @@ from tb_trainspeed.profile import Data, Source
 from tb_trainspeed.rules import words
 from tb_trainspeed.rules.facts import Steady
 from tb_trainspeed.rules.input_pipeline.shared import order_of_draws, waits
-from tb_trainspeed.rules.input_pipeline.side_by_side import side_by_side
+from tb_trainspeed.rules.input_pipeline.side_by_side import code_of_pydataset, side_by_side
 from tb_trainspeed.rules.rule import Change, ChangesResults, Found, NotApplicable, Outcome, Passed, Range, rule
 
 # Pickling a batch in a process, sending it through a pipe and unpickling it: bytes a second. Measured on two cores of
@@ -300,14 +300,7 @@ def plain_generator(
         evidence=found.evidence,
         remedy=f"Make it a `PyDataset`, whose batches {found.count} workers can make side by side.{note}",
         code=f"- model.fit(generator, steps_per_epoch={batches}, ...)\n"
-        "+ class Batches(keras.utils.PyDataset):\n"
-        "+     def __len__(self):\n"
-        f"+         return {batches}\n"
-        "+\n"
-        "+     def __getitem__(self, index):\n"
-        "+         return ...  # what the generator yields for this batch\n"
-        "+\n"
-        f"+ model.fit(Batches(workers={found.count}, max_queue_size={2 * found.count}), shuffle=False, ...)",
+        + code_of_pydataset(found.count, batches, "the generator yields for this batch"),
         change=found.change,
         confidence="certain" if found.waiting >= 0.5 else "likely",
         changes_results=changes_results,
