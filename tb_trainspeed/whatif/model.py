@@ -1,6 +1,7 @@
 """The step-time model of a fit as it is."""
 
 import dataclasses
+import math
 
 from tb_trainspeed.profile import Profile
 from tb_trainspeed.rules.facts import (
@@ -8,6 +9,8 @@ from tb_trainspeed.rules.facts import (
     COMPUTING,
     ENOUGH_CALLS,
     FIT_HOOKS,
+    generated,
+    generated_elements_of,
     locked_s_of,
     steady_of,
     takes_turns,
@@ -34,6 +37,8 @@ _RUNS_BEHIND = {"jax"}
 # 14 pairs on TensorFlow whose `PyDataset` a fix made nearly free 0.2 to 1.3 of it went from the boundary, in 9 on torch
 # whose tf.data pipeline was 0.3 to 0.7.
 _FIRST_BATCH = {"tensorflow": 0.75, "torch": 0.4}
+# So of generators in tf.data: 0 to 0.5 in 19 pairs on TensorFlow and JAX, 0 to 0.7 in 9 on torch.
+_FIRST_GENERATED = {"tensorflow": 0.2, "jax": 0.2, "torch": 0.6}
 # What deep samples tell that is not the device's. Steps that are looked into take longer: in 36 runs on JAX whose
 # source a fix made nearly free, this share of the rest was left.
 _NOT_OF_THE_DEVICE = ("input_wait", "host_overhead", "unknown")
@@ -44,9 +49,14 @@ _LEAST_CPU_S = 1e-9
 # threads of the pipeline have ended, or before somebody learns that the device is done: of steps of 2 to 4 ms on
 # TensorFlow the last ones took 1.2 to 1.7 times what the fixed training's did.
 _ENOUGH_LAST, _LONG_ENOUGH_S = 2, {"tensorflow": 0.004, "jax": 0.004}
-# On JAX the last step is timed from its call until somebody learns that it is over, after a pause. One that follows
-# upon another took this share of it in the median of 15 runs whose source in Python a fix made nearly free.
-_OF_LAST_ON_JAX = 0.8
+# A step after a pause takes longer than one that follows upon another. Measured on two cores with models of 1.5 to 40 ms
+# a step: by 0.1, 0.9, 1.5, 2 and 3 ms after pauses of 1, 3, 10, 30 and 100 ms, on all backends and whatever the model.
+# The last step of an epoch comes after such a wait, those of a training whose source is gone do not: on JAX, and where
+# a generator was the source, half of that and a tenth of the rest explain best what these take (27 runs on JAX, 8 each
+# on TensorFlow and torch).
+_COLD_S, _COLD_FROM_S, _LEAST_WARM, _OF_LAST = 0.3e-3, 0.8e-3, 0.5, 0.9
+# Handing an element of a generator over takes no more CPU time than that: seconds, measured.
+_MOST_HAND_OVER_S = 0.7e-3
 # The host's part of the smallest steps on TensorFlow, seconds: measured, 0.40 to 0.43 ms on one machine, 1.2 on
 # another.
 _LEAST_DISPATCH_S = {"tensorflow": 0.0004}
@@ -181,16 +191,21 @@ def baseline(profile: Profile) -> StepModel | None:
     # Of a tf.data pipeline only the sum is known: what the process computes beyond one core of the thread that trains.
     # Without one, and without Python code that makes batches, that is computing, on several cores.
     unknown_s = max(_LEAST_CPU_S, cpu_s - busy_s) if profile.data.stages else 0.0
+    made = generated(profile)
+    if made:  # its CPU time is known, and what it takes to hand elements over nearly
+        handed_s = _MOST_HAND_OVER_S * (generated_elements_of(profile) or 1.0)
+        unknown_s = min(unknown_s, made.cpu_s / made.calls + handed_s)
     source_cpu_s = source.cpu_s / source.calls if source and source.calls else unknown_s
     in_turn = takes_turns(profile) and not profile.data.stages  # tf.data runs ahead there as well
-    if in_turn or (source and source.calls):  # what threads use while they wait for the next step is no work
+    if in_turn or made or (source and source.calls):  # what threads use while they wait for the next step is no work
         cpu_s = min(cpu_s, source_cpu_s + busy_s * (profile.environment.cores or 1.0))
     if in_turn:
         supply_s = wait_s
     elif wait_s >= _STARVED * (busy_s + wait_s):
         supply_s = busy_s + wait_s
     else:  # now and then a batch is late; that stays, and how fast the supply could be is not known
-        supply_s, late_s = min(source_s, busy_s), wait_s
+        # One of a generator's takes at least what it computes, in one thread.
+        supply_s, late_s = min(source_cpu_s if made else source_s, busy_s), wait_s
     dispatch_s = min(profile.steps.dispatch_s or 0.0, compute_s)
     locked_s = min(dispatch_s, locked_s_of(profile))
     per_epoch = {name: value / steady.epochs for name, value in steady.phases.items()}
@@ -219,7 +234,7 @@ def baseline(profile: Profile) -> StepModel | None:
         least_dispatch_s=min(dispatch_s, _least_dispatch_s(profile, dispatch_s, locked_s)),
         locked_s=locked_s,
         undisturbed=_undisturbed(profile, in_turn),
-        alone_s=0.0 if in_turn else _alone_s(profile, compute_s, locked_s),
+        alone_s=0.0 if in_turn else _alone_s(profile, compute_s, locked_s, wait_s),
         first_batches_s=_first_batches_s(
             profile, per_epoch.get("epoch_restart", 0.0), whole.epoch_s - steady.epoch_s, supply_s
         ),
@@ -251,12 +266,15 @@ def _least_dispatch_s(profile: Profile, dispatch_s: float, locked_s: float) -> f
     return max(known, _LEAST_DISPATCH_S.get(profile.environment.backend, 0.0))
 
 
-def _alone_s(profile: Profile, computing_s: float, locked_s: float) -> float:
+def _alone_s(profile: Profile, computing_s: float, locked_s: float, wait_s: float) -> float:
     last, call, backend = profile.steps.last, profile.steps.call, profile.environment.backend
+    in_python, generates = not profile.data.stages, generated_elements_of(profile) is not None
     if last and call and last.count >= _ENOUGH_LAST and last.p50_s >= _LONG_ENOUGH_S.get(backend, 0.0):
-        if backend == "jax":
-            return last.p50_s * (1.0 if profile.data.stages else _OF_LAST_ON_JAX)
-        return last.p50_s + max(0.0, computing_s - call.mean_s - locked_s)
+        warm_s = last.p50_s
+        if generates or (in_python and backend == "jax"):
+            cold_s = _COLD_S * math.log1p(wait_s / _COLD_FROM_S)
+            warm_s = _OF_LAST * max(_LEAST_WARM * warm_s, warm_s - cold_s)
+        return warm_s + (0.0 if backend == "jax" else max(0.0, computing_s - call.mean_s - locked_s))
     if backend != "jax" or not profile.breakdown:
         return 0.0
     parts = profile.breakdown.parts
@@ -267,6 +285,8 @@ def _first_batches_s(profile: Profile, restart_s: float, pauses_s: float, supply
     """Keras on JAX fetches two batches before the first step, one after the other: what is made in Python meanwhile."""
     data, boundary = profile.data, profile.epochs.restart  # without waiting for a batch
     backend, alone = profile.environment.backend, data.adapter == "PyDatasetAdapter" and (data.workers or 1) < 2
+    if generated_elements_of(profile) is not None:
+        return min(restart_s, _FIRST_GENERATED.get(backend, 0.0) * supply_s)
     if (backend == "tensorflow" and alone) or (backend == "torch" and data.stages):
         return min(restart_s, _FIRST_BATCH[backend] * supply_s)
     if backend != "jax" or data.stages or not boundary:

@@ -94,11 +94,16 @@ def hot_spots(profile: Profile) -> tuple[HotSpot, ...] | None:
     return profile.data.source.hot_spots or None if profile.data.source else None
 
 
+def generated_elements_of(profile: Profile) -> float | None:
+    """Returns how many elements of a Python generator a batch of a tf.data pipeline takes; `None` without one."""
+    stages = profile.data.stages
+    return next((stage.elements_per_batch for stage in stages if "GeneratorDataset" in stage.operations), None)
+
+
 @fact
 def generated(profile: Profile) -> Source | None:
     """The generator that a tf.data pipeline begins with, by what it takes for a batch."""
-    made, stages = profile.data.generator, profile.data.stages
-    elements = next((one.elements_per_batch for one in stages if "GeneratorDataset" in one.operations), None)
+    made, elements = profile.data.generator, generated_elements_of(profile)
     if not made or not made.calls or not elements:
         return None
     return dataclasses.replace(made, wall_s=made.wall_s * elements, cpu_s=made.cpu_s * elements)

@@ -28,6 +28,7 @@ _GENERATED_ELEMENT_S, _HAND_OVER_S = 1e-3, Range(60e-6, 500e-6, 700e-6)
 _OF_THE_REST = Range(0.7, 1.0, 1.0)
 # A part of what an element takes that is less than this is not the cause.
 _PART = 0.25
+_SHORT_S = 200e-6
 
 
 @rule("IP05", "generator-per-sample", silences=("IP08",))
@@ -96,9 +97,12 @@ def generator_per_sample(
 
 
 def _own_s(data: Data) -> float | None:
-    """Seconds that the generator's own code takes for an element."""
+    """Seconds that the generator's own code takes for an element: of short ones the rest is waiting for the lock."""
     made = data.generator
-    return made.wall_s / made.calls if made and made.calls else None
+    if not made or not made.calls:
+        return None
+    wall_s, cpu_s = made.wall_s / made.calls, made.cpu_s / made.calls
+    return cpu_s if wall_s < _SHORT_S else wall_s
 
 
 @rule("IP29", "slow-generator", silences=("IP05",))
@@ -172,7 +176,7 @@ def slow_generator(
         f"anything random: it then runs in the first epoch only. That takes {words.size(epoch_bytes)} of memory.",
         code=f"- dataset = tf.data.Dataset.from_generator({generated.name}, ...)\n"
         f"+ dataset = tf.data.Dataset.from_generator({generated.name}, ...).cache()",
-        change=from_cache(elements, after, step_s, batch_bytes, backend),
+        change=from_cache(elements, after, step_s, batch_bytes, backend, generated=True),
         confidence="likely",
     )
     why_not = _no_cache(data, generated.name, epochs_planned, epoch_bytes, memory_available_bytes)

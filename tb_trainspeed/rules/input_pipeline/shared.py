@@ -28,6 +28,8 @@ TAKEN_FROM_CACHE = {"source_cpu_s": Range(0.45, 0.32, 0.05), "restart_s": Range(
 # How often a batch of tf.data is copied on its way, where that is not once: on JAX it becomes an array of NumPy, and
 # then one of JAX. Measured on two machines of two cores.
 _COPIES = {"jax": 3}
+# Of a generator nothing is left. An assumption: its stages do hardly anything else.
+_GENERATED_FROM_CACHE = {**TAKEN_FROM_CACHE, "source_cpu_s": Range(0.3, 0.05, 0.0)}
 # What Python code takes for a batch whose parts lie ready in memory, beside copying it. Measured on two cores: 10 to 20
 # microseconds for a slice, 50 to 90 for 32 to 64 parts of a cache.
 _TAKE_S = Range(300e-6, 60e-6, 10e-6)
@@ -184,8 +186,9 @@ def is_generator(stage: Stage) -> bool:
 
 
 def from_cache(
-    elements: float, after: Sequence[Stage], step_s: float, batch_bytes: float, backend: str, mixed: bool = False
-) -> Change:
+    elements: float, after: Sequence[Stage], step_s: float, batch_bytes: float, backend: str, mixed: bool = False,
+    generated: bool = False,
+) -> Change:  # fmt: skip
     """What changes where elements come from a cache of tf.data and go through the stages after it.
 
     Args:
@@ -195,13 +198,15 @@ def from_cache(
         batch_bytes: size of a batch.
         backend: of Keras.
         mixed: whether what is cached leaves a part of the work, which is not known apart, to be mapped after it.
+        generated: whether a Python generator yields them.
     """
     stays = mixed or any(maps(stage) and (does(stage, HEAVY) or does(stage, RANDOM)) for stage in after)
     before_batch = sum(1 for stage in after if (stage.elements_per_batch or 1) > 1) + 1
     rest = from_memory(elements, before_batch, _COPIES.get(backend, 1) * batch_bytes)
     if stays:
         rest = Range(step_s * 0.8, step_s * 0.4, rest.high)
-    return Change(sets={"supply_s": rest}, factors=TAKEN_FROM_CACHE, first_epoch=False)
+    left = _GENERATED_FROM_CACHE if generated and not stays else TAKEN_FROM_CACHE
+    return Change(sets={"supply_s": rest}, factors=left, first_epoch=False)
 
 
 def image_shape(described: str | None) -> tuple[int, int] | None:
