@@ -25,8 +25,8 @@ ELSEWHERE = {"tensorflow", "jax", "tf_data", *OF_TRACES}
 # These stand in for the user's own code and hold nothing but guarded calls; the rest puts things back, or is the guard.
 STAND_INS = {
     "_TimedDataset.__getitem__", "_TimedDataset.__getattr__", "_timed_iterator", "SourceClock.timed",
-    "SourceClock._safely", "TimedBatches.__init__", "TimedBatches.__iter__", "TimedBatches.__next__",
-    "TimedBatches.__del__",
+    "SourceClock._safely", "SourceClock.one_of", "_TimedElements.__init__", "_TimedElements.__next__",
+    "TimedBatches.__init__", "TimedBatches.__iter__", "TimedBatches.__next__", "TimedBatches.__del__",
     "_WatchedPool.__init__", "_WatchedPool.apply_async", "_WatchedPool.__getattr__",
     "_TimedIterable.__init__", "_TimedIterable.__iter__", "EventFile.close", "Undo.run",
     "DeepSampler.close", "DeepSampler.run", "Profiler.stop", "Profiler.run", "Profiler.close", "_Session.stop",

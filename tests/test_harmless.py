@@ -91,6 +91,13 @@ def forever(x, y):
             yield x[start : start + BATCH], y[start : start + BATCH]
 
 
+def generated(x, y):
+    """Single samples of a generator, some of which are timed."""
+    signature = tf.TensorSpec(x.shape[1:], x.dtype), tf.TensorSpec(y.shape[1:], y.dtype)
+    samples = tf.data.Dataset.from_generator(lambda: zip(x, y, strict=True), output_signature=signature)
+    return samples.apply(tf.data.experimental.assert_cardinality(len(x))).batch(BATCH)
+
+
 def unknown(x, y):
     return dataset(x, y).filter(lambda *batch: True)
 
@@ -115,6 +122,7 @@ CASES = {
     "arrays": Case(lambda x, y: {"x": x, "y": y, "batch_size": BATCH}),
     "dataset": Case(lambda x, y: {"x": dataset(x, y), "shuffle": False}),
     "unknown_cardinality": Case(lambda x, y: {"x": unknown(x, y), "shuffle": False}),
+    "tf_generator": Case(lambda x, y: {"x": generated(x, y), "shuffle": False}),
     "pydataset": Case(lambda x, y: {"x": Batches(x, y)}),
     # Keras' own race: 60 plain fits gave eleven different histories on JAX, and four on torch.
     "pydataset_workers": Case(lambda x, y: {"x": Batches(x, y, workers=2)}, deterministic=BACKEND == "tensorflow"),

@@ -6,7 +6,7 @@ from tb_trainspeed import whatif
 from tb_trainspeed.profile import ONE_OFF_PHASES, Data, Profile
 from tb_trainspeed.report.report import Finding, Part, Remedy, Report
 from tb_trainspeed.rules import Check, Found, check, silence, words
-from tb_trainspeed.rules.facts import sampled_layers, steady_of, typical_of
+from tb_trainspeed.rules.facts import generated, sampled_layers, steady_of, typical_of
 from tb_trainspeed.rules.rule import Range
 
 RULE_PAGES = "docs/rules"
@@ -248,7 +248,7 @@ def _healthy(profile: Profile) -> str:
 
 def _waits_for(profile: Profile) -> str:
     """What makes the batches that most of training waits for, where it is the user's code."""
-    steady, source = steady_of(profile), profile.data.source
+    steady, source = steady_of(profile), profile.data.source or generated(profile)
     if (
         not steady
         or not source

@@ -1,12 +1,13 @@
 """Rows of the panel's tables: what belongs together, joined. Every number is of the profile."""
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tb_trainspeed.profile import Profile, Stage, StageTime, Usage
+from tb_trainspeed.profile import Profile, Source, Stage, StageTime, Usage
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import sampled_layers, steady_of
+from tb_trainspeed.rules.facts import generated, sampled_layers, steady_of
 from tb_trainspeed.rules.input_pipeline.shared import SPEAK_FROM
 from tb_trainspeed.whatif import StepModel
 
@@ -144,14 +145,18 @@ def _stages(profile: Profile) -> tuple[list[dict[str, Any]], list[dict[str, Any]
     nodes: list[dict[str, Any]] = []
     fused: dict[str, list[Stage]] = {}
     for stage in profile.data.stages:
-        time = next((other for other in left if _kind(other.name) == _kind(stage.kind)), None)
+        kind = "Generator" if "GeneratorDataset" in stage.operations else _kind(stage.kind)
+        time = next((other for other in left if _kind(other.name) == kind), None)
         both = next((other for other in left if not time and _is_part(stage.kind, other.name)), None)
         if time:
             left.remove(time)
         if both:
             fused.setdefault(both.name, []).append(stage)
+        elif kind == "Generator":
+            del nodes[-1:]  # the one element that TensorFlow starts it from
+            nodes.append(_generator(stage, time, generated(profile)))
         else:
-            nodes.append(_stage(_kind(stage.kind), [stage], time))
+            nodes.append(_stage(kind, [stage], time))
         if both and len(fused[both.name]) == 1:
             nodes.append({"fused": both})
     made = [
@@ -162,6 +167,17 @@ def _stages(profile: Profile) -> tuple[list[dict[str, Any]], list[dict[str, Any]
     if profile.data.source:
         added = [time for time in added if _kind(time.name) != "Generator"]
     return made, [_stage(_kind(time.name), [], time) for time in added]
+
+
+def _generator(stage: Stage, time: StageTime | None, own: Source | None) -> dict[str, Any]:
+    """A generator of the user's, which TensorFlow has in a `flat_map`; its time is at least what its own code takes."""
+    node = _stage("Generator", [dataclasses.replace(stage, function=own.name if own else None)], time)
+    if not own:
+        return node
+    own_s, elements = own.wall_s / own.calls, stage.elements_per_batch or 1.0
+    time_s = max(own_s, node["time_s"] or 0.0)
+    facts = [*node["facts"], f"{words.seconds(own_s / elements)} an element in its own code"]
+    return {**node, "time_s": time_s, "element_s": time_s / elements if elements > 1 else None, "facts": facts}
 
 
 def _is_part(kind: str, name: str) -> bool:

@@ -16,6 +16,73 @@ from tb_trainspeed.probes.fit_loop import Undo
 from tb_trainspeed.probes.source import SourceClock, sample_source
 from tb_trainspeed.profile import Data
 
+tf = pytest.importorskip("tensorflow")
+
+
+def squares():
+    yield from (number * number for number in range(50))
+
+
+def of_squares(make=squares):
+    return tf.data.Dataset.from_generator(make, output_signature=tf.TensorSpec((), tf.int64))
+
+
+class _Adapter:
+    """What Keras' adapter of tf.data pipelines holds."""
+
+    def __init__(self, dataset):
+        self._dataset = dataset
+
+
+@pytest.mark.parametrize("short_ns", [0, 10**12], ids=["all", "every eighth"])
+def test_elements_of_a_generator_in_tf_data_are_timed(monkeypatch, short_ns):
+    monkeypatch.setattr(source, "_SHORT_NS", short_ns)
+    undo, dataset = Undo(), of_squares().repeat(2).batch(10).prefetch(1)
+    state = source.tf_generator_of(_Adapter(dataset))
+    clock = source.time_source(_Adapter(dataset), undo)
+    whole = [number * number for number in range(50)] * 2
+    assert np.concatenate(list(dataset.as_numpy_iterator())).tolist() == whole
+    facts = clock.facts()
+    # With the two that find it exhausted; the first one of all is timed, to know how short they are.
+    assert facts.calls == (102 if short_ns == 0 else 1 + 102 // 8)
+    assert (facts.name, clock.elements, clock.batch_bytes, clock.error) == ("squares", True, None, None)
+    undo.run()
+    assert "get_iterator" not in vars(state)
+    assert np.concatenate(list(dataset.as_numpy_iterator())).tolist() == whole
+    assert clock.facts().calls == facts.calls
+
+
+def test_what_a_generator_in_tf_data_raises_is_its_own():
+    def fails():
+        yield 1
+        raise KeyError("mine")
+
+    undo, dataset = Undo(), of_squares(fails)
+    source.time_source(_Adapter(dataset), undo)
+    with pytest.raises(tf.errors.UnknownError, match="mine"):
+        list(dataset)
+    undo.run()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: tf.data.Dataset.range(5),
+        lambda: tf.data.Dataset.range(5).flat_map(tf.data.Dataset.from_tensors),
+        lambda: tf.data.Dataset.zip((of_squares(), of_squares())),
+        lambda: None,
+    ],
+    ids=["none", "a map of datasets", "two", "no dataset"],
+)
+def test_where_there_is_not_one_generator_nothing_is_timed(make):
+    assert source.tf_generator_of(_Adapter(make())) is None
+
+
+def test_a_generator_without_a_name_is_called_one():
+    undo, dataset = Undo(), of_squares(lambda: iter([1]))
+    assert source.time_source(_Adapter(dataset), undo).facts().name == "generator"
+    undo.run()
+
 
 def test_calls_are_counted_and_batches_sized():
     clock = SourceClock("Mine.__getitem__")

@@ -105,6 +105,28 @@ def test_the_stage_that_runs_the_source_does_not_take_its_time_again():
     assert marked(nodes) == ["Photos.__getitem__"]
 
 
+GENERATED = (
+    Stage("Tensor", elements_per_batch=32.0),
+    Stage("FlatMap", function="flat_map_fn", operations=("GeneratorDataset", "PyFunc"), elements_per_batch=32.0),
+    Stage("Batch", batch_size=32, elements_per_batch=1.0),
+)
+SAMPLES = Source("samples", 1000, 0.5, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("times", "generator", "time_s", "facts"),
+    [
+        ((StageTime("Generator", 0.024, 32.0),), SAMPLES, 0.024, ["samples", "500 µs an element in its own code"]),
+        ((), SAMPLES, 0.016, ["samples", "500 µs an element in its own code"]),  # no sample tells: at least that
+        ((), None, None, []),
+    ],
+)
+def test_a_generator_in_tf_data_is_told_by_its_name_and_what_its_own_code_takes(times, generator, time_s, facts):
+    nodes = pipeline(Data(stages=GENERATED, generator=generator), times, STARVED)
+    assert [node["title"] for node in nodes] == ["Generator", "Batch", "training step"]
+    assert (nodes[0]["time_s"], nodes[0]["facts"]) == (time_s and pytest.approx(time_s), facts)
+
+
 def test_workers_have_a_queue():
     nodes = pipeline(Data("PyDatasetAdapter", "Photos", workers=4, max_queue_size=10))
     assert [(node["role"], node["parallelism"], node["buffer"]) for node in nodes[:2]] == [

@@ -8,6 +8,7 @@ from tb_trainspeed.rules.input_pipeline import (
     epoch,
     few_workers,
     files,
+    generators,
     mapping,
     options,
     preprocessing,
@@ -124,7 +125,23 @@ IP24 = {
     "accelerators": (),
 }
 RESTARTED = Data(workers=2, persistent_workers=False, batches_per_epoch=10)
-IP05 = {"stages": (GENERATOR, BATCH), "epochs_planned": 5, "held_up_share": 0.7, "step_s": 0.1}
+IP05 = {"stages": (GENERATOR, BATCH), "data": Data(), "epochs_planned": 5, "held_up_share": 0.7, "step_s": 0.1}
+# An element takes 0.2 ms, of which the clocks that time it, and Python, take a part.
+CHEAP = Source("samples", 1000, 0.03, 0.02)
+IP29 = {
+    **{name: IP01[name] for name in ALONE if name != "source"},
+    "backend": "tensorflow",
+    "stages": (dataclasses.replace(GENERATOR, elements_per_batch=32), BATCH32),
+    "data": Data(generator=Source("samples", 1000, 1.0, 0.9)),
+    "generated": Source("samples", 1000, 32.0, 29.0, (HotSpot("samples", FILE, 7, "resize", "PIL", 0.9),)),
+    "epochs_planned": 5,
+    "held_up_share": 0.7,
+    "batch_bytes": 10**6,
+    "epoch_bytes": 10**8,
+    "memory_available_bytes": 10**9,
+}
+FROM_AFAR = {"generated": Source("samples", 1000, 36.0, 1.0)}
+DRAWS_SAMPLES = Data(options={"random": "samples"})
 IP06 = {"stages": (PYTHON_MAP, BATCH), "epochs_planned": 5, "held_up_share": 0.7, "step_s": 0.04}
 IP07 = {
     "stages": (RANDOM_MAP, BATCH),
@@ -294,9 +311,16 @@ FIRES = [
     fires(workers.plain_generator, IP04, "TensorFlow", backend="tensorflow"),
     fires(workers.dataloader_defaults, IP24, "no workers"),
     fires(workers.dataloader_defaults, IP24, "new workers every epoch", data=RESTARTED, restart_s=0.3),
-    fires(mapping.generator_per_sample, IP05),
-    fires(mapping.generator_per_sample, IP05, "holds the lock", held_up_share=0.09, step_s=0.122),
-    fires(mapping.generator_per_sample, IP05, "one epoch", stages=(GENERATOR, CACHE, BATCH), epochs_planned=1),
+    fires(generators.generator_per_sample, IP05),
+    fires(generators.generator_per_sample, IP05, "timed", data=Data(generator=CHEAP)),
+    fires(generators.generator_per_sample, IP05, "most of it is handing over", step_s=0.6, data=Data(generator=CHEAP)),
+    fires(generators.generator_per_sample, IP05, "holds the lock", held_up_share=0.09, step_s=0.122),
+    fires(generators.generator_per_sample, IP05, "one epoch", stages=(GENERATOR, CACHE, BATCH), epochs_planned=1),
+    fires(generators.slow_generator, IP29),
+    fires(generators.slow_generator, IP29, "from afar", data=DRAWS_SAMPLES, **FROM_AFAR),
+    fires(generators.slow_generator, IP29, "in parts of epochs", data=Data(steps_per_epoch=10), **FROM_AFAR),
+    fires(generators.slow_generator, IP29, "too large to keep", epoch_bytes=10**9, **FROM_AFAR),
+    fires(generators.slow_generator, IP29, "one epoch", epochs_planned=1, **FROM_AFAR),
     fires(mapping.py_function_in_map, IP06),
     fires(mapping.py_function_in_map, IP06, "beside decoding", stages=(PATHS, PYTHON_MAP, JPEGS, BATCH32)),
     fires(mapping.py_function_in_map, IP06, "once a batch", stages=(SLICES, BATCH, ONCE_A_BATCH)),
@@ -538,21 +562,39 @@ SILENT = [
         data=dataclasses.replace(RESTARTED, persistent_workers=True),
         restart_s=0.3,
     ),
-    silent(mapping.generator_per_sample, IP05, NotApplicable, "arrays", stages=()),
-    silent(mapping.generator_per_sample, IP05, Passed, "whole batches", stages=(GENERATOR,)),
+    silent(generators.slow_generator, IP29, NotApplicable, "arrays", stages=()),
+    silent(generators.slow_generator, IP29, Passed, "no generator", stages=(SLICES, BATCH)),
+    silent(generators.slow_generator, IP29, Passed, "cached", stages=(GENERATOR, CACHE, BATCH)),
+    silent(generators.slow_generator, IP29, Passed, "hardly waits", held_up_share=0.09),
+    silent(generators.slow_generator, IP29, Passed, "hands over", generated=Source("samples", 1000, 9.9, 9.0)),
+    silent(generators.slow_generator, IP29, Passed, "at random, no idle core", data=DRAWS_SAMPLES, idle_cores=0.3),
     silent(
-        mapping.generator_per_sample,
+        generators.generator_per_sample,
+        IP05,
+        Passed,
+        "its own work",
+        data=Data(generator=Source("samples", 1000, 0.15, 0.15)),
+    ),
+    silent(generators.generator_per_sample, IP05, NotApplicable, "arrays", stages=()),
+    silent(generators.generator_per_sample, IP05, Passed, "whole batches", stages=(GENERATOR,)),
+    silent(
+        generators.generator_per_sample,
         IP05,
         Passed,
         "small batches",
         stages=(GENERATOR, dataclasses.replace(BATCH, batch_size=8)),
     ),
-    silent(mapping.generator_per_sample, IP05, Passed, "no generator", stages=(SLICES, BATCH)),
-    silent(mapping.generator_per_sample, IP05, Passed, "real work a sample", step_s=0.6),
+    silent(generators.generator_per_sample, IP05, Passed, "no generator", stages=(SLICES, BATCH)),
+    silent(generators.generator_per_sample, IP05, Passed, "real work a sample", step_s=0.6),
     silent(
-        mapping.generator_per_sample, IP05, Passed, "hardly waits nor holds the lock", held_up_share=0.09, step_s=0.123
+        generators.generator_per_sample,
+        IP05,
+        Passed,
+        "waits not, nor holds the lock",
+        held_up_share=0.09,
+        step_s=0.123,
     ),
-    silent(mapping.generator_per_sample, IP05, Passed, "cached", stages=(GENERATOR, CACHE, BATCH)),
+    silent(generators.generator_per_sample, IP05, Passed, "cached", stages=(GENERATOR, CACHE, BATCH)),
     silent(mapping.py_function_in_map, IP06, Passed, "no Python", stages=(MAP, BATCH)),
     silent(mapping.py_function_in_map, IP06, Passed, "cached", stages=(PYTHON_MAP, CACHE, SHUFFLE, BATCH)),
     silent(mapping.py_function_in_map, IP06, NotApplicable, "arrays", stages=()),

@@ -5,19 +5,24 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tb_trainspeed.profile import Data, HotSpot, Ledger, Profile, Quantiles, Steps
+from tb_trainspeed.profile import Data, HotSpot, Ledger, Profile, Quantiles, Source, Steps
 from tb_trainspeed.rules import transfer
 from tb_trainspeed.rules.facts import FACTS
-from tb_trainspeed.rules.input_pipeline import decoding, epoch, files, workers
+from tb_trainspeed.rules.input_pipeline import decoding, epoch, files, generators, workers
 from tb_trainspeed.rules.input_pipeline.shared import batches_of_arrays, fit_of_batches, recurring
 from tests.rules.input_pipeline import (
     AUGMENT,
+    BATCH,
     BATCH32,
     CACHE,
+    DRAWS_SAMPLES,
+    FROM_AFAR,
     FROM_DIRECTORY,
+    GENERATOR,
     IP01,
     IP03,
     IP04,
+    IP05,
     IP09,
     IP09_TF,
     IP10,
@@ -25,6 +30,7 @@ from tests.rules.input_pipeline import (
     IP15,
     IP24,
     IP27,
+    IP29,
     JPEGS,
     LOADER,
     PASSES,
@@ -61,6 +67,37 @@ def test_what_a_comprehension_of_the_loading_function_does_is_kept_with_the_rest
     for one in (spots, spots[:1]):
         change = decoding.redecode_each_epoch(**{**IP09, "hot_spots": tuple(one)}).change
         assert change.factors["supply_s"].expected == pytest.approx(1 - 0.3 * len(one))
+
+
+def test_what_a_generator_itself_takes_of_a_sample_is_not_handing_over():
+    timed, untimed, slow = (
+        generators.generator_per_sample(**{**IP05, "step_s": 0.2048, "data": Data(generator=generator)}).change
+        for generator in (Source("samples", 1000, 0.09, 0.04), None, Source("samples", 1000, 0.25, 0.04))
+    )
+    assert timed.factors["supply_s"].expected == pytest.approx(
+        0.1
+    )  # short ones wait for the lock, not for anything else
+    assert untimed.factors["supply_s"].expected == pytest.approx(0.06)
+    assert slow.factors["supply_s"].expected == pytest.approx(0.25 / 0.4)
+
+
+def test_a_slow_generator_is_kept_where_it_is_the_same_and_gets_workers_elsewhere():
+    kept, drawn = (generators.slow_generator(**{**IP29, **FROM_AFAR, "data": data}) for data in (Data(), DRAWS_SAMPLES))
+    assert "from_generator(samples, ...).cache()" in kept.code
+    assert not kept.change.first_epoch
+    assert kept.change.sets["supply_s"].expected == pytest.approx(32 * 2 * 7e-6 + 1e6 / 6e9, rel=0.5)
+    assert "workers=" in drawn.code
+    assert drawn.change.first_epoch
+    assert drawn.changes_results == "training"
+
+
+def test_a_batch_of_a_generator_takes_what_its_elements_take():
+    generator = Source("samples", 10, 0.1, 0.05)
+    stages = (GENERATOR, BATCH)
+    of_batch = FACTS["generated"](Profile(data=Data(generator=generator, stages=stages)))
+    assert (of_batch.wall_s / of_batch.calls, of_batch.cpu_s / of_batch.calls) == pytest.approx((5.12, 2.56))
+    assert FACTS["generated"](Profile(data=Data(stages=stages))) is None
+    assert FACTS["generated"](Profile(data=Data(generator=generator))) is None
 
 
 @pytest.mark.parametrize(("done", "code"), [("", "ratio=8)"), ("/2", "ratio=2)\n+"), ("/8", "resize((64, 64))")])

@@ -1,7 +1,7 @@
 """The facts that rules ask for by name, each derived from a `Profile`. `None` means: not measured."""
 
 from tb_trainspeed.rules.facts import data as data  # for its facts; the others bring theirs along
-from tb_trainspeed.rules.facts.data import generated, generated_elements_of
+from tb_trainspeed.rules.facts.generated import generated, generated_elements_of
 from tb_trainspeed.rules.facts.machine import AMPERE, REACHED_FLOPS, capability_of, mean, release_of
 from tb_trainspeed.rules.facts.model import sample_flops, sizes
 from tb_trainspeed.rules.facts.registry import FACTS

@@ -1,7 +1,5 @@
 """Facts of the data and of what makes its batches."""
 
-import dataclasses
-
 from tb_trainspeed.profile import Data, Files, HotSpot, Profile, Source, Stage
 from tb_trainspeed.rules.facts.registry import fact
 from tb_trainspeed.rules.facts.steady import steady_of
@@ -92,21 +90,6 @@ def source(profile: Profile) -> Source | None:
 def hot_spots(profile: Profile) -> tuple[HotSpot, ...] | None:
     """Where the code that makes batches spends its time. Calls of a few milliseconds are seldom seen at work."""
     return profile.data.source.hot_spots or None if profile.data.source else None
-
-
-def generated_elements_of(profile: Profile) -> float | None:
-    """Returns how many elements of a Python generator a batch of a tf.data pipeline takes; `None` without one."""
-    stages = profile.data.stages
-    return next((stage.elements_per_batch for stage in stages if "GeneratorDataset" in stage.operations), None)
-
-
-@fact
-def generated(profile: Profile) -> Source | None:
-    """The generator that a tf.data pipeline begins with, by what it takes for a batch."""
-    made, elements = profile.data.generator, generated_elements_of(profile)
-    if not made or not made.calls or not elements:
-        return None
-    return dataclasses.replace(made, wall_s=made.wall_s * elements, cpu_s=made.cpu_s * elements)
 
 
 @fact

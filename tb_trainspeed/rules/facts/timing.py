@@ -12,6 +12,7 @@ from tb_trainspeed.profile import (
     Timeline,
     Validation,
 )
+from tb_trainspeed.rules.facts.generated import generated
 from tb_trainspeed.rules.facts.model import step_flops
 from tb_trainspeed.rules.facts.registry import fact
 from tb_trainspeed.rules.facts.steady import COMPUTING, Steady, releasing_s_of, share_of, steady_of, typical_of
@@ -193,13 +194,15 @@ def awake(profile: Profile) -> float:
 def _cores_taken(profile: Profile) -> float:
     """Share of the cores that what makes batches takes where the steps compute on them as well, 0 to 1.
 
-    Of a tf.data pipeline that is what its stages did in deep samples, of Python code the CPU time of its thread.
+    Of a tf.data pipeline that is what its stages did in deep samples, of Python code the CPU time of its threads.
     """
     environment, data, step = profile.environment, profile.data, step_s(profile)
     if not step or not environment.cores or any(device.kind != "CPU" for device in environment.devices):
         return 0.0
     if data.stages:
         making_s = sum(stage.busy_s for stage in profile.breakdown.stages) if profile.breakdown else 0.0
+        if made := generated(profile):
+            making_s = max(making_s, made.cpu_s / made.calls)
     else:
         making_s = data.source.cpu_s / data.source.calls if data.source and data.source.calls else 0.0
     taken: float = making_s / (step * environment.cores)
