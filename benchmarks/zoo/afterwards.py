@@ -1,137 +1,136 @@
 """Trainings of the input pipeline that were written after all constants had been set, and are not used to set any."""
 
 import functools
-import os
-import pickle
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
-from PIL import Image
 
 from benchmarks.zoo.case import EVERYWHERE, Fit, case
 from benchmarks.zoo.input_pipeline import Batches
-from benchmarks.zoo.trainings import Folder, classifier, fit, image_files, mlp, numbers
+from benchmarks.zoo.trainings import Folder, classifier, fit, mlp, numbers
 
 layers = keras.layers
 
 
-@functools.cache
-def _shards() -> tuple[Folder, list[str]]:
-    folder, x = Folder(), numbers(4000, 300)[0]
-    paths = [folder.path(f"{number}.pickle") for number in range(4)]
-    for path, part in zip(paths, np.array_split(x, 4), strict=True):
-        with open(path, "wb") as file:
-            pickle.dump([dict(enumerate(map(float, row))) for row in part[:250]], file)
-    return folder, paths
-
-
-def _unpickled(path: str) -> Any:
-    with open(path, "rb") as file:
-        return np.array([list(row.values()) for row in pickle.load(file)], "float32")
-
-
-@case("shards_unpickled_again_and_again", "IP09", on=EVERYWHERE)
-def _pickles(fixed: bool) -> Fit:
-    paths, y = _shards()[1], numbers(1000, 1)[1]
-    once = np.concatenate([_unpickled(path) for path in paths])
-
-    def make(rows: Any) -> Any:
-        if fixed:
-            return once[rows], y[rows]
-        shard = rows[0] // 250
-        return _unpickled(paths[shard])[rows - 250 * shard], y[rows]
-
-    return fit(mlp(300, 400, 3), Batches(len(y), make, 50))
-
-
-@case("pairs_from_a_generator", "IP05", on=EVERYWHERE)
-def _pairs(fixed: bool) -> Fit:
-    """Two inputs a sample."""
+def _dataset(make: Any, *shape: int) -> Any:
+    """Samples of a shape that a generator makes, and their labels."""
     import tensorflow as tf
 
-    x, y = numbers(128 * 30, 48)
+    signature = (tf.TensorSpec(shape, tf.float32), tf.TensorSpec((), tf.int64))
+    return tf.data.Dataset.from_generator(make, output_signature=signature)
+
+
+@case("letters_counted_in_a_generator", "IP29", on=EVERYWHERE)
+def _letters(fixed: bool) -> Fit:
+    random = np.random.default_rng(0)
+    texts = ["".join(map(chr, random.integers(97, 123, 2000))) for _ in range(48 * 20)]
+    y = random.integers(0, 10, len(texts))
+
+    def samples() -> Iterator[Any]:
+        for text, label in zip(texts, y, strict=True):
+            counts = dict.fromkeys("abcdefghijklmnopqrstuvwxyz", 0)
+            for letter in text:
+                counts[letter] += 1
+            yield np.array(list(counts.values()), "float32"), label
+
+    dataset = _dataset(samples, 26)
+    return fit(mlp(26, 600, 3), (dataset.cache() if fixed else dataset).batch(48))
+
+
+@case("spectra_from_a_generator", "IP29", on=EVERYWHERE)
+def _spectra(fixed: bool) -> Fit:
+    """Shuffled after what is kept."""
+    x, y = numbers(32 * 30, 4096)
+
+    def samples() -> Iterator[Any]:
+        for row, label in zip(x, y, strict=True):
+            windows = row.reshape(64, 64) * np.hanning(64)
+            yield np.log1p(np.abs(np.fft.rfft(windows))).astype("float32"), label
+
+    dataset = _dataset(samples, 64, 33)
+    blocks = [layers.Conv1D(48, 5, activation="relu"), layers.Conv1D(48, 5, activation="relu")]
+    model = classifier(layers.Input((64, 33)), *blocks, pooling=1)
+    return fit(model, (dataset.cache() if fixed else dataset).shuffle(200).batch(32))
+
+
+@case("measurements_by_name", "IP05", on=EVERYWHERE)
+def _measurements(fixed: bool) -> Fit:
+    """Three inputs by their names."""
+    import tensorflow as tf
+
+    x, y = numbers(100 * 25, 30)
+    parts = {"size": slice(0, 10), "weight": slice(10, 20), "age": slice(20, 30)}
 
     def one_by_one() -> Iterator[Any]:
         for row, label in zip(x, y, strict=True):
-            yield (row[:24], row[24:]), label
+            yield {name: row[part] for name, part in parts.items()}, label
 
     def together() -> Iterator[Any]:
-        for begin in range(0, len(x), 128):
-            rows = x[begin : begin + 128]
-            yield (rows[:, :24], rows[:, 24:]), y[begin : begin + 128]
+        for begin in range(0, len(x), 100):
+            rows = x[begin : begin + 100]
+            yield {name: rows[:, part] for name, part in parts.items()}, y[begin : begin + 100]
 
     size = (None,) if fixed else ()
-    half = tf.TensorSpec((*size, 24), tf.float32)
-    signature = ((half, half), tf.TensorSpec(size, tf.int64))
+    signature = ({name: tf.TensorSpec((*size, 10), tf.float32) for name in parts}, tf.TensorSpec(size, tf.int64))
     dataset = tf.data.Dataset.from_generator(together if fixed else one_by_one, output_signature=signature)
-    inputs = [layers.Input((24,)), layers.Input((24,))]
-    joined = layers.Dense(700, activation="relu")(layers.Concatenate()(inputs))
-    model = keras.Model(inputs, layers.Dense(10)(layers.Dense(700, activation="relu")(joined)))
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    return fit(model, dataset if fixed else dataset.batch(128))
+    inputs = {name: layers.Input((10,), name=name) for name in parts}
+    wide = layers.Dense(900, activation="relu")(layers.Concatenate()(list(inputs.values())))
+    model = keras.Model(inputs, layers.Dense(10)(layers.Dense(400, activation="relu")(wide)))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return fit(model, dataset if fixed else dataset.batch(100))
 
 
 @functools.cache
-def _examples() -> tuple[Folder, str]:
-    import tensorflow as tf
-
-    folder, (x, y) = Folder(), numbers(100 * 30, 60)
-    path = folder.path("examples.tfrecord")
-    with tf.io.TFRecordWriter(path) as writer:
-        for row, label in zip(x, y, strict=True):
-            features = {
-                "row": tf.train.Feature(float_list=tf.train.FloatList(value=row)),
-                "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-            }
-            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
-    return folder, path
+def _notes() -> tuple[Folder, list[str]]:
+    folder, x = Folder(), numbers(1200, 120)[0]
+    paths = [folder.path(f"{number}.json") for number in range(60)]
+    for path, part in zip(paths, np.array_split(x, 60), strict=True):
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump([{"values": [round(float(value), 4) for value in row]} for row in part], file)
+    return folder, paths
 
 
-@case("examples_parsed_one_by_one", "IP20", on=EVERYWHERE)
+def _noted(path: str) -> Any:
+    with open(path, encoding="utf-8") as file:
+        return np.array([[value - 0.5 for value in note["values"]] for note in json.load(file)], "float32")
+
+
+@case("notes_parsed_again", "IP09", on=EVERYWHERE)
 def _parsed(fixed: bool) -> Fit:
-    import tensorflow as tf
+    paths, y = _notes()[1], numbers(1200, 1)[1]
+    load = functools.cache(_noted) if fixed else _noted
 
-    features = {"row": tf.io.FixedLenFeature([60], tf.float32), "label": tf.io.FixedLenFeature([], tf.int64)}
+    def make(rows: Any) -> Any:
+        return np.concatenate([load(paths[row // 20]) for row in rows[::20]]), y[rows]
 
-    def parse(record: Any) -> Any:
-        parsed = (tf.io.parse_example if fixed else tf.io.parse_single_example)(record, features)
-        return parsed["row"], parsed["label"]
-
-    records = tf.data.TFRecordDataset(_examples()[1]).apply(tf.data.experimental.assert_cardinality(3000))
-    dataset = records.batch(100).map(parse) if fixed else records.map(parse).batch(100)
-    return fit(mlp(60, 300), dataset)
+    return fit(mlp(120, 500), Batches(len(y), make, 60))
 
 
-@case("thumbnails_opened_by_python", "IP09", on=EVERYWHERE)
-def _thumbnails(fixed: bool) -> Fit:
-    paths, y = image_files(32 * 20, 120, "png")
+@functools.cache
+def _sounds() -> tuple[Folder, list[str]]:
+    folder, x = Folder(), numbers(600, 2048)[0]
+    paths = [folder.path(f"{number}.npy") for number in range(len(x))]
+    for path, row in zip(paths, x, strict=True):
+        np.save(path, row)
+    return folder, paths
 
-    def open_one(path: str) -> Any:
-        return np.asarray(Image.open(os.fspath(path)).resize((32, 32)), "float32") / 255
 
-    load = functools.cache(open_one) if fixed else open_one
+def _heard(path: str) -> Any:
+    sound = np.load(path).astype("float64")
+    return np.stack([np.abs(np.fft.rfft(sound[begin : begin + 256])) for begin in range(0, 1792, 56)]).astype("float32")
+
+
+@case("sounds_read_again", "IP09", on=EVERYWHERE)
+def _read(fixed: bool) -> Fit:
+    """Most of what a cache keeps is computed, and not read."""
+    paths, y = _sounds()[1], numbers(600, 1)[1]
+    load = functools.cache(_heard) if fixed else _heard
 
     def make(rows: Any) -> Any:
         return np.stack([load(paths[row]) for row in rows]), y[rows]
 
-    blocks = [layers.Conv2D(16, 3, activation="relu"), layers.MaxPooling2D(), layers.Conv2D(16, 3, activation="relu")]
-    return fit(classifier(layers.Input((32, 32, 3)), *blocks, pooling=2), Batches(len(paths), make, 32), epochs=5)
-
-
-@case("clipped_in_python", "IP06", on=EVERYWHERE)
-def _clipped(fixed: bool) -> Fit:
-    import tensorflow as tf
-
-    def in_python(row: Any) -> Any:
-        return np.clip(row, -1, 1).astype("float32")
-
-    def slow(row: Any, label: Any) -> Any:
-        return tf.ensure_shape(tf.numpy_function(in_python, [row], tf.float32), [80]), label
-
-    def fast(row: Any, label: Any) -> Any:
-        return tf.clip_by_value(row, -1.0, 1.0), label
-
-    dataset = tf.data.Dataset.from_tensor_slices(numbers(100 * 30, 80)).map(fast if fixed else slow)
-    return fit(mlp(80, 400), dataset.batch(100))
+    model = classifier(layers.Input((32, 129)), layers.Conv1D(64, 3, activation="relu"), pooling=1)
+    return fit(model, Batches(len(paths), make, 20))

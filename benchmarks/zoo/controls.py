@@ -38,6 +38,24 @@ def _healthy(fixed: bool) -> Fit:
     return fit(convnet(), x, numbers(64 * 40)[1], batch_size=64)
 
 
+@case("trap_generator_beside_a_large_model", on=EVERYWHERE)
+def _generator_is_hidden(fixed: bool) -> Fit:
+    """Samples of a generator cost little beside what is computed with them."""
+    import tensorflow as tf
+
+    x, y = numbers(32 * 12, 64 * 64 * 3)
+
+    def samples() -> Iterator[Any]:
+        for row, label in zip(x, y, strict=True):
+            yield row.reshape(64, 64, 3), label
+
+    signature = (tf.TensorSpec((64, 64, 3), tf.float32), tf.TensorSpec((), tf.int64))
+    dataset = tf.data.Dataset.from_generator(samples, output_signature=signature).batch(32)
+    blocks = [keras.layers.Conv2D(48, 3, activation="relu"), keras.layers.MaxPooling2D()]
+    deep = [keras.layers.Conv2D(64, 3, activation="relu"), keras.layers.Conv2D(64, 3, activation="relu")]
+    return fit(classifier(keras.layers.Input((64, 64, 3)), *blocks, *deep, pooling=2), dataset)
+
+
 class _Slices(keras.utils.PyDataset):  # type: ignore[misc]
     """Slices arrays, which costs nothing: workers would only cost."""
 
