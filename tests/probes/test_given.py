@@ -150,6 +150,7 @@ def test_what_is_written_in_c_is_named_by_the_line_that_calls_it(tmp_path):
             """
         )
     )
+    assert reads_by(str(file), 6) == ("open", "")
     assert reads_by(str(file), 7) == ("load", "pickle")
     assert reads_by(str(file), 8) == ("read", "")
     assert reads_by(str(file), 9) == ("", "")

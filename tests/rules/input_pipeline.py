@@ -566,7 +566,7 @@ SILENT = [
     silent(generators.slow_generator, IP29, Passed, "no generator", stages=(SLICES, BATCH)),
     silent(generators.slow_generator, IP29, Passed, "cached", stages=(GENERATOR, CACHE, BATCH)),
     silent(generators.slow_generator, IP29, Passed, "hardly waits", held_up_share=0.09),
-    silent(generators.slow_generator, IP29, Passed, "hands over", generated=Source("samples", 1000, 9.9, 9.0)),
+    silent(generators.slow_generator, IP29, Passed, "hands over", generated=Source("samples", 1000, 3.9, 3.9)),
     silent(generators.slow_generator, IP29, Passed, "at random, no idle core", data=DRAWS_SAMPLES, idle_cores=0.3),
     silent(
         generators.generator_per_sample,

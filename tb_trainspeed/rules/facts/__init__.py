@@ -1,7 +1,7 @@
 """The facts that rules ask for by name, each derived from a `Profile`. `None` means: not measured."""
 
 from tb_trainspeed.rules.facts import data as data  # for its facts; the others bring theirs along
-from tb_trainspeed.rules.facts.generated import generated, generated_elements_of
+from tb_trainspeed.rules.facts.generated import generated, generated_elements_of, own_s_of
 from tb_trainspeed.rules.facts.machine import AMPERE, REACHED_FLOPS, capability_of, mean, release_of
 from tb_trainspeed.rules.facts.model import sample_flops, sizes
 from tb_trainspeed.rules.facts.registry import FACTS
@@ -19,6 +19,6 @@ from tb_trainspeed.rules.facts.timing import (
 
 __all__ = [
     "AMPERE", "BATCH_HOOKS", "COMPUTING", "ENOUGH_CALLS", "FACTS", "FIT_HOOKS", "IN_TURN", "REACHED_FLOPS", "Steady",
-    "awake", "capability_of", "generated", "generated_elements_of", "locked_s_of", "mean", "release_of", "sample_flops",
-    "sampled_layers", "seconds_of", "sizes", "steady_of", "takes_turns", "typical_call_of", "typical_of",
+    "awake", "capability_of", "generated", "generated_elements_of", "locked_s_of", "mean", "own_s_of", "release_of",
+    "sample_flops", "sampled_layers", "seconds_of", "sizes", "steady_of", "takes_turns", "typical_call_of", "typical_of",
 ]  # fmt: skip

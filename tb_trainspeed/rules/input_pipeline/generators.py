@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from tb_trainspeed.profile import Data, HotSpot, Source, Stage
 from tb_trainspeed.rules import words
-from tb_trainspeed.rules.facts import Steady
+from tb_trainspeed.rules.facts import Steady, own_s_of
 from tb_trainspeed.rules.input_pipeline.mapping import batched_after, left_of
 from tb_trainspeed.rules.input_pipeline.shared import (
+    SPEAK_FROM,
     faster_source,
     from_cache,
     is_generator,
@@ -26,9 +27,8 @@ _HELD_FROM = 0.25
 _GENERATED_ELEMENT_S, _HAND_OVER_S = 1e-3, Range(60e-6, 500e-6, 700e-6)
 # Of what is not the generator's own, some is tf.data's, which goes on putting batches together.
 _OF_THE_REST = Range(0.7, 1.0, 1.0)
-# A part of what an element takes that is less than this is not the cause.
+# What hands an element over for less than this share of its time is not the cause.
 _PART = 0.25
-_SHORT_S = 200e-6
 
 
 @rule("IP05", "generator-per-sample", silences=("IP08",))
@@ -64,7 +64,7 @@ def generator_per_sample(
     # Python hands over under its lock, which the thread that trains needs as well: a step is slower, not only its wait.
     if size * _HAND_OVER_S.low < _HELD_FROM * step_s and (too_little := waits(held_up_share)):
         return Passed(too_little)
-    element_s, own_s, overhead = step_s / size, _own_s(data), _HAND_OVER_S
+    element_s, own_s, overhead = step_s / size, own_s_of(data.generator), _HAND_OVER_S
     if own_s is not None:
         overhead = Range(*(part * max(0.0, element_s - own_s) for part in dataclasses.astuple(_OF_THE_REST)))
     if element_s > _GENERATED_ELEMENT_S if own_s is None else element_s - own_s < _PART * element_s:
@@ -96,15 +96,6 @@ def generator_per_sample(
     )
 
 
-def _own_s(data: Data) -> float | None:
-    """Seconds that the generator's own code takes for an element: of short ones the rest is waiting for the lock."""
-    made = data.generator
-    if not made or not made.calls:
-        return None
-    wall_s, cpu_s = made.wall_s / made.calls, made.cpu_s / made.calls
-    return cpu_s if wall_s < _SHORT_S else wall_s
-
-
 @rule("IP29", "slow-generator", silences=("IP05",))
 def slow_generator(
     backend: str,
@@ -128,7 +119,7 @@ def slow_generator(
     """The Python generator of a tf.data pipeline takes much of a batch's time.
 
     What it means: the pipeline begins with `tf.data.Dataset.from_generator`, and what the generator itself does for a
-    sample, such as decoding an image, is a quarter or more of the time of a batch, beside what tf.data does with it.
+    sample, such as decoding an image, is a tenth or more of the time of a batch, beside what tf.data does with it.
 
     Why it is slow: a generator runs in one thread, one sample after the other. `num_parallel_calls` and `prefetch`
     further down change nothing about that, and it runs anew in every epoch.
@@ -153,11 +144,11 @@ def slow_generator(
         return Passed("no generator in what runs every epoch")
     if too_little := waits(held_up_share):
         return Passed(too_little)
-    batch_s, cpu_s = generated.wall_s / generated.calls, generated.cpu_s / generated.calls
-    if batch_s < _PART * step_s:
-        return Passed(f"`{generated.name}` itself takes {words.seconds(batch_s)} of a batch's {words.seconds(step_s)}")
     stage, after = stages[found[-1]], stages[found[-1] + 1 :]
     elements = stage.elements_per_batch or 1.0
+    batch_s, cpu_s = generated.wall_s / generated.calls, generated.cpu_s / generated.calls
+    if batch_s < SPEAK_FROM * step_s:
+        return Passed(f"`{generated.name}` itself takes {words.seconds(batch_s)} of a batch's {words.seconds(step_s)}")
     evidence = {
         "waiting for data, or held up by making it": f"{words.share(held_up_share)} of training",
         f"in {generated.name}, for a batch": f"{words.seconds(batch_s)}, {words.seconds(cpu_s)} of it on the CPU",
