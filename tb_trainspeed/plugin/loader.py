@@ -1,7 +1,10 @@
 """The entry point of the plugin. Whatever goes wrong in here must leave TensorBoard running."""
 
 import argparse
+import contextlib
+import importlib
 import logging
+import threading
 
 from tensorboard.plugins import base_plugin
 
@@ -23,7 +26,16 @@ class Loader(base_plugin.TBLoader):  # type: ignore[misc]
         try:
             from tb_trainspeed.plugin.app import Plugin
 
-            return Plugin(context)
+            plugin = Plugin(context)
+            # A tenth of a second and more that the first look at a report would else wait.
+            threading.Thread(target=_import_ahead, name="trainspeed-import", daemon=True).start()
+            return plugin
         except Exception:
             logging.getLogger("tensorboard").exception("The TrainSpeed tab is missing because of an error.")
             return None
+
+
+def _import_ahead() -> None:
+    """Imports what makes reports. If that fails, so will the first report, which says why."""
+    with contextlib.suppress(Exception):
+        importlib.import_module("tb_trainspeed.report")

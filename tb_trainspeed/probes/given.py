@@ -13,8 +13,8 @@ from typing import Any
 
 #: What is called by these names returns something else every time.
 DIFFERENT_EVERY_TIME = {"next", "pop", "popleft", "get", "choice", "integers", "randint", "randrange"}
-# Of `pickle`, `marshal`, `zlib`, `msgpack`, `orjson`, and of files; and `open`, where short work on a file lets Python's
-# lock go, and is seen.
+# Of `pickle`, `marshal`, `zlib`, `msgpack`, `orjson`, and of files; and `open`, where short work on a file lets go of
+# the lock of Python, and is seen.
 _READS_IN_C = {"load", "loads", "read", "readlines", "decompress", "unpackb", "open"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _PARSING = threading.Lock()

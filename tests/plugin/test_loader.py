@@ -59,6 +59,21 @@ def test_a_missing_module_is_no_harm(serve_python, tmp_path, monkeypatch, name):
     assert "trainspeed" not in plugins
 
 
+@pytest.mark.parametrize("imported", [True, False])
+def test_what_makes_reports_is_imported_ahead_and_no_harm_is_done_where_it_cannot_be(serve_python, tmp_path, imported):
+    """In an interpreter of its own, as the tests have imported everything."""
+    script = f"""import argparse, sys, threading
+from tensorboard.plugins.base_plugin import TBContext
+from tb_trainspeed.plugin.loader import Loader
+if not {imported}:
+    sys.modules["tb_trainspeed.rules"] = None
+assert Loader().load(TBContext(logdir={str(tmp_path)!r}, flags=argparse.Namespace())) is not None
+[one.join() for one in threading.enumerate() if one.name == "trainspeed-import"]
+print("tb_trainspeed.report.diagnose" in sys.modules)"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert (done.stdout, "Traceback" in done.stderr) == (f"{imported}\n", False)
+
+
 @pytest.mark.parametrize("hook", ["is_active", "get_plugin_apps"])
 def test_hooks_that_tensorboard_guards(serve_python, tmp_path, monkeypatch, hook):
     monkeypatch.setattr(app.Plugin, hook, fail)
