@@ -20,5 +20,6 @@ from tb_trainspeed.rules.facts.timing import (
 __all__ = [
     "AMPERE", "BATCH_HOOKS", "COMPUTING", "ENOUGH_CALLS", "FACTS", "FIT_HOOKS", "IN_TURN", "REACHED_FLOPS", "Steady",
     "awake", "capability_of", "generated", "generated_elements_of", "locked_s_of", "mean", "own_s_of", "release_of",
-    "sample_flops", "sampled_layers", "seconds_of", "sizes", "steady_of", "takes_turns", "typical_call_of", "typical_of",
+    "sample_flops", "sampled_layers", "seconds_of", "sizes", "steady_of", "takes_turns", "typical_call_of",
+    "typical_of",
 ]  # fmt: skip
