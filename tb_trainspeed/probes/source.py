@@ -375,7 +375,8 @@ def time_source(adapter: Any, undo: Undo) -> SourceClock | None:
         clock = SourceClock(f"{type(loader.dataset).__name__}.__getitem__")
         undo.replace(adapter, "_dataloader", _TimedLoader(loader, clock))
         return clock
-    if state := tf_generator_of(adapter):
+    state = tf_generator_of(adapter)
+    if state and "get_iterator" not in vars(state):  # else another fit, in another thread, has the same dataset
         iterators = state.get_iterator
         name = getattr(state._generator, "__name__", "<")
         clock = SourceClock("generator" if name.startswith("<") else name, elements=True)

@@ -52,6 +52,15 @@ def test_elements_of_a_generator_in_tf_data_are_timed(monkeypatch, short_ns):
     assert clock.facts().calls == facts.calls
 
 
+def test_of_two_fits_with_one_dataset_the_first_times_it_and_nothing_is_left():
+    first, second, dataset = Undo(), Undo(), of_squares()
+    clocks = [source.time_source(_Adapter(dataset), undo) for undo in (first, second)]
+    assert [clock is not None for clock in clocks] == [True, False]
+    first.run()
+    second.run()
+    assert "get_iterator" not in vars(source.tf_generator_of(_Adapter(dataset)))
+
+
 def test_what_a_generator_in_tf_data_raises_is_its_own():
     def fails():
         yield 1
