@@ -176,7 +176,8 @@ def _generator(stage: Stage, time: StageTime | None, own: Source | None) -> dict
         return node
     own_s, elements = own.wall_s / own.calls, stage.elements_per_batch or 1.0
     time_s = max(own_s, node["time_s"] or 0.0)
-    facts = [*node["facts"], f"{words.seconds(own_s / elements)} an element in its own code"]
+    said = "its own code only" if not time else f"{words.seconds(own_s / elements)} an element in its own code"
+    facts = [*node["facts"], said]
     return {**node, "time_s": time_s, "element_s": time_s / elements if elements > 1 else None, "facts": facts}
 
 

@@ -117,7 +117,7 @@ SAMPLES = Source("samples", 1000, 0.5, 0.4)
     ("times", "generator", "time_s", "facts"),
     [
         ((StageTime("Generator", 0.024, 32.0),), SAMPLES, 0.024, ["samples", "500 µs an element in its own code"]),
-        ((), SAMPLES, 0.016, ["samples", "500 µs an element in its own code"]),  # no sample tells: at least that
+        ((), SAMPLES, 0.016, ["samples", "its own code only"]),  # no sample tells: at least that
         ((), None, None, []),
     ],
 )
