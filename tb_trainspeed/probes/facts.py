@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from tb_trainspeed.probes import code, machine, source
+from tb_trainspeed.probes import code, loops, machine, samples, source, stand_ins
 from tb_trainspeed.probes.fit_loop import FitLoop
 from tb_trainspeed.probes.layers import layer_facts, parameters_of
 from tb_trainspeed.profile import CallbackFacts, CodeLine, Data, Device, Environment, Model, Validation
@@ -184,20 +184,60 @@ def data_facts(loop: FitLoop) -> Data:
         use_multiprocessing=getattr(dataset, "use_multiprocessing", None),
         max_queue_size=_integer(getattr(dataset, "max_queue_size", None)),
     )
-    data = source.input_facts(data, loop)
+    data = input_facts(data, loop)
     loader = getattr(adapter, "_dataloader", None)
-    owner = getattr(loader, "dataset", None) if dataset is None else source.users_own(dataset)
+    owner = getattr(loader, "dataset", None) if dataset is None else stand_ins.users_own(dataset)
     options = {**data.options, **code.names_of(loop.callers)}
     iterated = loader is not None and hasattr(owner, "__iter__")
     if owner is not None:
         options |= code.of_batches(getattr(type(owner), "__iter__" if iterated else "__getitem__", None), type(owner))
-    for generator in source.generators_of(adapter):
+    for generator in stand_ins.generators_of(adapter):
         options |= code.of_batches(code.function_of(generator))
-    if state := source.tf_generator_of(adapter):
+    if state := stand_ins.tf_generator_of(adapter):
         options |= code.of_batches(state._generator)
     if iterated:
         options["samples"] = "iterated"
     return dataclasses.replace(data, options=options)
+
+
+def input_facts(data: Data, loop: FitLoop) -> Data:
+    """Returns `data` with what the user's own objects tell of it: arrays, a loader, paths."""
+    adapter = loop.adapter
+    steps = loop.arguments.get("steps_per_epoch")
+    facts: dict[str, Any] = {"steps_per_epoch": steps if isinstance(steps, int) else None}
+    arrays = getattr(adapter, "_inputs", None)
+    if arrays is not None:
+        facts |= source.rows_of(arrays)
+        facts |= {"inputs": source.shapes_of(arrays), "inputs_bytes": source.size_of(arrays)[1]}
+        facts["options"] |= _options_of_arrays(loop.arguments)
+    if any(loops.passes_again(generator.gi_code) for generator in stand_ins.generators_of(adapter)):
+        facts["options"] = {"generator": "passes"}
+    owner = getattr(adapter, "py_dataset", None)
+    loader = getattr(adapter, "_dataloader", None)
+    if loader is not None:
+        owner = loader.dataset
+        facts |= {
+            "workers": int(loader.num_workers),
+            "persistent_workers": bool(loader.persistent_workers),
+            "pin_memory": bool(loader.pin_memory),
+        }
+    if owner is not None and (paths := samples.paths_of(stand_ins.users_own(owner))):
+        facts["files"] = samples.files_facts(paths)
+    return dataclasses.replace(data, **facts)
+
+
+def _options_of_arrays(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """What `fit` does with arrays where that is not what it does by itself.
+
+    Weights of classes are no matter of the arrays, though Keras makes weights of samples of them.
+    """
+    shuffle, split = arguments.get("shuffle"), arguments.get("validation_split")
+    options = {"shuffle": str(shuffle)} if shuffle in (False, "batch") else {}
+    if arguments.get("sample_weight") is not None:
+        options["sample_weight"] = "True"
+    if isinstance(split, float) and split:
+        options["validation_split"] = f"{split:g}"
+    return options
 
 
 def tf_data_facts(data: Data, loop: FitLoop) -> Data:
@@ -210,7 +250,7 @@ def tf_data_facts(data: Data, loop: FitLoop) -> Data:
 
 
 def _kind(given: Any) -> str:
-    return type(source.users_own(given)).__name__.lstrip("_")
+    return type(stand_ins.users_own(given)).__name__.lstrip("_")
 
 
 def _integer(value: Any) -> int | None:

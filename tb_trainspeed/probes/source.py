@@ -1,25 +1,21 @@
 """The Python code that makes batches: how long it takes, how much of that is CPU, and where in it the time goes."""
 
 import collections
-import dataclasses
 import gc
-import itertools
 import math
-import operator
 import os
 import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from types import FrameType, GeneratorType
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import keras
 
 from tb_trainspeed.probes import given, loops, samples
-from tb_trainspeed.probes.fit_loop import FitLoop, Undo
-from tb_trainspeed.profile import Data, HotSpot, Source
+from tb_trainspeed.profile import HotSpot, Source
 
 # Library code: what lies below these folders is a callee, everything else is the user's own.
 _LIBRARY_FOLDERS = tuple(
@@ -38,7 +34,6 @@ _SPOTS = 12
 _ENOUGH_SAMPLES = 30
 # Of elements that take less, one in so many is timed.
 _SHORT_NS, _EVERY = 200_000, 8
-_MAX_STAGES = 64
 
 _Spot = tuple[str, str, int, str, str]
 
@@ -273,167 +268,6 @@ def _is_repeated(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-class _TimedDataset:
-    """Stands in for a PyDataset inside Keras' adapter, to time `__getitem__` without touching its class."""
-
-    def __init__(self, dataset: Any, clock: SourceClock):
-        self._dataset, self._clock = dataset, clock
-
-    def __getitem__(self, index: int) -> Any:
-        return self._clock.timed(lambda: self._dataset[index])
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._dataset, name)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Keras keeps datasets in a place that it sends to the processes of another one: there it is the user's own.
-        return operator.itemgetter(0), ((self._dataset,),)
-
-
-def users_own(dataset: Any) -> Any:
-    """The dataset that the user made, without our clock."""
-    return dataset._dataset if isinstance(dataset, _TimedDataset) else dataset
-
-
-class _TimedLoader:
-    """Stands in for a torch `DataLoader` without workers inside Keras' adapter."""
-
-    def __init__(self, loader: Any, clock: SourceClock):
-        self._loader, self._clock = loader, clock
-
-    def __iter__(self) -> Iterator[Any]:
-        # Now, and not at its first batch: who asks for an iterator draws the seed of its shuffling, whether it is read
-        # or not.
-        return _timed_iterator(iter(self._loader), self._clock)
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-
-class _TimedGenerator:
-    """Stands in for what starts a generator inside Keras' adapter."""
-
-    def __init__(self, make: Callable[[], Any], clock: SourceClock):
-        self.make, self._clock = make, clock
-
-    def __call__(self) -> Iterator[Any]:
-        return _timed_iterator(iter(self.make()), self._clock)
-
-
-def _timed_iterator(iterator: Iterator[Any], clock: SourceClock) -> Iterator[Any]:
-    end = object()
-    while (item := clock.timed(lambda: next(iterator, end))) is not end:
-        yield item
-
-
-class _TimedElements:
-    """Stands in for the iterator of a generator that a tf.data pipeline begins with."""
-
-    __slots__ = ("_clock", "_iterator")
-
-    def __init__(self, iterator: Iterator[Any], clock: SourceClock):
-        self._iterator, self._clock = iterator, clock
-
-    def __next__(self) -> Any:
-        return self._clock.one_of(self._iterator)
-
-
-def tf_generator_of(adapter: Any) -> Any:
-    """What TensorFlow keeps of the generator that the user's tf.data pipeline begins with, its `_generator` and
-    `get_iterator`; `None` where there is none, or more than one.
-    """
-    nodes: list[Any] = [getattr(adapter, "_dataset", None)]
-    found: list[Any] = []
-    for node in itertools.islice(nodes, _MAX_STAGES):  # which grows
-        made = getattr(getattr(node, "_map_func", None), "_func", None)
-        if getattr(made, "__module__", "").endswith(".from_generator_op"):
-            held = [each for function in _held(made) for each in _held(function)]
-            found += [each for each in held if hasattr(each, "get_iterator")][:1]
-        nodes += node._inputs() if hasattr(node, "_inputs") else []
-    return found[0] if len(found) == 1 else None
-
-
-def time_source(adapter: Any, undo: Undo) -> SourceClock | None:
-    """Puts clocks around the Python code that makes batches, where the adapter has such code in this process."""
-    kind = type(adapter).__name__
-    if kind == "PyDatasetAdapter" and not (adapter.enqueuer and adapter.py_dataset.use_multiprocessing):
-        dataset = adapter.py_dataset
-        clock = SourceClock(f"{type(dataset).__name__}.__getitem__")
-        undo.replace(adapter.enqueuer or adapter, "py_dataset", _TimedDataset(dataset, clock))
-        return clock
-    if kind == "GeneratorDataAdapter":
-        clock = SourceClock("generator")
-        undo.replace(adapter, "generator", _TimedGenerator(adapter.generator, clock))
-        return clock
-    if kind == "TorchDataLoaderAdapter" and adapter._dataloader.num_workers == 0:
-        loader = adapter._dataloader
-        clock = SourceClock(f"{type(loader.dataset).__name__}.__getitem__")
-        undo.replace(adapter, "_dataloader", _TimedLoader(loader, clock))
-        return clock
-    state = tf_generator_of(adapter)
-    if state and "get_iterator" not in vars(state):  # else another fit, in another thread, has the same dataset
-        iterators = state.get_iterator
-        name = getattr(state._generator, "__name__", "<")
-        clock = SourceClock("generator" if name.startswith("<") else name, elements=True)
-        undo.replace(state, "get_iterator", lambda iterator_id: _TimedElements(iterators(iterator_id), clock))
-        return clock
-    return None
-
-
-def input_facts(data: Data, loop: FitLoop) -> Data:
-    """Returns `data` with what the user's own objects tell of it: arrays, a loader, paths."""
-    adapter = loop.adapter
-    steps = loop.arguments.get("steps_per_epoch")
-    facts: dict[str, Any] = {"steps_per_epoch": steps if isinstance(steps, int) else None}
-    arrays = getattr(adapter, "_inputs", None)
-    if arrays is not None:
-        facts |= rows_of(arrays)
-        facts |= {"inputs": shapes_of(arrays), "inputs_bytes": size_of(arrays)[1]}
-        facts["options"] |= _options_of_arrays(loop.arguments)
-    if any(loops.passes_again(generator.gi_code) for generator in generators_of(adapter)):
-        facts["options"] = {"generator": "passes"}
-    owner = getattr(adapter, "py_dataset", None)
-    loader = getattr(adapter, "_dataloader", None)
-    if loader is not None:
-        owner = loader.dataset
-        facts |= {
-            "workers": int(loader.num_workers),
-            "persistent_workers": bool(loader.persistent_workers),
-            "pin_memory": bool(loader.pin_memory),
-        }
-    if owner is not None and (paths := samples.paths_of(users_own(owner))):
-        facts["files"] = samples.files_facts(paths)
-    return dataclasses.replace(data, **facts)
-
-
-def _options_of_arrays(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """What `fit` does with arrays where that is not what it does by itself.
-
-    Weights of classes are no matter of the arrays, though Keras makes weights of samples of them.
-    """
-    shuffle, split = arguments.get("shuffle"), arguments.get("validation_split")
-    options = {"shuffle": str(shuffle)} if shuffle in (False, "batch") else {}
-    if arguments.get("sample_weight") is not None:
-        options["sample_weight"] = "True"
-    if isinstance(split, float) and split:
-        options["validation_split"] = f"{split:g}"
-    return options
-
-
-def generators_of(adapter: Any) -> list[Any]:
-    """The user's generator that `fit` was given, if it was."""
-    make = getattr(adapter, "generator", None)
-    make = make.make if isinstance(make, _TimedGenerator) else make
-    return [one for one in _held(make) if isinstance(one, GeneratorType)]
-
-
-def _held(function: Any) -> list[Any]:
-    return [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
 
 
 def sample_source(clock: SourceClock, stop: threading.Event, interval_s: float = 0.02) -> None:

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from tb_trainspeed.probes import fit_loop, gc_pauses, processes, resources, source
+from tb_trainspeed.probes import fit_loop, gc_pauses, processes, resources, source, stand_ins
 from tb_trainspeed.probes.sampling import DeepSampler, Unavailable
 from tb_trainspeed.profile import Cost, Profile
 from tb_trainspeed.recorder import Budget, DeepSamples, FitRecorder
@@ -213,7 +213,7 @@ class FitSession:
 
     def _time_source(self, loop: fit_loop.FitLoop) -> None:
         if loop.adapter is not None:
-            self._facts.source = source.time_source(loop.adapter, self._undo)
+            self._facts.source = stand_ins.time_source(loop.adapter, self._undo)
             self._facts.receiver = processes.watch_processes(loop.adapter, self._undo)
 
     def _watch_compiler(self) -> None:

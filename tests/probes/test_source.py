@@ -11,7 +11,7 @@ import pytest
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 from keras.src.trainers.data_adapters.generator_data_adapter import GeneratorDataAdapter
 
-from tb_trainspeed.probes import source
+from tb_trainspeed.probes import facts, source, stand_ins
 from tb_trainspeed.probes.fit_loop import Undo
 from tb_trainspeed.probes.source import SourceClock, sample_source
 from tb_trainspeed.profile import Data
@@ -38,8 +38,8 @@ class _Adapter:
 def test_elements_of_a_generator_in_tf_data_are_timed(monkeypatch, short_ns):
     monkeypatch.setattr(source, "_SHORT_NS", short_ns)
     undo, dataset = Undo(), of_squares().repeat(2).batch(10).prefetch(1)
-    state = source.tf_generator_of(_Adapter(dataset))
-    clock = source.time_source(_Adapter(dataset), undo)
+    state = stand_ins.tf_generator_of(_Adapter(dataset))
+    clock = stand_ins.time_source(_Adapter(dataset), undo)
     whole = [number * number for number in range(50)] * 2
     assert np.concatenate(list(dataset.as_numpy_iterator())).tolist() == whole
     facts = clock.facts()
@@ -54,11 +54,11 @@ def test_elements_of_a_generator_in_tf_data_are_timed(monkeypatch, short_ns):
 
 def test_of_two_fits_with_one_dataset_the_first_times_it_and_nothing_is_left():
     first, second, dataset = Undo(), Undo(), of_squares()
-    clocks = [source.time_source(_Adapter(dataset), undo) for undo in (first, second)]
+    clocks = [stand_ins.time_source(_Adapter(dataset), undo) for undo in (first, second)]
     assert [clock is not None for clock in clocks] == [True, False]
     first.run()
     second.run()
-    assert "get_iterator" not in vars(source.tf_generator_of(_Adapter(dataset)))
+    assert "get_iterator" not in vars(stand_ins.tf_generator_of(_Adapter(dataset)))
 
 
 def test_what_a_generator_in_tf_data_raises_is_its_own():
@@ -67,7 +67,7 @@ def test_what_a_generator_in_tf_data_raises_is_its_own():
         raise KeyError("mine")
 
     undo, dataset = Undo(), of_squares(fails)
-    source.time_source(_Adapter(dataset), undo)
+    stand_ins.time_source(_Adapter(dataset), undo)
     with pytest.raises(tf.errors.UnknownError, match="mine"):
         list(dataset)
     undo.run()
@@ -84,12 +84,12 @@ def test_what_a_generator_in_tf_data_raises_is_its_own():
     ids=["none", "a map of datasets", "two", "no dataset"],
 )
 def test_where_there_is_not_one_generator_nothing_is_timed(make):
-    assert source.tf_generator_of(_Adapter(make())) is None
+    assert stand_ins.tf_generator_of(_Adapter(make())) is None
 
 
 def test_a_generator_without_a_name_is_called_one():
     undo, dataset = Undo(), of_squares(lambda: iter([1]))
-    assert source.time_source(_Adapter(dataset), undo).facts().name == "generator"
+    assert stand_ins.time_source(_Adapter(dataset), undo).facts().name == "generator"
     undo.run()
 
 
@@ -268,12 +268,12 @@ class _Loop:
 def test_a_generator_that_passes_again_is_told_under_the_clock_as_well(make, options):
     adapter, undo = GeneratorDataAdapter(make()), Undo()
     loop = _Loop(adapter)
-    assert source.input_facts(Data(), loop).options == options
-    assert source.time_source(adapter, undo) is not None
-    assert source.input_facts(Data(), loop).options == options
+    assert facts.input_facts(Data(), loop).options == options
+    assert stand_ins.time_source(adapter, undo) is not None
+    assert facts.input_facts(Data(), loop).options == options
     assert len(next(adapter.generator())) == 1
     undo.run()
-    assert source.input_facts(Data(), loop).options == options
+    assert facts.input_facts(Data(), loop).options == options
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_a_generator_that_passes_again_is_told_under_the_clock_as_well(make, opt
 def test_what_fit_does_with_arrays(arguments, options):
     given = {name: value for name, value in arguments.items() if name != "validation_split"}
     adapter = ArrayDataAdapter(np.zeros((8, 4)), np.zeros(8, "int64"), **given)
-    assert source.input_facts(Data(), _Loop(adapter, **arguments)).options == options
+    assert facts.input_facts(Data(), _Loop(adapter, **arguments)).options == options
 
 
 def test_samples_find_the_users_line():
@@ -318,7 +318,7 @@ def test_samples_find_the_users_line():
 
 def test_a_dataset_that_is_timed_is_pickled_as_the_users_own():
     """Keras sends all datasets that workers share to the processes of any of them."""
-    timed = source._TimedDataset(collections.Counter("aab"), SourceClock("Counter.__getitem__"))
+    timed = stand_ins._TimedDataset(collections.Counter("aab"), SourceClock("Counter.__getitem__"))
     assert timed["a"] == 2
     assert pickle.loads(pickle.dumps(timed)) == {"a": 2, "b": 1}
 
