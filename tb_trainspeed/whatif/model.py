@@ -50,10 +50,10 @@ _LEAST_CPU_S = 1e-9
 # TensorFlow the last ones took 1.2 to 1.7 times what the fixed training's did.
 _ENOUGH_LAST, _LONG_ENOUGH_S = 2, {"tensorflow": 0.004, "jax": 0.004}
 # A step after a pause takes longer than one that follows upon another. Measured on two cores (benchmarks/pauses.py),
-# with models of 2 to 40 ms a step on all backends: by 0.2, 0.6, 1.3, 1.8 and 2.7 ms after 1, 3, 10, 30 and 100 ms, in the
-# median. The last step of an epoch comes after such a wait, those of a training whose source is gone do not: on JAX,
-# and where a generator was the source, about half of that and a tenth of the rest explain best what these take (27 runs
-# on JAX, 8 on TensorFlow, 9 on torch).
+# with models of 2 to 40 ms a step on all backends: by 0.2, 0.6, 1.3, 1.8 and 2.7 ms after 1, 3, 10, 30 and 100 ms, in
+# the median. The last step of an epoch comes after such a wait, those of a training whose source is gone do not: on
+# JAX, and where a generator was the source, about half of that and a tenth of the rest explain best what these take (27
+# runs on JAX, 8 on TensorFlow, 9 on torch).
 _COLD_S, _COLD_FROM_S, _LEAST_WARM, _OF_LAST = 0.3e-3, 0.8e-3, 0.5, 0.9
 # Handing an element of a generator over takes no more CPU time than that: seconds, measured.
 _MOST_HAND_OVER_S = 0.7e-3
